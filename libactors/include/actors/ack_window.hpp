@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "actors/amqp/transport.hpp"
+
+namespace actors {
+
+/// The deliveries of one life of a channel that are not settled yet, and what
+/// to tell the broker of those that are: as few acknowledgements as possible,
+/// with `multiple` up to the first open delivery, singly behind it, so that a
+/// slow strategy never holds back the credit of the others. A plain value.
+class ack_window {
+public:
+  using verdict = amqp::settlement::verdict;
+
+  /// A delivery arrives; tags ascend from 1.
+  void open(std::uint64_t tag);
+
+  /// A delivery has its verdict. False: not open.
+  bool settle(std::uint64_t tag, verdict what);
+
+  /// What to send for the verdicts since the last call: refusals, then
+  /// acknowledgements, each in the order of tags.
+  std::vector<amqp::settlement> flush();
+
+  std::size_t open_count() const noexcept {
+    return open_;
+  }
+
+private:
+  enum class state : std::uint8_t { open, ack, requeue, reject };
+
+  struct entry {
+    std::uint64_t tag = 0;
+    state what = state::open;
+  };
+
+  /// What is open, and what has a verdict that `flush` has not told yet.
+  std::deque<entry> entries_;
+  std::size_t open_ = 0;
+};
+
+} // namespace actors

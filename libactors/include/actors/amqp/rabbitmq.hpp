@@ -1,0 +1,16 @@
+#pragma once
+
+#include "actors/amqp/transport.hpp"
+
+namespace actors::amqp {
+
+/// A link to a broker that speaks AMQP 0-9-1 over TCP. rabbitmq-c encodes and
+/// decodes its frames; the socket belongs to one thread of the link, which
+/// waits for bytes, for room to send, for commands and for the next deadline
+/// in one `poll`, so that no wait is without limit and none spins.
+///
+/// Without `confirms` the broker is not asked to confirm publications: each
+/// counts as confirmed once its bytes have left for the socket.
+transport_ptr make_rabbitmq_transport(bool confirms = true);
+
+} // namespace actors::amqp

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace actors::amqp {
+
+/// The value of an AMQP argument or header, of the types that brokers use.
+using field_value = std::variant<bool, std::int64_t, double, std::string>;
+
+/// An AMQP field table. Order is kept.
+using field_table = std::vector<std::pair<std::string, field_value>>;
+
+enum class exchange_type : std::uint8_t { topic, fanout, direct, headers };
+
+std::string_view to_string(exchange_type x) noexcept;
+
+/// An exchange as we want it on the broker.
+struct exchange {
+  std::string name;
+  exchange_type type = exchange_type::topic;
+  bool durable = false;
+  bool auto_delete = false;
+  field_table arguments = {};
+
+  bool operator==(const exchange&) const = default;
+};
+
+/// A queue as we want it on the broker. An empty name asks the broker for one.
+struct queue {
+  std::string name;
+  bool durable = false;
+  bool exclusive = false;
+  bool auto_delete = true;
+  field_table arguments = {};
+
+  bool operator==(const queue&) const = default;
+};
+
+/// Routes what arrives at an exchange with a matching routing key to a queue.
+struct binding {
+  std::string exchange;
+  std::string queue;
+  std::string routing_key;
+
+  bool operator==(const binding&) const = default;
+};
+
+/// Names a consumer within one event center, over all reconnects.
+using consumer_id = std::uint32_t;
+
+/// A consumer of a queue.
+struct consumer {
+  consumer_id id = 0;
+  std::string queue;
+  /// How many unacknowledged deliveries the broker may have in flight to this
+  /// consumer; 0 is without limit. Has no effect with `no_ack`.
+  std::uint16_t prefetch_count = 1;
+  bool no_ack = false;
+  bool exclusive = false;
+  field_table arguments = {};
+
+  bool operator==(const consumer&) const = default;
+};
+
+} // namespace actors::amqp

@@ -1,0 +1,228 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "actors/amqp/endpoint.hpp"
+#include "actors/amqp/topology.hpp"
+#include "actors/ec.hpp"
+
+/// The one narrow door to a broker. There are two behind it, RabbitMQ
+/// (`rabbitmq.hpp`) and the in-process `memory_broker`; one conformance suite
+/// runs on both.
+namespace actors::amqp {
+
+// -- messages -------------------------------------------------------------------
+
+/// A message's place in its stream: the stream is one publisher's messages to
+/// one exchange with one routing key. Travels as the header `x-la`, a long
+/// string "{epoch}:{sequence}" in decimal.
+struct stream_position {
+  /// Grows with every start of a publisher (microseconds since 1970).
+  std::uint64_t epoch = 0;
+  /// Counts from 1 within epoch, exchange and routing key.
+  std::uint64_t sequence = 0;
+
+  bool operator==(const stream_position&) const = default;
+};
+
+/// The AMQP properties that libactors reads and writes.
+struct properties {
+  std::string message_id;
+  /// Seconds since 1970, 0 is absent.
+  std::uint64_t timestamp = 0;
+  bool persistent = false;
+  std::optional<stream_position> position;
+  /// All other headers with a value that `field_value` can hold.
+  field_table headers;
+
+  bool operator==(const properties&) const = default;
+};
+
+/// A message body that is shared, never changed.
+using body_ptr = std::shared_ptr<const std::string>;
+
+/// A message on its way to the broker.
+struct publication {
+  /// Chosen by the sender, ascending; comes back in `sink::confirmed`.
+  std::uint64_t id = 0;
+  std::string exchange;
+  std::string routing_key;
+  amqp::properties properties;
+  body_ptr body;
+  /// Ask for the message back (`sink::returned`) if no queue takes it.
+  bool mandatory = false;
+};
+
+/// A message on its way to a consumer.
+struct delivery {
+  consumer_id consumer = 0;
+  std::uint64_t tag = 0;
+  bool redelivered = false;
+  std::string exchange;
+  std::string routing_key;
+  amqp::properties properties;
+  std::string body;
+};
+
+/// What becomes of a delivery. `multiple` includes all earlier unsettled ones.
+struct settlement {
+  enum class verdict : std::uint8_t { ack, requeue, reject };
+
+  std::uint64_t tag = 0;
+  verdict what = verdict::ack;
+  bool multiple = false;
+
+  bool operator==(const settlement&) const = default;
+};
+
+// -- requests -------------------------------------------------------------------
+
+/// Declares an exchange; passive only checks that it exists.
+struct declare_exchange {
+  exchange what;
+  bool passive = false;
+};
+
+/// Declares a queue; passive only checks that it exists.
+struct declare_queue {
+  queue what;
+  bool passive = false;
+};
+
+struct delete_queue {
+  std::string name;
+};
+
+struct bind_queue {
+  binding what;
+};
+
+struct unbind_queue {
+  binding what;
+};
+
+struct start_consumer {
+  consumer what;
+};
+
+struct cancel_consumer {
+  consumer_id id = 0;
+};
+
+/// What a transport can be asked for. Requests of one kind of channel are
+/// carried out in order; a refused one does not touch the others.
+using operation = std::variant<declare_exchange, declare_queue, delete_queue, bind_queue,
+                               unbind_queue, start_consumer, cancel_consumer>;
+
+/// One line for a log, e.g. "declare exchange 'Orderbook' (topic)".
+std::string to_string(const operation& x);
+
+using request_id = std::uint64_t;
+
+/// The broker's answer to a request.
+struct reply {
+  request_id id = 0;
+  /// Set if the broker refused; its text names the entity.
+  failure error;
+  /// The queue's name, for `declare_queue`.
+  std::string queue;
+};
+
+// -- events ---------------------------------------------------------------------
+
+/// A mandatory publication that no queue took.
+struct returned_message {
+  failure reason;
+  std::string exchange;
+  std::string routing_key;
+  std::string message_id;
+};
+
+/// The broker's answer to a publication.
+struct confirmation {
+  /// `publication::id`.
+  std::uint64_t id = 0;
+  /// False for basic.nack: the broker could not take responsibility.
+  bool accepted = true;
+
+  bool operator==(const confirmation&) const = default;
+};
+
+/// The channels of a link: one that is closed by the broker is opened again
+/// without touching the others.
+enum class channel : std::uint8_t { topology = 1, deliveries = 2, publishing = 3 };
+
+std::string_view to_string(channel x) noexcept;
+
+/// Takes the events of one link, in their order. The calls come from one
+/// thread at a time, not the caller's: they must not block.
+class sink {
+public:
+  virtual ~sink();
+
+  /// The link is logged in; `broker` is its product and version.
+  virtual void up(std::string broker) = 0;
+
+  virtual void replied(reply x) = 0;
+
+  /// Never empty. `incarnation` counts the lives of the channel `deliveries`,
+  /// from 1: settlements go back with it, as tags begin anew with each life.
+  virtual void delivered(std::uint32_t incarnation, std::vector<delivery> xs) = 0;
+
+  /// Never empty, in the order of the broker's answers.
+  virtual void confirmed(std::vector<confirmation> xs) = 0;
+
+  /// Comes before the confirmation of the same message.
+  virtual void returned(returned_message x) = 0;
+
+  /// The broker takes no publications for now (connection.blocked).
+  virtual void blocked(std::string reason) = 0;
+
+  virtual void unblocked() = 0;
+
+  /// The broker ended a consumer, most often because its queue is gone.
+  virtual void cancelled(consumer_id x) = 0;
+
+  /// The broker closed a channel. It is usable again at once, but the
+  /// consumers (`deliveries`) or unconfirmed publications (`publishing`) of
+  /// its former life are gone: start or send them again. Never called for
+  /// `topology`, whose open requests the link repeats itself.
+  virtual void channel_closed(channel which, failure reason) = 0;
+
+  /// The last event of a link; `ec::none` after a `close` that was asked for.
+  virtual void down(failure reason) = 0;
+};
+
+/// One connection to a broker, for that connection's life; it never retries.
+/// All calls return at once and never fail: what goes wrong is an event. After
+/// the destructor returns the sink is not called again.
+class transport {
+public:
+  virtual ~transport();
+
+  /// Called once, first. Ends in `sink::up` or `sink::down`.
+  virtual void connect(const endpoint& where, std::shared_ptr<sink> events) = 0;
+
+  /// Answered by `sink::replied`. For `deliveries` and `topology` alike: a
+  /// refusal of one request leaves all others in place.
+  virtual void request(request_id id, operation what) = 0;
+
+  /// Sends messages in order, each answered by `sink::confirmed`.
+  virtual void publish(std::vector<publication> xs) = 0;
+
+  /// Settles deliveries of the given life of the channel `deliveries`; those of
+  /// a former life are ignored.
+  virtual void settle(std::uint32_t incarnation, std::vector<settlement> xs) = 0;
+
+  /// Sends what was handed over before, closes in good order, then `down`.
+  virtual void close() = 0;
+};
+
+using transport_ptr = std::unique_ptr<transport>;
+
+} // namespace actors::amqp

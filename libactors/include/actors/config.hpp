@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/object.hpp>
+#include <caf/expected.hpp>
+
+#include "actors/amqp/endpoint.hpp"
+#include "actors/backoff.hpp"
+#include "actors/outbox.hpp"
+#include "actors/payload.hpp"
+
+namespace actors {
+
+enum class log_level : std::uint8_t { debug, info, warning, error, critical, off };
+
+/// AIOQuant's LOG section.
+struct log_config {
+  /// Write to the terminal (standard error) instead of a file.
+  bool console = true;
+  log_level level = log_level::info;
+  /// Folder and name of the log file, used without `console`.
+  std::string path = "/tmp/logs/actors";
+  std::string name = "actors.log";
+  /// Empty the log file at start.
+  bool clear = false;
+  /// How many rotated files are kept.
+  std::uint32_t backup_count = 5;
+  /// A log file is rotated at this size, in bytes.
+  std::uint64_t max_bytes = 10 * 1024 * 1024;
+
+  bool operator==(const log_config&) const = default;
+};
+
+/// AIOQuant's HEARTBEAT section: a line in the log now and then says that the
+/// process lives.
+struct heartbeat_config {
+  /// Between two lines; 0 is never.
+  std::chrono::seconds interval{0};
+
+  bool operator==(const heartbeat_config&) const = default;
+};
+
+/// Everything that an event center is started with. The keys of the file are
+/// documented in `config/actors.json`.
+struct config {
+  /// SERVER_ID, the first part of each default queue name.
+  std::string server_id = "actors";
+  /// INSTANCE, the last part of each default queue name. Two processes with
+  /// one name share each queue, each getting a part of its messages. When the
+  /// key is missing: "{host}-{process id}-{count}", so that each event center
+  /// gets every message. Empty: no suffix, the queue name of AIOQuant.
+  std::string instance;
+  /// Never empty; the first is tried first.
+  std::vector<amqp::endpoint> endpoints{amqp::endpoint{}};
+  log_config log;
+  heartbeat_config heartbeat;
+  backoff_policy reconnect;
+  outbox_limits outbox;
+  payload_limits payload;
+  /// Exchanges declared at every connect.
+  std::vector<std::string> exchanges{"Orderbook", "Trade", "Kline"};
+  /// Whether the broker confirms publications.
+  bool publisher_confirms = true;
+  /// The whole file, for the app's own keys.
+  boost::json::object document;
+};
+
+/// A suffix for queue names that no other event center has.
+std::string unique_instance();
+
+/// Reads a config from its JSON text (comments and trailing commas allowed).
+/// Unknown keys are kept in `config::document`. Error: `ec::invalid_config`,
+/// naming the key, what was found and what is allowed; never a password.
+caf::expected<config> parse_config(std::string_view text);
+
+/// Reads a config file.
+caf::expected<config> read_config(const std::string& path);
+
+} // namespace actors

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/behavior.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include "actors/amqp/transport.hpp"
+#include "actors/messages.hpp"
+
+namespace actors {
+
+struct connection_state {
+  amqp::transport_ptr transport;
+
+  static inline const char* name = "connection";
+};
+
+/// One connection to a broker, for its life:
+///
+///     spawned -> connecting -> up -> closing -> ended with its reason
+///                    |         |
+///                    +---------+--> ended with its reason
+///
+/// It never retries: it ends with the link's failure, and whoever is linked to
+/// it decides. Control events go to `owner`, deliveries straight to
+/// `dispatcher`.
+///
+/// | message | answer |
+/// | --- | --- |
+/// | link_request | later `link_reply` to `owner` |
+/// | publish_batch | later `confirmations` to `owner` |
+/// | settle_batch | nothing |
+/// | close_atom | ends, with no error |
+caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role role,
+                         amqp::endpoint where, amqp::transport_ptr transport, caf::actor owner,
+                         caf::actor dispatcher);
+
+} // namespace actors

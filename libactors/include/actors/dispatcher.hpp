@@ -1,0 +1,172 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/actor_addr.hpp>
+#include <caf/behavior.hpp>
+#include <caf/error.hpp>
+#include <caf/message.hpp>
+#include <caf/response_promise.hpp>
+#include <caf/result.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include "actors/ack_window.hpp"
+#include "actors/handler_table.hpp"
+#include "actors/messages.hpp"
+#include "actors/payload.hpp"
+
+namespace actors {
+
+struct dispatcher_settings {
+  std::string server_id;
+  /// Appended to default queue names, see `config::instance`.
+  std::string instance;
+  payload_limits limits;
+};
+
+/// The queue that a subscription consumes: its own name, or the default one.
+/// Empty: one that the broker names.
+std::string queue_name(const dispatcher_settings& settings, const subscription& x);
+
+/// The dispatcher's state; see `dispatcher`.
+class dispatcher_state {
+public:
+  explicit dispatcher_state(caf::event_based_actor* self);
+
+  static inline const char* name = "dispatcher";
+
+  void init(dispatcher_settings settings, caf::actor supervisor);
+
+  // -- subscriptions -----------------------------------------------------------------
+
+  caf::result<subscribed> subscribe(subscription what, caf::actor subscriber);
+  caf::result<void> unsubscribe(subscription_id id);
+  void on_subscriber_down(const caf::actor_addr& who);
+  void on_consumer_state(const consumer_state& x);
+  void on_consumers_lost(const consumers_lost& x);
+
+  // -- deliveries --------------------------------------------------------------------
+
+  void on_deliveries(delivery_batch& batch);
+  void on_flush();
+
+  caf::result<center_status> status();
+
+  void stop();
+
+private:
+  /// A row of the handler table.
+  struct handler {
+    subscription what;
+    caf::actor subscriber;
+    amqp::consumer_id consumer = 0;
+    /// Waits for the broker's word; not pending afterwards.
+    caf::response_promise promise;
+    bool established = false;
+    handler_status counters;
+  };
+
+  /// A consumer of the broker and the handlers that share it.
+  struct consumer {
+    /// As wanted; empty for one that the broker names.
+    std::string queue;
+    /// As the broker names it.
+    std::string queue_name;
+    std::uint16_t prefetch_count = 1;
+    bool no_ack = false;
+    handler_table handlers;
+    std::vector<subscription_id> members;
+    /// The bindings that the broker has confirmed.
+    std::vector<amqp::binding> bound;
+  };
+
+  /// A delivery whose handlers have not all answered yet.
+  struct unanswered {
+    std::vector<subscription_id> waiting;
+    bool failed = false;
+  };
+
+  /// One message in the forms that its handlers want, each made once.
+  struct decoded {
+    event_codec codec;
+    caf::expected<caf::message> message;
+  };
+
+  caf::error conflict(const consumer& x, const subscription& what) const;
+  amqp::consumer_id add_consumer(const subscription& what, std::string queue);
+  void want(amqp::consumer_id id, const consumer& x, const subscription& what);
+  void remove(subscription_id id);
+  void establish(handler& x, const consumer& from);
+  void fail(subscription_id id, const failure& reason);
+  std::vector<subscription_id> members_of(const consumer& x,
+                                          const std::optional<amqp::binding>& what) const;
+
+  void open_window(const delivery_batch& batch);
+  void dispatch(amqp::delivery& x);
+  void settle_unknown(const amqp::delivery& x);
+  bool open_body(const amqp::delivery& x, const consumer& from);
+  const caf::expected<caf::message>& decode(const event_codec& codec);
+  void hand_over(handler& to, const caf::message& what, std::uint64_t tag, unanswered& open);
+  void on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id, const caf::error& err);
+  void settle(std::uint64_t tag, ack_window::verdict what);
+  void schedule_flush();
+  void flush();
+  void report_malformed(const amqp::delivery& x, const consumer& from, const caf::error& reason);
+
+  caf::event_based_actor* self_;
+  dispatcher_settings settings_;
+  caf::actor supervisor_;
+
+  std::map<subscription_id, handler> handlers_;
+  std::unordered_map<amqp::consumer_id, consumer> consumers_;
+  /// Consumers of named queues, by queue.
+  std::unordered_map<std::string, amqp::consumer_id> by_queue_;
+  /// How many subscriptions each monitored subscriber has.
+  std::map<caf::actor_addr, std::size_t> subscribers_;
+  subscription_id last_subscription_ = 0;
+  amqp::consumer_id last_consumer_ = 0;
+
+  // One life of the consuming channel: tags mean nothing outside of it.
+  caf::actor connection_;
+  std::uint32_t incarnation_ = 0;
+  std::uint64_t life_ = 0;
+  ack_window window_;
+  std::unordered_map<std::uint64_t, unanswered> unanswered_;
+  /// Former consumers that may still deliver and want acknowledgements.
+  std::unordered_set<amqp::consumer_id> retired_;
+  bool flush_scheduled_ = false;
+
+  // The message being dispatched.
+  payload_decoder decoder_;
+  received_event received_;
+  bool checked_ = false;
+  std::vector<decoded> decoded_;
+
+  dispatcher_status counters_;
+};
+
+/// Owns the `exchange:routing_key` handler table: it decodes each message once,
+/// hands it to every handler that matches, and decides when a delivery is
+/// acknowledged.
+///
+/// | message | answer |
+/// | --- | --- |
+/// | subscribe_atom, subscription, subscriber | `subscribed`, or an error |
+/// | unsubscribe_atom, subscription id | nothing, or an error |
+/// | status_atom | `center_status`, with the supervisor's part |
+/// | stop_atom | ends |
+/// | delivery_batch | from a link; `settle_batch` to its connection |
+/// | consumer_state, consumers_lost | from the supervisor |
+caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
+                         dispatcher_settings settings, caf::actor supervisor);
+
+} // namespace actors

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace actors {
+
+/// Every way in which the event center can fail. `is_transient` alone decides
+/// between trying again and giving up.
+enum class ec : std::uint8_t {
+  none = 0,
+
+  // -- bad input: a body, a config, an endpoint, a subscription ---------------
+
+  /// The body is not a complete zlib stream.
+  malformed_body,
+  /// The text is not the JSON that the wire contract asks for.
+  malformed_json,
+  /// A size, ratio or depth limit was exceeded.
+  limit_exceeded,
+  /// The body names another event than the subscription decodes.
+  unexpected_event,
+  /// A config key has a value that is not allowed.
+  invalid_config,
+  /// A broker URL is not valid.
+  invalid_endpoint,
+  /// A subscription or publication can never work as it stands.
+  invalid_argument,
+  /// The subscription contradicts another one on the same queue.
+  subscription_conflict,
+  /// There is no such subscription.
+  not_subscribed,
+
+  // -- replies of the broker, by their AMQP 0-9-1 reply code -------------------
+
+  content_too_large,   // 311
+  no_route,            // 312
+  no_consumers,        // 313
+  connection_forced,   // 320
+  invalid_path,        // 402
+  access_refused,      // 403
+  not_found,           // 404
+  resource_locked,     // 405
+  precondition_failed, // 406
+  frame_error,         // 501
+  syntax_error,        // 502
+  command_invalid,     // 503
+  channel_error,       // 504
+  unexpected_frame,    // 505
+  resource_error,      // 506
+  not_allowed,         // 530, a missing vhost or a connection limit
+  not_implemented,     // 540
+  internal_error,      // 541
+  /// A reply code that AMQP 0-9-1 does not define.
+  unknown_reply,
+
+  // -- the link ----------------------------------------------------------------
+
+  /// The host name does not resolve.
+  resolve_failed,
+  /// No TCP connection could be made.
+  connect_failed,
+  /// No TCP connection was made within the connection time-out.
+  connect_timeout,
+  /// The broker accepted the TCP connection but did not finish the handshake.
+  handshake_timeout,
+  /// The broker refused the credentials.
+  login_refused,
+  /// The peer does not speak AMQP 0-9-1, or broke its rules.
+  protocol_error,
+  /// The broker did not answer a request in time.
+  request_timeout,
+  /// The broker did not take our bytes in time.
+  send_timeout,
+  /// Nothing was heard from the broker for two heartbeats.
+  heartbeat_timeout,
+  /// The TCP connection ended.
+  connection_lost,
+  /// TLS could not be set up, or the certificate was not accepted.
+  tls_failed,
+
+  // -- the event center --------------------------------------------------------
+
+  /// The outbox is full and its policy is to reject.
+  outbox_full,
+  /// A queued message was dropped by the outbox's overflow policy.
+  outbox_dropped,
+  /// The broker refused responsibility for a message (basic.nack).
+  publish_rejected,
+  /// The broker cancelled the consumer, most often because its queue is gone.
+  consumer_cancelled,
+  /// The strategy answered a delivery with an error, or ended.
+  handler_failed,
+  /// The event center is stopping.
+  shutting_down,
+};
+
+/// The enumerator's name, e.g. "access_refused".
+std::string_view to_string(ec code) noexcept;
+
+/// Whether trying again later, with nothing changed on our side, may succeed.
+bool is_transient(ec code) noexcept;
+
+/// Maps an AMQP 0-9-1 reply code (311 to 541) to its error.
+ec from_reply_code(std::uint16_t code) noexcept;
+
+/// What went wrong, as a plain value that crosses threads freely. Its text
+/// names the entity and never holds a secret.
+struct failure {
+  ec code = ec::none;
+  std::string text;
+
+  explicit operator bool() const noexcept {
+    return code != ec::none;
+  }
+};
+
+/// "code: text".
+std::string to_string(const failure& x);
+
+} // namespace actors

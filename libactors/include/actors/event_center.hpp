@@ -1,0 +1,149 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/duration.hpp>
+#include <caf/send.hpp>
+
+#include "actors/amqp/memory_broker.hpp"
+#include "actors/config.hpp"
+#include "actors/market.hpp"
+#include "actors/messages.hpp"
+#include "actors/subscription.hpp"
+
+namespace actors {
+
+/// Market events to and from strategy actors: a small value, copied freely into
+/// strategies. Start one with `scoped_event_center`.
+///
+/// `self` is the calling actor (`caf::event_based_actor*`, `caf::scoped_actor&`,
+/// ...). What is answered comes to it as the response of a request: chain
+/// `.then(...)` or `.receive(...)`, or drop the result and go on.
+class event_center {
+public:
+  /// Not started: calls are answered with an error at once.
+  event_center() = default;
+
+  event_center(caf::actor dispatcher, caf::actor supervisor);
+
+  // -- receiving -------------------------------------------------------------------
+
+  /// Sends what matches to `self`, from now on until `unsubscribe` or the end
+  /// of `self`. Answer: `subscribed` once the broker has confirmed the
+  /// consumer, however long it takes to reach one, or a `caf::error`.
+  template <class Self>
+  auto subscribe(Self&& self, subscription what) const {
+    auto subscriber = caf::actor_cast<caf::actor>(self);
+    return self->request(dispatcher_, caf::infinite, subscribe_atom_v, std::move(what),
+                         std::move(subscriber));
+  }
+
+  /// The same for a strategy from outside; an error goes to the log.
+  void subscribe(const caf::actor& strategy, subscription what) const;
+
+  /// Ends a subscription. Answer: nothing, or `ec::not_subscribed`.
+  template <class Self>
+  auto unsubscribe(Self&& self, subscription_id id) const {
+    return self->request(dispatcher_, caf::infinite, unsubscribe_atom_v, id);
+  }
+
+  // -- sending -----------------------------------------------------------------------
+
+  /// Publishes an event to its type's exchange with the routing key
+  /// "{platform}.{symbol}". Answer: `published` once the broker has it, or a
+  /// `caf::error` (`ec::outbox_full`, `ec::publish_rejected`, ...).
+  template <class Self, event_type T>
+  auto publish(Self&& self, const T& x) const {
+    return publish_as(self, make_publication(x, routing_key_of(x)));
+  }
+
+  /// The same with a routing key of your choice.
+  template <class Self, event_type T>
+  auto publish(Self&& self, const T& x, std::string routing_key) const {
+    return publish_as(self, make_publication(x, std::move(routing_key)));
+  }
+
+  /// Publishes a generic event to its exchange and routing key.
+  template <class Self>
+  auto publish(Self&& self, const event& x) const {
+    return publish_as(self, make_publication(x));
+  }
+
+  /// Publishes without an answer, from any thread. What cannot be sent is
+  /// counted in `status` and logged.
+  template <event_type T>
+  void publish(const T& x) const {
+    send(make_publication(x, routing_key_of(x)));
+  }
+
+  void publish(const event& x) const;
+
+  // -- looking -----------------------------------------------------------------------
+
+  /// Answer: `center_status`.
+  template <class Self>
+  auto status(Self&& self) const {
+    return self->request(dispatcher_, caf::infinite, status_atom_v);
+  }
+
+  explicit operator bool() const noexcept {
+    return static_cast<bool>(dispatcher_);
+  }
+
+protected:
+  template <class Self>
+  auto publish_as(Self&& self, amqp::publication x) const {
+    return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x));
+  }
+
+  template <event_type T>
+  static amqp::publication make_publication(const T& x, std::string routing_key) {
+    return make_publication(T::event_name, std::string{T::exchange}, std::move(routing_key),
+                            data_of(x));
+  }
+
+  static amqp::publication make_publication(const event& x);
+
+  static amqp::publication make_publication(std::string_view name, std::string exchange,
+                                            std::string routing_key, std::string_view data);
+
+  void send(amqp::publication x) const;
+
+  caf::actor dispatcher_;
+  caf::actor supervisor_;
+};
+
+/// Owns the actors of an event center: the constructor starts them, and they
+/// connect in the background; the destructor stops them and waits until the
+/// links are closed. Keep it in `main` and give strategies copies of its
+/// `event_center`. It must end before its actor system.
+class scoped_event_center : public event_center {
+public:
+  /// Starts the log, then the actors.
+  scoped_event_center(caf::actor_system& system, config settings);
+
+  ~scoped_event_center();
+
+  scoped_event_center(const scoped_event_center&) = delete;
+  scoped_event_center& operator=(const scoped_event_center&) = delete;
+
+  /// Hands everything over that waits in the outbox, then closes the links.
+  /// Called by the destructor. Gives back how many messages could not be sent
+  /// within the limit.
+  std::size_t stop(std::chrono::milliseconds limit = std::chrono::milliseconds{500});
+
+private:
+  caf::actor_system& system_;
+  /// Keeps the in-process brokers of our endpoints alive.
+  std::vector<std::shared_ptr<amqp::memory_broker>> brokers_;
+};
+
+} // namespace actors

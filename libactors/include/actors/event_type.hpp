@@ -1,0 +1,160 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <boost/json/value.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+#include <caf/make_message.hpp>
+#include <caf/message.hpp>
+
+#include "actors/error.hpp"
+#include "actors/json.hpp"
+#include "actors/market.hpp"
+
+/// How an event type plugs in. A type of your own is a struct and two functions
+/// beside it:
+///
+///     struct funding {
+///       static constexpr std::string_view event_name = "EVENT_FUNDING";
+///       static constexpr std::string_view exchange = "Funding";
+///       std::string platform, symbol;
+///       double rate = 0;
+///     };
+///     boost::json::value to_json(const funding& x);
+///     caf::error from_json(const boost::json::value& in, funding& out);
+///
+/// `center.publish(self, funding{...})`, `subscription::to<funding>("binance.#")`
+/// and a handler `[](const funding& x) {...}` then work as for the built-in ones.
+/// An exception that `from_json` lets pass, such as the one of `in.at("rate")`,
+/// counts as `ec::malformed_json`.
+namespace actors {
+
+/// A struct that knows its event's name and exchange.
+template <class T>
+concept named_event = std::default_initializable<T> && std::copyable<T> && requires {
+  { T::event_name } -> std::convertible_to<std::string_view>;
+  { T::exchange } -> std::convertible_to<std::string_view>;
+};
+
+/// An event type that reads and writes JSON text itself (the built-in ones).
+template <class T>
+concept text_event = named_event<T> && requires(const T& x, T& y, std::string& out) {
+  { from_json(std::string_view{}, y, std::size_t{}) } -> std::same_as<caf::error>;
+  append_json(out, x);
+};
+
+/// An event type that reads and writes JSON values.
+template <class T>
+concept value_event = named_event<T> && requires(const T& x, T& y, const boost::json::value& in) {
+  { from_json(in, y) } -> std::same_as<caf::error>;
+  { to_json(x) } -> std::convertible_to<boost::json::value>;
+};
+
+template <class T>
+concept event_type = text_event<T> || value_event<T>;
+
+/// "{platform}.{symbol}", the routing key of market data.
+template <class T>
+requires requires(const T& x) {
+  { x.platform } -> std::convertible_to<std::string_view>;
+  { x.symbol } -> std::convertible_to<std::string_view>;
+}
+std::string routing_key_of(const T& x) {
+  std::string result{x.platform};
+  result += '.';
+  result += x.symbol;
+  return result;
+}
+
+/// The event's data as JSON text.
+template <event_type T>
+std::string data_of(const T& x) {
+  std::string result;
+  if constexpr (text_event<T>)
+    append_json(result, x);
+  else
+    append_json(result, to_json(x));
+  return result;
+}
+
+/// A received event on its way to a codec; views into the decoder's buffer.
+struct received_event {
+  std::string_view name;
+  std::string_view data;
+  std::size_t max_depth = 32;
+  std::string_view exchange;
+  std::string_view queue;
+  std::string_view routing_key;
+  std::uint16_t prefetch_count = 1;
+};
+
+/// Makes the message that a strategy's handler gets from an event's JSON.
+struct event_codec {
+  /// The event's name; empty is any.
+  std::string_view name;
+  caf::expected<caf::message> (*decode)(const received_event&) = nullptr;
+  /// The kline type of a decoded message, for the filter of subscriptions.
+  std::string_view (*kline_type)(const caf::message&) = nullptr;
+
+  bool operator==(const event_codec&) const = default;
+};
+
+/// The codec of the generic `event`.
+event_codec generic_codec() noexcept;
+
+namespace detail {
+
+/// Puts the event's name before an error's text.
+caf::error with_event_name(std::string_view name, const caf::error& err);
+
+template <value_event T>
+caf::error from_json_text(std::string_view text, T& out, std::size_t max_depth) {
+  auto data = json::parse(text, max_depth);
+  if (!data)
+    return with_event_name(T::event_name, data.error());
+  try {
+    return from_json(data->value(), out);
+  } catch (const std::exception& e) {
+    return make_error(ec::malformed_json, std::string{T::event_name} + ": " + e.what());
+  }
+}
+
+template <event_type T>
+caf::expected<caf::message> decode_event(const received_event& in) {
+  T out;
+  caf::error err;
+  if constexpr (text_event<T>)
+    err = from_json(in.data, out, in.max_depth);
+  else
+    err = from_json_text(in.data, out, in.max_depth);
+  if (err)
+    return err;
+  return caf::make_message(std::move(out));
+}
+
+std::string_view kline_type_of(const caf::message& x);
+
+} // namespace detail
+
+template <event_type T>
+event_codec codec_of() noexcept {
+  return {T::event_name, &detail::decode_event<T>,
+          std::same_as<T, kline> ? &detail::kline_type_of : nullptr};
+}
+
+} // namespace actors
+
+/// Events travel between actors of a process as shared, immutable objects;
+/// between hosts as their body. CAF never has to serialise them.
+template <actors::named_event T>
+struct caf::allowed_unsafe_message_type<T> : std::true_type {};
+
+template <>
+struct caf::allowed_unsafe_message_type<actors::event> : std::true_type {};

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/subscription.hpp"
+
+namespace actors {
+
+/// The handlers of one consumer, by `exchange:routing_key`. Each handler is in
+/// the table once, so a message whose key matches several patterns of one
+/// queue reaches each handler whose own pattern matches exactly once. Exact
+/// keys are found by hash, wildcards are tried one by one.
+class handler_table {
+public:
+  /// Adds a handler for what `exchange` delivers with a matching routing key.
+  void insert(subscription_id id, std::string_view exchange, std::string_view routing_key);
+
+  /// False: not there.
+  bool erase(subscription_id id);
+
+  /// The handlers of a message, ascending; valid until the next call.
+  const std::vector<subscription_id>& match(std::string_view exchange,
+                                            std::string_view routing_key);
+
+  /// Whether another handler still needs this binding.
+  bool uses(std::string_view exchange, std::string_view routing_key) const;
+
+  std::size_t size() const noexcept {
+    return size_;
+  }
+
+  bool empty() const noexcept {
+    return size_ == 0;
+  }
+
+private:
+  struct pattern {
+    std::string exchange;
+    std::string routing_key;
+    subscription_id id = 0;
+  };
+
+  static void join(std::string& out, std::string_view exchange, std::string_view routing_key);
+
+  /// Exchange and routing key, joined, to handlers.
+  std::unordered_map<std::string, std::vector<subscription_id>> exact_;
+  std::vector<pattern> wildcards_;
+  std::vector<subscription_id> matched_;
+  std::string key_;
+  std::size_t size_ = 0;
+};
+
+} // namespace actors

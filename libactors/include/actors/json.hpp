@@ -1,0 +1,57 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <boost/json/value.hpp>
+#include <caf/expected.hpp>
+
+namespace actors {
+
+/// A JSON document that keeps its text: what came over the wire goes out again
+/// byte for byte ("8680.70000000", 0.10, 1558949307370), and is there as a
+/// value as well. Immutable, so that the two never differ.
+class json {
+public:
+  /// `null`.
+  json();
+
+  /// Writes the value's text: integers as they are, other numbers with the
+  /// fewest digits that read back as the same double (1.0 stays 1.0), non-ASCII
+  /// as UTF-8.
+  explicit json(boost::json::value x);
+
+  /// Reads a text of at most `max_depth` nested arrays and objects. Errors:
+  /// `ec::malformed_json`, `ec::limit_exceeded`, with the offset.
+  static caf::expected<json> parse(std::string_view text, std::size_t max_depth = 32);
+
+  const std::string& text() const noexcept {
+    return text_;
+  }
+
+  /// Numbers with a fraction or an exponent are the nearest double (at most one
+  /// unit in the last place off); `text` has them exactly.
+  const boost::json::value& value() const noexcept {
+    return value_;
+  }
+
+  friend bool operator==(const json& x, const json& y) noexcept {
+    return x.text_ == y.text_;
+  }
+
+private:
+  json(std::string text, boost::json::value x);
+
+  std::string text_;
+  boost::json::value value_;
+};
+
+/// Appends a JSON string literal, quotes included. Control characters, quotes
+/// and backslashes are escaped, all else is written as it is.
+void append_quoted(std::string& out, std::string_view text);
+
+/// Appends the text that `json(x)` would have, spaced as Python's `json.dumps`
+/// does. Not a number and infinity become `null`.
+void append_json(std::string& out, const boost::json::value& x);
+
+} // namespace actors

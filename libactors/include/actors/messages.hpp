@@ -1,0 +1,231 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/atom.hpp>
+#include <caf/type_id.hpp>
+
+#include "actors/amqp/transport.hpp"
+#include "actors/ec.hpp"
+#include "actors/ledger.hpp"
+#include "actors/subscription.hpp"
+
+/// Every value that travels between the actors. The actors meet only here.
+/// `docs/messages.md` lists who sends what to whom.
+namespace actors {
+
+// -- from a link, by its connection actor ------------------------------------------
+
+/// The two links of an event center: RabbitMQ throttles publishers by
+/// connection, so consuming has its own.
+enum class link_role : std::uint8_t { consuming, publishing };
+
+std::string_view to_string(link_role x) noexcept;
+
+/// The link is logged in.
+struct link_up {
+  link_role role = link_role::consuming;
+  std::string broker;
+};
+
+struct link_blocked {
+  link_role role = link_role::consuming;
+  std::string reason;
+};
+
+struct link_unblocked {
+  link_role role = link_role::consuming;
+};
+
+struct link_reply {
+  link_role role = link_role::consuming;
+  amqp::reply reply;
+};
+
+struct channel_lost {
+  link_role role = link_role::consuming;
+  amqp::channel which = amqp::channel::topology;
+  failure reason;
+};
+
+/// The broker ended a consumer.
+struct consumer_gone {
+  amqp::consumer_id id = 0;
+};
+
+struct confirmations {
+  std::vector<amqp::confirmation> items;
+};
+
+/// Deliveries of one life of a link's consuming channel. `settle` messages for
+/// them go back to `connection`.
+struct delivery_batch {
+  caf::actor connection;
+  std::uint32_t incarnation = 0;
+  std::vector<amqp::delivery> items;
+};
+
+/// Settlements for the connection that delivered.
+struct settle_batch {
+  std::uint32_t incarnation = 0;
+  std::vector<amqp::settlement> items;
+};
+
+/// A request for a connection.
+struct link_request {
+  amqp::request_id id = 0;
+  amqp::operation what;
+};
+
+struct publish_batch {
+  std::vector<amqp::publication> items;
+};
+
+/// The link has ended; from a link to its connection actor.
+struct link_down {
+  failure reason;
+};
+
+// -- between dispatcher and supervisor -----------------------------------------------
+
+// `wanted_consumer` and `consumer_state` are the ledger's.
+
+/// All consumers have stopped: their channel or link is gone. They come back by
+/// themselves, each with a `consumer_state`.
+struct consumers_lost {
+  failure reason;
+};
+
+// -- answers ---------------------------------------------------------------------------
+
+/// The broker took a publication.
+struct published {
+  /// The message id that it was sent with.
+  std::string message_id;
+
+  bool operator==(const published&) const = default;
+};
+
+// -- status ----------------------------------------------------------------------------
+
+struct link_status {
+  link_role role = link_role::consuming;
+  /// "down", "connecting", "up", "blocked".
+  std::string state;
+  /// Without credentials.
+  std::string endpoint;
+  std::string broker;
+  std::uint64_t connects = 0;
+  std::uint64_t losses = 0;
+  std::string last_error;
+};
+
+struct outbox_status {
+  std::uint64_t waiting = 0;
+  std::uint64_t unconfirmed = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t published = 0;
+  std::uint64_t confirmed = 0;
+  std::uint64_t returned = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t dropped = 0;
+};
+
+struct supervisor_status {
+  std::vector<link_status> links;
+  outbox_status outbox;
+  /// Entities the broker refused, each with its reason; retried at reconnect.
+  std::vector<std::string> refused;
+};
+
+/// One row of the handler table.
+struct handler_status {
+  subscription_id id = 0;
+  std::string exchange;
+  std::string routing_key;
+  std::string queue;
+  /// Whether the broker has confirmed the consumer.
+  bool consuming = false;
+  std::uint64_t subscriber = 0;
+  std::uint64_t delivered = 0;
+  std::uint64_t succeeded = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t in_flight = 0;
+};
+
+struct dispatcher_status {
+  std::vector<handler_status> handlers;
+  std::uint64_t received = 0;
+  std::uint64_t malformed = 0;
+  /// Messages that no handler wanted (a stale binding, a fanout exchange).
+  std::uint64_t unmatched = 0;
+  std::uint64_t requeued = 0;
+};
+
+/// What `stop` is answered with.
+struct stopped {
+  /// Messages that could not be sent.
+  std::uint64_t unsent = 0;
+};
+
+/// What `event_center::status` answers.
+struct center_status {
+  supervisor_status supervisor;
+  dispatcher_status dispatcher;
+};
+
+} // namespace actors
+
+// -- type ids and atoms -------------------------------------------------------------------
+
+CAF_BEGIN_TYPE_ID_BLOCK(actors, first_custom_type_id)
+
+  CAF_ADD_ATOM(actors, actors, subscribe_atom, "subscribe")
+  CAF_ADD_ATOM(actors, actors, unsubscribe_atom, "unsubscr")
+  CAF_ADD_ATOM(actors, actors, publish_atom, "publish")
+  CAF_ADD_ATOM(actors, actors, status_atom, "status")
+  CAF_ADD_ATOM(actors, actors, want_atom, "want")
+  CAF_ADD_ATOM(actors, actors, unwant_atom, "unwant")
+  CAF_ADD_ATOM(actors, actors, start_atom, "start")
+  CAF_ADD_ATOM(actors, actors, connect_atom, "connect")
+  CAF_ADD_ATOM(actors, actors, close_atom, "close")
+  CAF_ADD_ATOM(actors, actors, flush_atom, "flush")
+  CAF_ADD_ATOM(actors, actors, retry_atom, "retry")
+  CAF_ADD_ATOM(actors, actors, stop_atom, "stop")
+  CAF_ADD_ATOM(actors, actors, deadline_atom, "deadline")
+  CAF_ADD_ATOM(actors, actors, heartbeat_atom, "heartbeat")
+
+CAF_END_TYPE_ID_BLOCK(actors)
+
+// -- how they travel --------------------------------------------------------------------
+
+// As shared objects within the process.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::publication)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_up)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_blocked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_unblocked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::channel_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_gone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::confirmations)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::returned_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::delivery_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::settle_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::publish_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_down)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::wanted_consumer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_state)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumers_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::published)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscription)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscribed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::supervisor_status)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::dispatcher_status)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::center_status)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stopped)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::binding)

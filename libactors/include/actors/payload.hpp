@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <caf/expected.hpp>
+
+namespace actors {
+
+/// What a received body may cost, so that no peer can exhaust our memory.
+struct payload_limits {
+  /// The inflated size, in bytes.
+  std::size_t max_size = 16 * 1024 * 1024;
+  /// Inflated size over compressed size; bodies of up to 64 KiB inflated are
+  /// exempt.
+  std::size_t max_ratio = 200;
+  /// Nested arrays and objects in the JSON text, the event's own included.
+  std::size_t max_depth = 32;
+
+  bool operator==(const payload_limits&) const = default;
+};
+
+/// The two parts of a body, as views into its JSON text.
+struct payload_parts {
+  /// The event's name, unescaped.
+  std::string_view name;
+  /// The JSON text of the event's data: well-formed only if `checked`.
+  std::string_view data;
+  /// Whether `data` is known to be one JSON value. If not, whoever parses it
+  /// finds out: on an error there, ask `payload_decoder::check`.
+  bool checked = false;
+};
+
+/// Inflates and splits bodies. Holds one zlib stream and one buffer for all.
+class payload_decoder {
+public:
+  explicit payload_decoder(payload_limits limits = {});
+
+  ~payload_decoder();
+
+  payload_decoder(payload_decoder&&) noexcept;
+  payload_decoder& operator=(payload_decoder&&) noexcept;
+
+  /// Inflates a body and finds its parts, which are valid until the next call.
+  /// Errors: `ec::malformed_body`, `ec::malformed_json`, `ec::limit_exceeded`,
+  /// each with what and where.
+  caf::expected<payload_parts> open(std::string_view body);
+
+  /// Reads the text of the last `open` from the start, key by key, and gives
+  /// its parts, which then are `checked`.
+  caf::expected<payload_parts> check();
+
+  const payload_limits& limits() const noexcept;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+/// Writes bodies. Holds one zlib stream for all.
+class payload_encoder {
+public:
+  /// AIOQuant writes level 6; any is readable.
+  explicit payload_encoder(int level = 6);
+
+  ~payload_encoder();
+
+  payload_encoder(payload_encoder&&) noexcept;
+  payload_encoder& operator=(payload_encoder&&) noexcept;
+
+  /// The body of an event, `data` being JSON text.
+  std::string seal(std::string_view name, std::string_view data);
+
+  /// The encoder of this thread, for level 6.
+  static payload_encoder& of_this_thread();
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace actors

@@ -1,0 +1,172 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/behavior.hpp>
+#include <caf/error.hpp>
+#include <caf/response_promise.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include "actors/amqp/transport.hpp"
+#include "actors/backoff.hpp"
+#include "actors/config.hpp"
+#include "actors/ledger.hpp"
+#include "actors/messages.hpp"
+#include "actors/outbox.hpp"
+
+namespace actors {
+
+/// Makes the transport for an endpoint.
+using transport_factory = std::function<amqp::transport_ptr(const amqp::endpoint&)>;
+
+struct supervisor_settings {
+  actors::config config;
+  transport_factory make_transport;
+  /// Grows with each start: `amqp::stream_position::epoch`, and the seed of the
+  /// back-off's jitter.
+  std::uint64_t epoch = 0;
+};
+
+/// One of the two links, over all its connections:
+///
+///             connect_atom                 link_up
+///     down ------------------> connecting ---------> up
+///       ^                          |                  |
+///       +--- the connection ends --+------------------+
+///            (back-off, connect_atom)
+struct supervised_link {
+  supervised_link(link_role role, backoff retry) : role(role), retry(std::move(retry)) {
+    // nop
+  }
+
+  link_role role;
+  caf::actor connection;
+  bool up = false;
+  backoff retry;
+  /// Which endpoint is next.
+  std::size_t endpoint = 0;
+  std::chrono::steady_clock::time_point since;
+  /// Empty: not blocked.
+  std::string blocked;
+  std::string broker;
+  std::string last_error;
+  std::uint64_t connects = 0;
+  std::uint64_t losses = 0;
+  bool retry_scheduled = false;
+  ledger topology;
+};
+
+/// The supervisor's state; see `supervisor`.
+class supervisor_state {
+public:
+  explicit supervisor_state(caf::event_based_actor* self);
+
+  static inline const char* name = "supervisor";
+
+  void init(supervisor_settings settings);
+
+  // -- links ------------------------------------------------------------------------
+
+  void start(caf::actor dispatcher);
+  void connect(link_role role);
+  void on_up(const link_up& x);
+  void on_exit(const caf::actor_addr& source, const caf::error& reason);
+  void on_blocked(const link_blocked& x);
+  void on_unblocked(const link_unblocked& x);
+  void on_reply(const link_reply& x);
+  void on_channel_lost(const channel_lost& x);
+  void on_consumer_gone(amqp::consumer_id id);
+  void on_retry(link_role role);
+
+  // -- consumers --------------------------------------------------------------------
+
+  void want(wanted_consumer x);
+  void unwant(amqp::consumer_id id);
+  void unwant(amqp::consumer_id id, const amqp::binding& what);
+
+  // -- publishing -------------------------------------------------------------------
+
+  caf::result<published> publish(amqp::publication x);
+  void on_confirmations(const confirmations& x);
+  void on_returned(const amqp::returned_message& x);
+  void flush();
+
+  // -- end --------------------------------------------------------------------------
+
+  caf::result<stopped> stop(std::chrono::milliseconds limit);
+  void on_deadline();
+  void on_heartbeat();
+
+  supervisor_status status() const;
+
+private:
+  supervised_link& link(link_role role) noexcept {
+    return role == link_role::consuming ? consuming_ : publishing_;
+  }
+
+  const amqp::endpoint& endpoint_of(const supervised_link& x) const;
+  void schedule_connect(supervised_link& x, ec reason);
+  void follow(supervised_link& x);
+  void schedule_retry(supervised_link& x);
+  void stamp(amqp::publication& x);
+  void schedule_flush();
+  void answer(std::uint64_t id, failure reason);
+  void answer_dropped(const std::vector<outbox::dropped>& xs);
+  void refuse_publishing(const failure& reason);
+  void close(supervised_link& x);
+  void continue_stop();
+
+  caf::event_based_actor* self_;
+  actors::config config_;
+  transport_factory make_transport_;
+  std::uint64_t epoch_ = 0;
+  caf::actor dispatcher_;
+  supervised_link consuming_;
+  supervised_link publishing_;
+  outbox outbox_;
+  outbox_status counters_;
+  std::uint64_t last_publication_ = 0;
+  std::uint64_t heartbeats_ = 0;
+  /// The last sequence number of each "exchange:routing_key".
+  std::unordered_map<std::string, std::uint64_t> sequences_;
+  /// Who waits for the answer to a publication, and the message id to answer.
+  struct waiting_publisher {
+    caf::response_promise promise;
+    std::string message_id;
+    bool returned = false;
+  };
+  std::unordered_map<std::uint64_t, waiting_publisher> publishers_;
+  bool flush_scheduled_ = false;
+  /// Drops since the last line about them.
+  std::uint64_t unlogged_drops_ = 0;
+  enum class stop_stage : std::uint8_t { none, draining, closing };
+  stop_stage stopping_ = stop_stage::none;
+  caf::response_promise stop_promise_;
+};
+
+/// Owns the wanted topology, the outbox and the two links of an event center.
+/// It connects, replays the topology after every reconnect, and sends what the
+/// broker has not confirmed again, in order, ahead of newer messages.
+///
+/// | message | answer |
+/// | --- | --- |
+/// | start_atom, dispatcher | nothing; connects |
+/// | wanted_consumer | later `consumer_state` to the dispatcher |
+/// | unwant_atom, consumer id [, binding] | nothing |
+/// | publish_atom, publication | `published`, or an error |
+/// | status_atom | `supervisor_status` |
+/// | stop_atom, limit | `stopped`, when the links are closed |
+/// | link_up, link_reply, ... | from its connections |
+caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
+                         supervisor_settings settings);
+
+} // namespace actors

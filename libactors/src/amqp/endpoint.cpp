@@ -1,0 +1,217 @@
+#include "actors/amqp/endpoint.hpp"
+
+#include <charconv>
+#include <optional>
+
+#include "actors/error.hpp"
+
+// No error in this file quotes the URL: where an escape is missing, any part of
+// it may be a piece of the password.
+
+namespace actors::amqp {
+
+namespace {
+
+constexpr std::uint16_t plain_port = 5672;
+constexpr std::uint16_t tls_port = 5671;
+constexpr std::size_t max_short_string = 255;
+
+caf::error invalid(std::string text) {
+  return make_error(ec::invalid_endpoint, "broker URL: " + std::move(text));
+}
+
+bool consume_prefix(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix))
+    return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+/// Cuts `text` at the first of `stops`, which stays in the rest.
+std::string_view take_until(std::string_view& text, std::string_view stops) {
+  auto result = text.substr(0, text.find_first_of(stops));
+  text.remove_prefix(result.size());
+  return result;
+}
+
+template <class Number>
+std::optional<Number> to_number(std::string_view text, Number lowest, Number highest) {
+  Number result{};
+  auto last = text.data() + text.size();
+  auto [end, error] = std::from_chars(text.data(), last, result);
+  if (error != std::errc{} || end != last || result < lowest || result > highest)
+    return std::nullopt;
+  return result;
+}
+
+/// Resolves percent escapes; nothing if one is malformed or stands for NUL,
+/// which neither AMQP names nor SASL PLAIN can carry.
+std::optional<std::string> unescape(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto byte = text[i];
+    if (byte == '%') {
+      std::uint8_t value = 0;
+      auto first = text.data() + i + 1;
+      if (i + 2 >= text.size() || std::from_chars(first, first + 2, value, 16).ptr != first + 2)
+        return std::nullopt;
+      byte = static_cast<char>(value);
+      i += 2;
+    }
+    if (byte == '\0')
+      return std::nullopt;
+    result += byte;
+  }
+  return result;
+}
+
+std::string escape(std::string_view text) {
+  constexpr std::string_view unreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view hex = "0123456789ABCDEF";
+  std::string result;
+  for (auto c : text) {
+    if (unreserved.find(c) != std::string_view::npos) {
+      result += c;
+      continue;
+    }
+    auto byte = static_cast<unsigned char>(c);
+    result += {'%', hex[byte >> 4], hex[byte & 15]};
+  }
+  return result;
+}
+
+caf::error read_credentials(std::string_view text, endpoint& result) {
+  auto colon = text.find(':');
+  auto username = unescape(text.substr(0, colon));
+  auto password =
+      colon == std::string_view::npos ? std::string{} : unescape(text.substr(colon + 1));
+  if (!username || !password)
+    return invalid("a percent escape in the user name or password is malformed; "
+                   "write each '%' itself as %25");
+  result.username = std::move(*username);
+  result.password = secret{std::move(*password)};
+  return {};
+}
+
+caf::error read_port(std::string_view text, endpoint& result) {
+  auto port = to_number<std::uint16_t>(text, 1, 65'535);
+  if (!port)
+    return invalid("the port is not a number from 1 to 65535; "
+                   "write '/', ':' and '@' in a password as %2F, %3A and %40");
+  result.port = *port;
+  return {};
+}
+
+caf::error read_host(std::string_view text, endpoint& result) {
+  if (consume_prefix(text, "[")) {
+    result.host = take_until(text, "]");
+    if (result.host.empty() || !consume_prefix(text, "]"))
+      return invalid("an IPv6 address stands in brackets, as in amqp://[::1]:5672");
+    if (text.empty())
+      return {};
+    return consume_prefix(text, ":") ? read_port(text, result)
+                                     : invalid("only a port may follow the IPv6 address");
+  }
+  auto host = unescape(take_until(text, ":"));
+  if (!host)
+    return invalid("a percent escape in the host name is malformed");
+  if (!host->empty())
+    result.host = std::move(*host);
+  return consume_prefix(text, ":") ? read_port(text, result) : caf::error{};
+}
+
+caf::error read_vhost(std::string_view text, endpoint& result) {
+  if (text.empty())
+    return {};
+  auto vhost = unescape(text);
+  if (!vhost || text.find('/') != std::string_view::npos || vhost->size() > max_short_string)
+    return invalid("the vhost is one path segment of up to 255 bytes; "
+                   "write a '/' within it as %2F");
+  result.vhost = std::move(*vhost);
+  return {};
+}
+
+caf::error read_parameter(std::string_view text, endpoint& result) {
+  if (consume_prefix(text, "heartbeat=")) {
+    auto seconds = to_number<std::uint16_t>(text, 0, 65'535);
+    if (!seconds)
+      return invalid("heartbeat is a number of seconds from 0 to 65535");
+    result.heartbeat = std::chrono::seconds{*seconds};
+    return {};
+  }
+  if (consume_prefix(text, "connection_timeout=")) {
+    auto limit = to_number<std::uint32_t>(text, 1, 3'600'000);
+    if (!limit)
+      return invalid("connection_timeout is a number of milliseconds from 1 to 3600000");
+    result.connection_timeout = std::chrono::milliseconds{*limit};
+    return {};
+  }
+  return invalid("unknown query parameter; known are heartbeat and connection_timeout");
+}
+
+caf::error read_parameters(std::string_view text, endpoint& result) {
+  while (!text.empty()) {
+    if (auto error = read_parameter(take_until(text, "&"), result))
+      return error;
+    consume_prefix(text, "&");
+  }
+  return {};
+}
+
+caf::expected<endpoint> parse_memory(std::string_view text) {
+  auto name = unescape(text);
+  if (!name)
+    return invalid("a percent escape in the name of the in-process broker is malformed");
+  endpoint result;
+  result.scheme = scheme::memory;
+  result.host = std::move(*name);
+  return result;
+}
+
+} // namespace
+
+caf::expected<endpoint> parse_endpoint(std::string_view url) {
+  endpoint result;
+  if (consume_prefix(url, "memory:"))
+    return parse_memory(url);
+  if (consume_prefix(url, "amqps://")) {
+    result.scheme = scheme::amqps;
+    result.port = tls_port;
+  } else if (!consume_prefix(url, "amqp://")) {
+    return invalid("it starts with none of amqp://, amqps:// and memory:");
+  }
+  if (url.find('#') != std::string_view::npos)
+    return invalid("a '#' has no meaning here; write one in a password or vhost as %23");
+  auto authority = take_until(url, "/?");
+  if (auto at = authority.rfind('@'); at != std::string_view::npos) {
+    if (auto error = read_credentials(authority.substr(0, at), result))
+      return error;
+    authority.remove_prefix(at + 1);
+  }
+  if (auto error = read_host(authority, result))
+    return error;
+  auto path = take_until(url, "?");
+  consume_prefix(path, "/");
+  if (auto error = read_vhost(path, result))
+    return error;
+  consume_prefix(url, "?");
+  if (auto error = read_parameters(url, result))
+    return error;
+  return result;
+}
+
+std::string to_string(const endpoint& x) {
+  if (x.scheme == scheme::memory)
+    return "memory:" + x.host;
+  auto tls = x.scheme == scheme::amqps;
+  std::string result = tls ? "amqps://" : "amqp://";
+  result += x.host.find(':') == std::string::npos ? x.host : "[" + x.host + "]";
+  result += ":" + std::to_string(x.port) + "/";
+  if (x.vhost != "/")
+    result += escape(x.vhost);
+  return result;
+}
+
+} // namespace actors::amqp

@@ -1,0 +1,204 @@
+#include <algorithm>
+
+#include "amqp/memory_state.hpp"
+
+namespace actors::amqp::memory {
+
+namespace {
+
+template <class... Fs>
+struct overloaded : Fs... {
+  using Fs::operator()...;
+};
+
+std::string describe(const std::string& queue) {
+  return "queue '" + queue + "'";
+}
+
+failure locked(const std::string& queue) {
+  return resource_locked("cannot obtain exclusive access to locked " + describe(queue)
+                         + ". It could be originally declared on another connection or the "
+                           "exclusive property value does not match that of the original "
+                           "declaration.");
+}
+
+/// The arguments that a second declaration must repeat; RabbitMQ passes over
+/// all others.
+constexpr std::string_view compared_arguments[] = {
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-message-ttl",
+    "x-overflow",
+    "x-queue-type",
+    "x-single-active-consumer",
+};
+
+std::string argument(const field_table& xs, std::string_view name) {
+  auto i = std::find_if(xs.begin(), xs.end(), [&](auto& x) { return x.first == name; });
+  if (i == xs.end())
+    return "none";
+  return std::visit(
+      overloaded{[](const std::string& x) { return x; }, [](auto x) { return std::to_string(x); }},
+      i->second);
+}
+
+failure compare(const queue& wanted, const queue& current) {
+  auto entity = describe(wanted.name);
+  auto text = [](bool x) { return x ? "true" : "false"; };
+  if (wanted.durable != current.durable)
+    return inequivalent("durable", entity, text(wanted.durable), text(current.durable));
+  if (wanted.auto_delete != current.auto_delete)
+    return inequivalent("auto_delete", entity, text(wanted.auto_delete), text(current.auto_delete));
+  for (auto name : compared_arguments) {
+    auto received = argument(wanted.arguments, name);
+    auto kept = argument(current.arguments, name);
+    if (received != kept)
+      return inequivalent(name, entity, received, kept);
+  }
+  return {};
+}
+
+bool concerns(const operation& what, const std::string& entity) {
+  auto visitor = overloaded{
+      [&](const declare_exchange& x) { return x.what.name == entity; },
+      [&](const declare_queue& x) { return x.what.name == entity; },
+      [&](const delete_queue& x) { return x.name == entity; },
+      [&](const bind_queue& x) { return x.what.exchange == entity || x.what.queue == entity; },
+      [&](const unbind_queue& x) { return x.what.exchange == entity || x.what.queue == entity; },
+      [&](const start_consumer& x) { return x.what.queue == entity; },
+      [&](const cancel_consumer&) { return false; },
+  };
+  return std::visit(visitor, what);
+}
+
+} // namespace
+
+void state::request(link& from, request_id id, const operation& what) {
+  auto* start = std::get_if<start_consumer>(&what);
+  if (start && from.consumers.count(start->what.id) > 0) {
+    // An error of the whole connection, as AMQP has it.
+    end({&from}, not_allowed(to_string(what) + ": attempt to reuse consumer tag"));
+    return;
+  }
+  reply answer{id, take_refusal(what), {}};
+  if (!answer.error)
+    answer.error = carry_out(from, what, answer.queue);
+  if (answer.error)
+    answer.error.text = to_string(what) + ": " + answer.error.text;
+  auto error = answer.error;
+  events_of(from).replied(std::move(answer));
+  if (start) {
+    if (error)
+      close_deliveries(from, std::move(error));
+    else
+      pump(*find(start->what.queue));
+  }
+  flush();
+}
+
+failure state::carry_out(link& from, const operation& what, std::string& queue) {
+  auto visitor = overloaded{
+      [&](const declare_exchange& x) { return exchanges_.declare(x.what, x.passive); },
+      [&](const declare_queue& x) {
+        queue = x.what.name;
+        return x.passive ? check(from, queue) : declare(from, x.what, queue);
+      },
+      [&](const amqp::delete_queue& x) { return erase(from, x.name); },
+      [&](const bind_queue& x) { return bind(from, x.what); },
+      [&](const unbind_queue& x) { return unbind(from, x.what); },
+      [&](const start_consumer& x) { return this->start(from, x.what); },
+      [&](const cancel_consumer& x) {
+        cancel(from, x.id);
+        return failure{};
+      },
+  };
+  return std::visit(visitor, what);
+}
+
+failure state::declare(link& from, const queue& wanted, std::string& name) {
+  if (is_reserved(wanted.name))
+    return access_refused("queue name '" + wanted.name + "' contains reserved prefix 'amq.*'");
+  auto exact = wanted;
+  // An exclusive queue ends with its link, and so is never durable.
+  exact.durable = wanted.durable && !wanted.exclusive;
+  auto* owner = wanted.exclusive ? &from : nullptr;
+  if (name.empty())
+    name = exact.name = "amq.gen-" + std::to_string(++last_generated_);
+  if (auto* current = find(name))
+    return current->owner() == owner ? compare(exact, current->what()) : locked(name);
+  queues_.emplace(name, std::make_shared<queue_state>(std::move(exact), owner));
+  return {};
+}
+
+failure state::check(const link& from, const std::string& name) const {
+  auto* queue = find(name);
+  if (!queue)
+    return not_found("no " + describe(name));
+  if (queue->owner() && queue->owner() != &from)
+    return locked(name);
+  return {};
+}
+
+failure state::erase(const link& from, const std::string& name) {
+  auto error = check(from, name);
+  if (error.code == ec::not_found)
+    return {};
+  if (!error)
+    erase_queue(name);
+  return error;
+}
+
+failure state::bind(const link& from, const binding& x) {
+  auto error = exchanges_.check(x.exchange);
+  if (!error)
+    error = check(from, x.queue);
+  if (!error)
+    exchanges_.bind(x);
+  return error;
+}
+
+failure state::unbind(const link& from, const binding& x) {
+  auto error = x.exchange.empty() ? exchanges_.check(x.exchange) : check(from, x.queue);
+  if (error.code == ec::not_found)
+    return {};
+  if (!error)
+    exchanges_.unbind(x);
+  return error;
+}
+
+failure state::start(link& from, const consumer& x) {
+  if (auto error = check(from, x.queue))
+    return error;
+  auto& queue = *find(x.queue);
+  if (queue.has_exclusive_subscriber() || (x.exclusive && !queue.subscribers().empty()))
+    return access_refused(describe(x.queue) + " in exclusive use");
+  queue.add({&from, x});
+  from.consumers.emplace(x.id, x.queue);
+  return {};
+}
+
+void state::cancel(link& from, consumer_id id) {
+  auto i = from.consumers.find(id);
+  if (i == from.consumers.end())
+    return;
+  auto name = i->second;
+  from.consumers.erase(i);
+  find(name)->remove(&from, id);
+  consumers_left(name);
+}
+
+failure state::take_refusal(const operation& what) {
+  auto i = std::find_if(refusals_.begin(), refusals_.end(),
+                        [&](auto& x) { return concerns(what, x.first); });
+  if (i == refusals_.end())
+    return {};
+  failure result{i->second, "refused as '" + i->first + "' was to be"};
+  refusals_.erase(i);
+  return result;
+}
+
+} // namespace actors::amqp::memory

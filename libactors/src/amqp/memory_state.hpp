@@ -1,0 +1,183 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/amqp/memory_broker.hpp"
+#include "actors/amqp/transport.hpp"
+#include "amqp/memory_exchanges.hpp"
+#include "amqp/memory_queue.hpp"
+
+namespace actors::amqp::memory {
+
+/// A message in the hands of a consumer.
+struct unsettled_message {
+  /// Ends with the queue: settling then has no effect.
+  std::weak_ptr<queue_state> from;
+  consumer_id consumer = 0;
+  queued_message what;
+};
+
+/// The broker's side of one link.
+struct link {
+  enum class phase : std::uint8_t { idle, connecting, up, ended };
+
+  phase now = phase::idle;
+  /// The broker's name as the link knows it, for texts.
+  std::string broker;
+  std::shared_ptr<sink> events;
+
+  // -- deliveries ---------------------------------------------------------------
+
+  std::uint32_t incarnation = 1;
+  std::uint64_t last_tag = 0;
+  std::map<std::uint64_t, unsettled_message> unsettled;
+  /// The queue of each consumer.
+  std::map<consumer_id, std::string> consumers;
+
+  // -- publishing ---------------------------------------------------------------
+
+  bool publishes = false;
+  /// Publications that wait for `unblock`.
+  std::deque<publication> held;
+
+  // -- events that go out together -----------------------------------------------
+
+  std::vector<delivery> deliveries;
+  std::vector<confirmation> confirmations;
+};
+
+/// What an in-process broker knows and does. Knows no threads; each call
+/// raises its events before it returns. Calls of a link that has ended are
+/// not allowed.
+class state {
+public:
+  // -- calls of links -----------------------------------------------------------
+
+  void attach(link& from, std::string broker, std::shared_ptr<sink> events);
+
+  void open(link& from);
+
+  void request(link& from, request_id id, const operation& what);
+
+  void publish(link& from, std::vector<publication> xs);
+
+  void settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs);
+
+  void close(link& from);
+
+  /// The link's owner is gone: it ends without an event.
+  void abandon(link& from);
+
+  // -- faults -------------------------------------------------------------------
+
+  void drop_links(ec reason);
+
+  void restart();
+
+  /// `ec::none` accepts links again.
+  void refuse_links(ec reason);
+
+  void block(std::string reason);
+
+  void unblock();
+
+  void refuse_next(std::string entity, ec reason);
+
+  bool delete_queue(const std::string& name);
+
+  bool delete_exchange(const std::string& name);
+
+  // -- inspection ---------------------------------------------------------------
+
+  std::vector<memory_broker::queue_info> queues() const;
+
+  std::vector<binding> bindings() const;
+
+  std::size_t links() const;
+
+private:
+  using queue_ptr = std::shared_ptr<queue_state>;
+  using queue_names = std::set<std::string>;
+
+  // -- requests -----------------------------------------------------------------
+
+  failure carry_out(link& from, const operation& what, std::string& queue);
+
+  failure declare(link& from, const queue& wanted, std::string& name);
+
+  failure check(const link& from, const std::string& queue) const;
+
+  failure erase(const link& from, const std::string& queue);
+
+  failure bind(const link& from, const binding& x);
+
+  failure unbind(const link& from, const binding& x);
+
+  failure start(link& from, const consumer& x);
+
+  void cancel(link& from, consumer_id id);
+
+  failure take_refusal(const operation& what);
+
+  // -- messages -----------------------------------------------------------------
+
+  /// Returns false if that closed the channel.
+  bool accept(link& from, publication& x);
+
+  /// Nothing if the exchange is missing.
+  std::optional<std::vector<queue_state*>> targets(const publication& x) const;
+
+  void settle(link& from, const settlement& x);
+
+  /// Hands out messages while there are consumers that can take them.
+  void pump(queue_state& from);
+
+  // -- ends ---------------------------------------------------------------------
+
+  void close_deliveries(link& from, failure reason);
+
+  /// Removes the consumers of a link; returns their queues.
+  queue_names remove_consumers(link& from);
+
+  /// Puts back what the consumers of a link had not settled; returns the queues.
+  queue_names requeue_all(link& from);
+
+  /// Deletes a queue that its consumers have left, if it asks for that.
+  void consumers_left(const std::string& name);
+
+  bool erase_queue(const std::string& name);
+
+  /// Takes links off the broker and puts back what they held.
+  void remove_links(const std::vector<link*>& gone);
+
+  void end(const std::vector<link*>& gone, const failure& reason);
+
+  // -- events -------------------------------------------------------------------
+
+  /// The sink of a link, which has all earlier events.
+  static sink& events_of(link& x);
+
+  void flush();
+
+  // -- data ---------------------------------------------------------------------
+
+  queue_state* find(const std::string& name) const;
+
+  exchanges exchanges_;
+  std::map<std::string, queue_ptr, std::less<>> queues_;
+  std::vector<link*> links_;
+  std::uint64_t last_generated_ = 0;
+  ec links_refused_ = ec::none;
+  std::optional<std::string> blocked_;
+  std::vector<std::pair<std::string, ec>> refusals_;
+};
+
+} // namespace actors::amqp::memory

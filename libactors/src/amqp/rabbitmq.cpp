@@ -1,0 +1,248 @@
+#include "actors/amqp/rabbitmq.hpp"
+
+#include <array>
+#include <csignal>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "amqp/rabbitmq_session.hpp"
+#include "amqp/rabbitmq_socket.hpp"
+
+namespace actors::amqp {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// Enough for what the kernel holds ready in one go.
+constexpr std::size_t read_size = 256 * 1024;
+
+/// Brings commands to the link's thread.
+class mailbox {
+public:
+  void post(command x) {
+    auto closes = std::holds_alternative<close_command>(x);
+    auto first = false;
+    {
+      std::lock_guard guard{mutex_};
+      first = commands_.empty();
+      closing_ = closing_ || closes;
+      commands_.push_back(std::move(x));
+    }
+    // While commands wait the thread knows of them, but a thread that is still
+    // connecting looks only for the end.
+    if (first || closes)
+      wake.signal();
+  }
+
+  void stop() {
+    {
+      std::lock_guard guard{mutex_};
+      stopped_ = true;
+    }
+    wake.signal();
+  }
+
+  std::vector<command> take() {
+    std::lock_guard guard{mutex_};
+    return std::exchange(commands_, {});
+  }
+
+  bool stopped() const {
+    std::lock_guard guard{mutex_};
+    return stopped_;
+  }
+
+  /// Whether there is no use in a connection any more.
+  bool ending() const {
+    std::lock_guard guard{mutex_};
+    return stopped_ || closing_;
+  }
+
+  wake_up wake;
+
+private:
+  mutable std::mutex mutex_;
+  std::vector<command> commands_;
+  bool closing_ = false;
+  bool stopped_ = false;
+};
+
+/// Moves bytes between a session and its socket, on the link's thread.
+class pump {
+public:
+  pump(mailbox& commands, tcp_stream stream, session& talk)
+      : commands_(commands), stream_(std::move(stream)), session_(talk), buffer_(read_size) {
+    // nop
+  }
+
+  /// Returns when the link is down, or was told to stop.
+  void run() {
+    while (!commands_.stopped()) {
+      for (auto& x : commands_.take())
+        session_.execute(std::move(x), clock::now());
+      if (!write_blocked_)
+        write();
+      if (session_.is_down())
+        return;
+      wait();
+    }
+    // Nobody listens any more, but the broker's log is spared a lost client.
+    session_.execute(close_command{}, clock::now());
+    write();
+  }
+
+private:
+  void wait() {
+    short wanted = write_blocked_ ? POLLIN | POLLOUT : POLLIN;
+    std::array<pollfd, 2> fds{{{stream_.fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
+    auto ready = ::poll(fds.data(), fds.size(), poll_timeout(session_.deadline()));
+    if (ready > 0 && fds[1].revents != 0)
+      commands_.wake.drain();
+    if (ready > 0 && (fds[0].revents & POLLOUT) != 0)
+      write_blocked_ = false;
+    if (ready > 0 && (fds[0].revents & ~POLLOUT) != 0)
+      read();
+    // After reading: what arrived in time counts even if we were late.
+    session_.tick(clock::now());
+  }
+
+  void read() {
+    auto result = stream_.read(buffer_.data(), buffer_.size());
+    if (result.what == io_result::status::done)
+      session_.feed({buffer_.data(), result.size}, clock::now());
+    else if (result.what == io_result::status::ended)
+      session_.lost(result.why);
+    else if (!write_error_.empty())
+      session_.lost(write_error_);
+  }
+
+  /// Hands everything to the kernel in one call, as far as there is room.
+  void write() {
+    auto bytes = session_.output();
+    if (bytes.empty() || !write_error_.empty())
+      return;
+    auto result = stream_.write(bytes);
+    if (result.what == io_result::status::ended) {
+      // The broker may have said why before it closed: read to the end.
+      write_error_ = result.why;
+      return read();
+    }
+    write_blocked_ = result.size < bytes.size();
+    if (result.size > 0)
+      session_.consume(result.size, clock::now());
+  }
+
+  mailbox& commands_;
+  tcp_stream stream_;
+  session& session_;
+  std::vector<char> buffer_;
+  bool write_blocked_ = false;
+  std::string write_error_;
+};
+
+failure unsupported(const endpoint& where) {
+  switch (where.scheme) {
+  case scheme::amqp:
+    return {};
+  case scheme::amqps:
+    return {ec::tls_failed, "TLS (amqps) is not supported yet, use amqp"};
+  case scheme::memory:
+    return {ec::invalid_endpoint, "an in-process broker is not reached over TCP"};
+  }
+  return {};
+}
+
+/// A link's life, on its thread.
+void run_link(mailbox& commands, const endpoint& where, bool confirms,
+              std::shared_ptr<sink> events) {
+  auto fail = [&](failure reason) {
+    if (reason)
+      reason.text = to_string(where) + ": " + reason.text;
+    if (!commands.stopped())
+      events->down(std::move(reason));
+  };
+  if (auto reason = unsupported(where))
+    return fail(std::move(reason));
+  auto result = dial(where, commands.wake, [&] { return commands.ending(); });
+  if (!result.stream)
+    return fail(std::move(result.error));
+  session talk{where, confirms, events, clock::now()};
+  pump{commands, std::move(*result.stream), talk}.run();
+}
+
+/// Keeps signals for the application's own threads.
+class signals_blocked {
+public:
+  signals_blocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+
+  ~signals_blocked() {
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+private:
+  sigset_t before_{};
+};
+
+class rabbitmq_transport : public transport {
+public:
+  explicit rabbitmq_transport(bool confirms) : confirms_(confirms) {
+    // nop
+  }
+
+  ~rabbitmq_transport() override {
+    commands_.stop();
+    if (thread_.joinable())
+      thread_.join();
+  }
+
+  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
+    if (!commands_.wake.ok())
+      return events->down({ec::connect_failed, "no file descriptor is left for a link"});
+    try {
+      signals_blocked guard;
+      thread_ =
+          std::thread{[this, where, events] { run_link(commands_, where, confirms_, events); }};
+      ::pthread_setname_np(thread_.native_handle(), "amqp-link");
+    } catch (const std::system_error&) {
+      events->down({ec::connect_failed, "no thread can be started for a link"});
+    }
+  }
+
+  void request(request_id id, operation what) override {
+    commands_.post(request_command{id, std::move(what)});
+  }
+
+  void publish(std::vector<publication> xs) override {
+    commands_.post(publish_command{std::move(xs)});
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
+    commands_.post(settle_command{incarnation, std::move(xs)});
+  }
+
+  void close() override {
+    commands_.post(close_command{});
+  }
+
+private:
+  bool confirms_;
+  mailbox commands_;
+  std::thread thread_;
+};
+
+} // namespace
+
+transport_ptr make_rabbitmq_transport(bool confirms) {
+  return std::make_unique<rabbitmq_transport>(confirms);
+}
+
+} // namespace actors::amqp

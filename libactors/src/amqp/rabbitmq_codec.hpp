@@ -1,0 +1,213 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <amqp.h>
+
+#include "actors/amqp/transport.hpp"
+
+/// AMQP 0-9-1 frames as values. rabbitmq-c encodes and decodes methods; frames
+/// and field tables that arrive are read here, as rabbitmq-c trusts the length
+/// of a frame and descends into nested tables without limit.
+namespace actors::amqp {
+
+/// What AMQP spends on a frame beside its payload.
+constexpr std::size_t frame_overhead = 8;
+
+/// AMQP's limit for names: exchanges, queues, routing keys, message ids.
+constexpr std::size_t max_short_string = 255;
+
+constexpr std::uint16_t number_of(channel x) noexcept {
+  return static_cast<std::uint16_t>(x);
+}
+
+// -- reading --------------------------------------------------------------------
+
+/// One frame; the payload points into the bytes it was read from.
+struct frame {
+  std::uint8_t type = 0;
+  std::uint16_t channel = 0;
+  std::string_view payload;
+};
+
+enum class frame_status : std::uint8_t { complete, incomplete, malformed };
+
+/// Cuts the first frame off `input`.
+frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& result);
+
+/// Reads AMQP's primitive types one after the other. After an error all values
+/// are empty.
+class field_reader {
+public:
+  explicit field_reader(std::string_view input) : input_(input) {
+    // nop
+  }
+
+  bool ok() const noexcept {
+    return ok_;
+  }
+
+  template <class Unsigned>
+  Unsigned number() {
+    Unsigned result = 0;
+    for (auto c : bytes(sizeof(Unsigned)))
+      result = static_cast<Unsigned>((std::uint64_t{result} << 8) | static_cast<unsigned char>(c));
+    return result;
+  }
+
+  std::string_view bytes(std::size_t size);
+
+  std::string_view short_string() {
+    return bytes(number<std::uint8_t>());
+  }
+
+  std::string_view long_string() {
+    return bytes(number<std::uint32_t>());
+  }
+
+  /// Reads a field table; values that `field_value` cannot hold are passed over.
+  field_table table();
+
+private:
+  std::optional<field_value> value();
+
+  std::string_view input_;
+  bool ok_ = true;
+};
+
+/// A content header: what is said about a message before its body.
+struct content_header {
+  std::uint64_t body_size = 0;
+  amqp::properties properties;
+};
+
+std::optional<content_header> read_content_header(std::string_view payload);
+
+/// connection.start, as far as we need it.
+struct server_greeting {
+  std::uint8_t major = 0;
+  std::uint8_t minor = 0;
+  /// Product and version, e.g. "RabbitMQ 3.10.8".
+  std::string broker;
+  /// Login mechanisms, separated by blanks.
+  std::string mechanisms;
+};
+
+/// Reads the arguments of connection.start.
+std::optional<server_greeting> read_server_greeting(std::string_view arguments);
+
+/// Decodes methods by rabbitmq-c.
+class method_reader {
+public:
+  method_reader();
+
+  ~method_reader();
+
+  method_reader(const method_reader&) = delete;
+  method_reader& operator=(const method_reader&) = delete;
+
+  /// Decodes a method's arguments, null if they are malformed. The result
+  /// lives until the next call and points into `arguments`.
+  void* read(amqp_method_number_t id, std::string_view arguments);
+
+private:
+  amqp_pool_t pool_;
+};
+
+inline std::string_view view(amqp_bytes_t x) {
+  return {static_cast<const char*>(x.bytes), x.len};
+}
+
+// -- writing --------------------------------------------------------------------
+
+/// Refers to `x`, which must outlive the result; rabbitmq-c does not write to it.
+inline amqp_bytes_t bytes_of(std::string_view x) {
+  return {x.size(), const_cast<char*>(x.data())};
+}
+
+/// Whether names in `x` are short enough to be sent.
+bool fits(const field_table& x) noexcept;
+
+/// A table as rabbitmq-c wants it. Refers to the table it was made from.
+class table_view {
+public:
+  explicit table_view(const field_table& fields);
+
+  void add(std::string_view key, std::string_view text);
+
+  void add_flag(std::string_view key);
+
+  void add(std::string_view key, const table_view& nested);
+
+  amqp_table_t get() const;
+
+private:
+  amqp_field_value_t& append(std::string_view key, std::uint8_t kind);
+
+  std::vector<amqp_table_entry_t> entries_;
+};
+
+/// Encodes frames into the bytes that wait to be sent.
+class frame_writer {
+public:
+  frame_writer();
+
+  /// Sets the limit that the broker and we agreed on.
+  void frame_max(std::size_t size);
+
+  void protocol_header();
+
+  void heartbeat();
+
+  /// Appends a method; false if it does not fit into a frame, which only a
+  /// large table of arguments can cause.
+  template <class Fields>
+  bool method(std::uint16_t channel, amqp_method_number_t id, Fields fields) {
+    static_assert(std::is_trivially_copyable_v<Fields>);
+    return encode_method(channel, id, &fields);
+  }
+
+  /// Appends a whole message; false, with nothing appended, if its properties
+  /// do not fit into a frame.
+  bool message(std::uint16_t channel, const publication& x);
+
+  std::string_view pending() const noexcept {
+    return std::string_view{buffer_}.substr(offset_);
+  }
+
+  /// Forgets bytes that were sent.
+  void consume(std::size_t size);
+
+  /// How many bytes were ever appended.
+  std::uint64_t total() const noexcept {
+    return sent_ + buffer_.size() - offset_;
+  }
+
+  /// How many bytes were ever consumed.
+  std::uint64_t sent() const noexcept {
+    return sent_;
+  }
+
+private:
+  bool encode_method(std::uint16_t channel, amqp_method_number_t id, void* fields);
+
+  bool encode_header(std::uint16_t channel, const publication& x);
+
+  void append_frame(std::uint8_t type, std::uint16_t channel, std::string_view payload);
+
+  template <class Unsigned>
+  void append_number(Unsigned x);
+
+  std::string buffer_;
+  std::size_t offset_ = 0;
+  std::uint64_t sent_ = 0;
+  std::vector<char> scratch_;
+};
+
+} // namespace actors::amqp

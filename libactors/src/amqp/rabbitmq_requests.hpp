@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actors/amqp/transport.hpp"
+#include "amqp/rabbitmq_codec.hpp"
+
+/// How each request looks on the wire. Stateless.
+namespace actors::amqp {
+
+/// The channel that carries the request.
+channel channel_of(const operation& x) noexcept;
+
+/// Says why a request cannot be sent, if so.
+failure check(const operation& x);
+
+/// Appends the request's methods; false if its arguments do not fit into a
+/// frame.
+bool write_request(frame_writer& out, const operation& x);
+
+/// The method by which the broker grants the request.
+amqp_method_number_t answer_to(const operation& x) noexcept;
+
+/// Whether the request is made with the given method.
+bool is_made_with(const operation& x, amqp_method_number_t method) noexcept;
+
+/// Names a consumer towards the broker, e.g. "la-7".
+std::string consumer_tag(consumer_id x);
+
+std::optional<consumer_id> parse_consumer_tag(std::string_view text) noexcept;
+
+} // namespace actors::amqp

@@ -1,0 +1,276 @@
+#include "amqp/rabbitmq_session.hpp"
+
+#include <algorithm>
+
+#include <amqp_framing.h>
+
+#include "amqp/rabbitmq_requests.hpp"
+
+namespace actors::amqp {
+
+namespace {
+
+constexpr auto close_limit = std::chrono::seconds{2};
+
+bool sendable(const publication& x) noexcept {
+  return x.exchange.size() <= max_short_string && x.routing_key.size() <= max_short_string
+         && x.properties.message_id.size() <= max_short_string && fits(x.properties.headers);
+}
+
+} // namespace
+
+session::session(const endpoint& where, bool confirms, std::shared_ptr<sink> events, time_point now)
+    : where_(where),
+      peer_(to_string(where)),
+      confirms_(confirms),
+      events_(std::move(events)),
+      now_(now),
+      phase_limit_(now + where.handshake_timeout),
+      last_received_(now),
+      last_sent_(now),
+      waiting_since_(now) {
+  out_.protocol_header();
+}
+
+// -- commands ---------------------------------------------------------------------
+
+void session::execute(command x, time_point now) {
+  now_ = now;
+  if (phase_ == phase::closing || phase_ == phase::down)
+    return;
+  if (in_handshake() && !std::holds_alternative<close_command>(x)) {
+    early_.push_back(std::move(x));
+    return;
+  }
+  auto idle = output().empty();
+  std::visit([this](auto& y) { run(y); }, x);
+  if (idle)
+    waiting_since_ = now;
+  flush();
+}
+
+void session::run(request_command& x) {
+  if (auto problem = check(x.what)) {
+    events_->replied({x.id, std::move(problem), {}});
+    return;
+  }
+  send_request(std::move(x));
+}
+
+void session::send_request(request_command x) {
+  auto which = channel_of(x.what);
+  open_channel(which);
+  if (!write_request(out_, x.what)) {
+    events_->replied(
+        {x.id,
+         {ec::invalid_argument, to_string(x.what) + ": its arguments do not fit into a frame"},
+         {}});
+    return;
+  }
+  auto& queue = requests(which);
+  if (queue.items.empty())
+    queue.since = now_;
+  queue.items.push_back(std::move(x));
+}
+
+void session::run(publish_command& x) {
+  for (auto& item : x.items)
+    send_publication(item);
+}
+
+void session::send_publication(const publication& x) {
+  if (!sendable(x))
+    return reject(x);
+  open_channel(channel::publishing);
+  if (!out_.message(number_of(channel::publishing), x))
+    return reject(x);
+  if (confirms_)
+    unconfirmed_.add(x.id);
+  else
+    unsent_.emplace_back(out_.total(), x.id);
+}
+
+void session::reject(const publication& x) {
+  confirmations_.push_back({x.id, false});
+}
+
+void session::run(settle_command& x) {
+  // Tags of a former life of the channel name other deliveries by now.
+  if (x.incarnation != incarnation_)
+    return;
+  for (auto& item : x.items) {
+    if (item.what == settlement::verdict::ack) {
+      amqp_basic_ack_t ack{};
+      ack.delivery_tag = item.tag;
+      ack.multiple = item.multiple;
+      out_.method(number_of(channel::deliveries), AMQP_BASIC_ACK_METHOD, ack);
+    } else {
+      amqp_basic_nack_t nack{};
+      nack.delivery_tag = item.tag;
+      nack.multiple = item.multiple;
+      nack.requeue = item.what == settlement::verdict::requeue;
+      out_.method(number_of(channel::deliveries), AMQP_BASIC_NACK_METHOD, nack);
+    }
+  }
+}
+
+void session::run(close_command&) {
+  if (in_handshake())
+    return down(ec::none, {});
+  amqp_connection_close_t close{};
+  close.reply_code = AMQP_REPLY_SUCCESS;
+  close.reply_text = bytes_of("closing");
+  out_.method(0, AMQP_CONNECTION_CLOSE_METHOD, close);
+  phase_ = phase::closing;
+  phase_limit_ = now_ + close_limit;
+}
+
+void session::open_channel(channel which) {
+  auto& open = which == channel::publishing ? publishing_open_ : requests(which).open;
+  if (open)
+    return;
+  open = true;
+  out_.method(number_of(which), AMQP_CHANNEL_OPEN_METHOD, amqp_channel_open_t{});
+  if (which == channel::publishing && confirms_)
+    out_.method(number_of(which), AMQP_CONFIRM_SELECT_METHOD, amqp_confirm_select_t{});
+}
+
+void session::consume(std::size_t size, time_point now) {
+  now_ = now;
+  out_.consume(size);
+  last_sent_ = now;
+  waiting_since_ = now;
+  while (!unsent_.empty() && unsent_.front().first <= out_.sent()) {
+    confirmations_.push_back({unsent_.front().second, true});
+    unsent_.pop_front();
+  }
+  flush();
+}
+
+// -- time -------------------------------------------------------------------------
+
+void session::tick(time_point now) {
+  now_ = now;
+  auto waits = [&](const request_queue& x) {
+    return !x.items.empty() && now >= x.since + where_.request_timeout;
+  };
+  if (phase_ == phase::down)
+    return;
+  if (phase_ == phase::closing) {
+    if (now >= phase_limit_)
+      down(ec::none, {});
+    return;
+  }
+  if (in_handshake()) {
+    if (now >= phase_limit_)
+      down(ec::handshake_timeout, "the AMQP handshake did not end in time");
+    return;
+  }
+  if (heartbeat_ > duration::zero() && now >= last_received_ + 2 * heartbeat_)
+    return down(ec::heartbeat_timeout, "nothing was heard from the broker for two heartbeats");
+  // A broker that has blocked us neither reads nor answers, by intent.
+  if (!blocked_) {
+    if (!output().empty() && now >= waiting_since_ + where_.send_timeout)
+      return down(ec::send_timeout, "the broker takes no bytes");
+    for (auto queue : {&topology_, &consumers_})
+      if (waits(*queue))
+        return down(ec::request_timeout,
+                    "no answer in time to: " + to_string(queue->items.front().what));
+  }
+  if (heartbeat_ > duration::zero() && output().empty() && now >= last_sent_ + heartbeat_ / 2) {
+    out_.heartbeat();
+    waiting_since_ = now;
+  }
+}
+
+session::time_point session::deadline() const {
+  if (phase_ == phase::down)
+    return time_point::max();
+  if (phase_ != phase::up)
+    return phase_limit_;
+  auto result = time_point::max();
+  if (heartbeat_ > duration::zero()) {
+    result = last_received_ + 2 * heartbeat_;
+    if (output().empty())
+      result = std::min(result, last_sent_ + heartbeat_ / 2);
+  }
+  if (blocked_)
+    return result;
+  if (!output().empty())
+    result = std::min(result, waiting_since_ + where_.send_timeout);
+  for (auto queue : {&topology_, &consumers_})
+    if (!queue->items.empty())
+      result = std::min(result, queue->since + where_.request_timeout);
+  return result;
+}
+
+// -- bytes ------------------------------------------------------------------------
+
+void session::feed(std::string_view bytes, time_point now) {
+  now_ = now;
+  last_received_ = now;
+  auto idle = output().empty();
+  auto buffered = !input_.empty();
+  if (buffered)
+    input_.append(bytes);
+  auto rest = buffered ? std::string_view{input_} : bytes;
+  while (phase_ != phase::down) {
+    frame next;
+    auto status = read_frame(rest, frame_max_, next);
+    if (status == frame_status::incomplete)
+      break;
+    if (status == frame_status::malformed)
+      broken(phase_ == phase::greeting ? "the peer does not speak AMQP 0-9-1"
+                                       : "a frame is malformed");
+    else
+      on_frame(next);
+  }
+  if (buffered)
+    input_.erase(0, input_.size() - rest.size());
+  else
+    input_.assign(rest);
+  if (idle)
+    waiting_since_ = now;
+  flush();
+}
+
+// -- events -----------------------------------------------------------------------
+
+void session::flush() {
+  if (!deliveries_.empty()) {
+    delivered_bytes_ = 0;
+    events_->delivered(incarnation_, std::exchange(deliveries_, {}));
+  }
+  if (!confirmations_.empty())
+    events_->confirmed(std::exchange(confirmations_, {}));
+}
+
+void session::down(ec code, std::string text) {
+  if (phase_ == phase::down)
+    return;
+  flush();
+  phase_ = phase::down;
+  events_->down({code, text.empty() ? std::move(text) : peer_ + ": " + text});
+}
+
+void session::broken(const std::string& what) {
+  down(ec::protocol_error, what);
+}
+
+void session::lost(const std::string& why) {
+  if (phase_ == phase::closing)
+    return down(ec::none, {});
+  down(ec::connection_lost, in_handshake() ? why + " during the handshake" : why);
+}
+
+// -- state ------------------------------------------------------------------------
+
+bool session::in_handshake() const noexcept {
+  return phase_ < phase::up;
+}
+
+session::request_queue& session::requests(channel which) noexcept {
+  return which == channel::topology ? topology_ : consumers_;
+}
+
+} // namespace actors::amqp

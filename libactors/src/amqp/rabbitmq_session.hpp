@@ -1,0 +1,200 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/amqp/transport.hpp"
+#include "amqp/rabbitmq_codec.hpp"
+#include "amqp/rabbitmq_confirms.hpp"
+
+namespace actors::amqp {
+
+// -- what a link is told ----------------------------------------------------------
+
+struct request_command {
+  request_id id = 0;
+  operation what;
+};
+
+struct publish_command {
+  std::vector<publication> items;
+};
+
+struct settle_command {
+  std::uint32_t incarnation = 0;
+  std::vector<settlement> items;
+};
+
+struct close_command {};
+
+using command = std::variant<request_command, publish_command, settle_command, close_command>;
+
+/// The largest frame that we take and propose.
+constexpr std::size_t wanted_frame_max = 131'072;
+
+/// The AMQP 0-9-1 conversation of one connection, without the connection: bytes
+/// and time points go in, bytes and `sink` events come out. It has no thread,
+/// no socket and no clock.
+///
+///     greeting -> tuning -> opening -> up -> closing
+///         |          |         |       |        |
+///         +----------+---------+-------+--------+--> down
+class session {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// Begins the handshake, at the moment the TCP connection was made. Without
+  /// `confirms` a publication counts as accepted once its bytes are sent.
+  session(const endpoint& where, bool confirms, std::shared_ptr<sink> events, time_point now);
+
+  /// Carries out a command, or keeps it until the handshake is done.
+  void execute(command x, time_point now);
+
+  /// Takes what the broker sent.
+  void feed(std::string_view bytes, time_point now);
+
+  /// Does what time asks for: heartbeats, and giving up.
+  void tick(time_point now);
+
+  /// When `tick` must be called next.
+  time_point deadline() const;
+
+  /// The bytes that wait to be sent.
+  std::string_view output() const noexcept {
+    return out_.pending();
+  }
+
+  /// Notes that the first `size` bytes of the output were sent.
+  void consume(std::size_t size, time_point now);
+
+  /// Notes that the TCP connection ended.
+  void lost(const std::string& why);
+
+  /// Whether `sink::down` was raised, the last event.
+  bool is_down() const noexcept {
+    return phase_ == phase::down;
+  }
+
+private:
+  using duration = time_point::duration;
+
+  enum class phase : std::uint8_t { greeting, tuning, opening, up, closing, down };
+
+  /// Requests the broker has not answered, in the order they were sent.
+  struct request_queue {
+    bool open = false;
+    std::deque<request_command> items;
+    /// Since when the broker could have been working on the first.
+    time_point since;
+  };
+
+  /// A message that arrives frame by frame.
+  struct content {
+    enum class kind : std::uint8_t { none, delivered, returned };
+
+    kind what = kind::none;
+    bool has_header = false;
+    std::uint64_t missing = 0;
+    amqp::delivery delivery;
+    failure reason;
+  };
+
+  // -- commands -------------------------------------------------------------------
+
+  void run(request_command& x);
+  void run(publish_command& x);
+  void run(settle_command& x);
+  void run(close_command& x);
+
+  void send_request(request_command x);
+  void send_publication(const publication& x);
+  void reject(const publication& x);
+  void open_channel(channel which);
+
+  // -- frames -----------------------------------------------------------------------
+
+  void on_frame(const frame& x);
+  void on_greeting(std::string_view payload);
+  void on_method(const frame& x);
+  void on_connection_method(amqp_method_number_t id, std::string_view arguments);
+  void on_request_method(request_queue& queue, amqp_method_number_t id, std::string_view arguments);
+  void on_deliveries_method(amqp_method_number_t id, std::string_view arguments);
+  void on_publishing_method(amqp_method_number_t id, std::string_view arguments);
+  void on_tune(std::string_view arguments);
+  void on_connection_closed(std::string_view arguments);
+  void on_channel_closed(channel which, std::string_view arguments);
+  void on_granted(request_queue& queue, std::string queue_name);
+  void on_deliver(std::string_view arguments);
+  void on_return(std::string_view arguments);
+  void on_cancelled(std::string_view arguments);
+  void on_confirmed(amqp_method_number_t id, std::string_view arguments);
+  void on_content_header(const frame& x);
+  void on_content_body(const frame& x);
+  void finish(content& x);
+
+  /// Decodes a method's arguments; null, and the link is down, if malformed.
+  template <class Fields>
+  const Fields* decode(amqp_method_number_t id, std::string_view arguments);
+
+  // -- events -----------------------------------------------------------------------
+
+  /// Raises what was gathered from the bytes of one call.
+  void flush();
+  void down(ec code, std::string text);
+  void broken(const std::string& what);
+  void unexpected(amqp_method_number_t id);
+
+  // -- state ------------------------------------------------------------------------
+
+  bool in_handshake() const noexcept;
+  request_queue& requests(channel which) noexcept;
+  void send_again(request_queue& queue);
+
+  endpoint where_;
+  std::string peer_;
+  bool confirms_;
+  std::shared_ptr<sink> events_;
+  phase phase_ = phase::greeting;
+  std::vector<command> early_;
+  std::string broker_;
+
+  std::string input_;
+  method_reader methods_;
+  frame_writer out_;
+  std::size_t frame_max_ = wanted_frame_max;
+
+  request_queue topology_;
+  request_queue consumers_;
+  std::uint32_t incarnation_ = 1;
+  content incoming_;
+  content returning_;
+  bool publishing_open_ = false;
+  unconfirmed unconfirmed_;
+  /// Without confirms: ids by the end of their bytes in the output.
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;
+  bool blocked_ = false;
+
+  std::vector<delivery> deliveries_;
+  std::size_t delivered_bytes_ = 0;
+  std::vector<confirmation> confirmations_;
+
+  duration heartbeat_{0};
+  time_point now_;
+  /// When the present phase has taken too long.
+  time_point phase_limit_;
+  time_point last_received_;
+  time_point last_sent_;
+  /// Since when the output has been waiting without progress.
+  time_point waiting_since_;
+};
+
+} // namespace actors::amqp

@@ -1,0 +1,185 @@
+#include "amqp/rabbitmq_socket.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace actors::amqp {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+std::string error_text(int code) {
+  return std::generic_category().message(code);
+}
+
+void set_option(int fd, int level, int name, int value) {
+  // All options only improve on defaults that work as well.
+  static_cast<void>(::setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+void set_options(int fd, const endpoint& where) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  // With heartbeats a dead peer shows by itself. The option would also end the
+  // connection to a broker that reads nothing for the time of an alarm.
+  if (where.heartbeat.count() == 0)
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(where.send_timeout.count()));
+}
+
+using address_list = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+address_list resolve(const endpoint& where, std::string& why) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+  addrinfo* first = nullptr;
+  auto port = std::to_string(where.port);
+  auto status = ::getaddrinfo(where.host.c_str(), port.c_str(), &hints, &first);
+  if (status != 0)
+    why = status == EAI_SYSTEM ? error_text(errno) : ::gai_strerror(status);
+  return {first, &::freeaddrinfo};
+}
+
+std::string address_text(const addrinfo& x) {
+  std::array<char, NI_MAXHOST> host{};
+  if (::getnameinfo(x.ai_addr, x.ai_addrlen, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST)
+      != 0)
+    return "address";
+  return host.data();
+}
+
+/// One attempt to connect: 0, an errno, or ECANCELED if it was interrupted.
+int await_connected(int fd, clock::time_point limit, wake_up& wake,
+                    const std::function<bool()>& interrupted) {
+  for (;;) {
+    std::array<pollfd, 2> fds{{{fd, POLLOUT, 0}, {wake.fd(), POLLIN, 0}}};
+    auto ready = ::poll(fds.data(), fds.size(), poll_timeout(limit));
+    if (ready < 0 && errno != EINTR)
+      return errno;
+    if (ready > 0 && fds[1].revents != 0) {
+      wake.drain();
+      if (interrupted())
+        return ECANCELED;
+    }
+    if (ready > 0 && fds[0].revents != 0) {
+      int error = 0;
+      socklen_t size = sizeof(error);
+      return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+    }
+    if (clock::now() >= limit)
+      return ETIMEDOUT;
+  }
+}
+
+int connect_to(const addrinfo& address, const endpoint& where, clock::time_point limit,
+               wake_up& wake, const std::function<bool()>& interrupted, file_descriptor& result) {
+  file_descriptor fd{::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!fd)
+    return errno;
+  set_options(fd.get(), where);
+  if (::connect(fd.get(), address.ai_addr, address.ai_addrlen) != 0) {
+    auto error = errno;
+    if (error == EINPROGRESS)
+      error = await_connected(fd.get(), limit, wake, interrupted);
+    if (error != 0)
+      return error;
+  }
+  result = std::move(fd);
+  return 0;
+}
+
+} // namespace
+
+file_descriptor::~file_descriptor() {
+  if (fd_ >= 0)
+    ::close(fd_);
+}
+
+wake_up::wake_up() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  // nop
+}
+
+void wake_up::signal() noexcept {
+  std::uint64_t one = 1;
+  // Fails only when it is signalled already.
+  static_cast<void>(::write(fd_.get(), &one, sizeof(one)) == sizeof(one));
+}
+
+void wake_up::drain() noexcept {
+  std::uint64_t count = 0;
+  static_cast<void>(::read(fd_.get(), &count, sizeof(count)) == sizeof(count));
+}
+
+int poll_timeout(clock::time_point limit) {
+  if (limit == clock::time_point::max())
+    return -1;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+}
+
+io_result tcp_stream::read(char* to, std::size_t size) {
+  for (;;) {
+    auto count = ::recv(fd_.get(), to, size, 0);
+    if (count > 0)
+      return {io_result::status::done, static_cast<std::size_t>(count), {}};
+    if (count == 0)
+      return {io_result::status::ended, 0, "the broker closed the TCP connection"};
+    if (errno == EAGAIN)
+      return {io_result::status::would_block, 0, {}};
+    if (errno != EINTR)
+      return {io_result::status::ended, 0, error_text(errno)};
+  }
+}
+
+io_result tcp_stream::write(std::string_view bytes) {
+  for (;;) {
+    auto count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count >= 0)
+      return {io_result::status::done, static_cast<std::size_t>(count), {}};
+    if (errno == EAGAIN)
+      return {io_result::status::would_block, 0, {}};
+    if (errno != EINTR)
+      return {io_result::status::ended, 0, error_text(errno)};
+  }
+}
+
+dialed dial(const endpoint& where, wake_up& wake, const std::function<bool()>& interrupted) {
+  std::string why;
+  auto addresses = resolve(where, why);
+  if (!addresses)
+    return {{}, {ec::resolve_failed, "host '" + where.host + "' does not resolve: " + why}};
+  auto untried = 0;
+  for (auto x = addresses.get(); x != nullptr; x = x->ai_next)
+    ++untried;
+  auto limit = clock::now() + where.connection_timeout;
+  auto error = 0;
+  for (auto x = addresses.get(); x != nullptr; x = x->ai_next) {
+    // An address that does not answer leaves the others their share of time.
+    auto now = clock::now();
+    auto share = now + std::max(limit - now, clock::duration::zero()) / untried--;
+    file_descriptor fd;
+    error = connect_to(*x, where, share, wake, interrupted, fd);
+    if (error == 0)
+      return {tcp_stream{std::move(fd)}, {}};
+    if (error == ECANCELED)
+      return {};
+    why += (why.empty() ? "" : "; ") + address_text(*x) + ": " + error_text(error);
+  }
+  return {{}, {error == ETIMEDOUT ? ec::connect_timeout : ec::connect_failed, why}};
+}
+
+} // namespace actors::amqp

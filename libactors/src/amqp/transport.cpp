@@ -1,0 +1,76 @@
+#include "actors/amqp/transport.hpp"
+
+namespace actors::amqp {
+
+namespace {
+
+std::string quoted(const std::string& name) {
+  return "'" + name + "'";
+}
+
+std::string queue_text(const std::string& name) {
+  return name.empty() ? "a server-named queue" : "queue " + quoted(name);
+}
+
+std::string binding_text(const binding& x, std::string_view preposition) {
+  auto result = queue_text(x.queue);
+  result += preposition;
+  return result + quoted(x.exchange) + " with routing key " + quoted(x.routing_key);
+}
+
+struct describe {
+  std::string operator()(const declare_exchange& x) const {
+    if (x.passive)
+      return "check exchange " + quoted(x.what.name);
+    return "declare exchange " + quoted(x.what.name) + " (" + std::string{to_string(x.what.type)}
+           + ")";
+  }
+
+  std::string operator()(const declare_queue& x) const {
+    return (x.passive ? "check " : "declare ") + queue_text(x.what.name);
+  }
+
+  std::string operator()(const amqp::delete_queue& x) const {
+    return "delete " + queue_text(x.name);
+  }
+
+  std::string operator()(const bind_queue& x) const {
+    return "bind " + binding_text(x.what, " to exchange ");
+  }
+
+  std::string operator()(const unbind_queue& x) const {
+    return "unbind " + binding_text(x.what, " from exchange ");
+  }
+
+  std::string operator()(const start_consumer& x) const {
+    return "start consumer " + std::to_string(x.what.id) + " on " + queue_text(x.what.queue);
+  }
+
+  std::string operator()(const cancel_consumer& x) const {
+    return "cancel consumer " + std::to_string(x.id);
+  }
+};
+
+} // namespace
+
+std::string to_string(const operation& x) {
+  return std::visit(describe{}, x);
+}
+
+std::string_view to_string(channel x) noexcept {
+  switch (x) {
+  case channel::topology:
+    return "topology";
+  case channel::deliveries:
+    return "deliveries";
+  case channel::publishing:
+    return "publishing";
+  }
+  return "unknown";
+}
+
+sink::~sink() = default;
+
+transport::~transport() = default;
+
+} // namespace actors::amqp

@@ -1,0 +1,42 @@
+#include "actors/backoff.hpp"
+
+#include <algorithm>
+
+namespace actors {
+
+backoff::backoff(backoff_policy policy, std::uint64_t seed) noexcept
+  : policy_(policy), state_(seed) {
+  // nop
+}
+
+std::chrono::milliseconds backoff::next() noexcept {
+  if (failures_++ == 0)
+    return std::chrono::milliseconds{0};
+  auto delay = static_cast<double>(policy_.first.count());
+  const auto limit = static_cast<double>(policy_.limit.count());
+  for (auto i = 2u; i < failures_ && delay < limit; ++i)
+    delay *= policy_.factor;
+  delay = std::min(delay, limit) * (1.0 - policy_.jitter * random());
+  return std::chrono::milliseconds{static_cast<std::int64_t>(delay)};
+}
+
+std::chrono::milliseconds backoff::next_after_refusal() noexcept {
+  ++failures_;
+  const auto delay = static_cast<double>(policy_.refused.count());
+  return std::chrono::milliseconds{
+    static_cast<std::int64_t>(delay * (1.0 - policy_.jitter * random()))};
+}
+
+void backoff::reset() noexcept {
+  failures_ = 0;
+}
+
+double backoff::random() noexcept {
+  // SplitMix64: small state, any seed will do.
+  auto z = (state_ += 0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+} // namespace actors

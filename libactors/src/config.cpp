@@ -1,0 +1,221 @@
+#include "actors/config.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <boost/json/parser.hpp>
+#include <unistd.h>
+
+#include "actors/error.hpp"
+#include "config_section.hpp"
+
+namespace actors {
+
+namespace {
+
+// What the URL says itself stands above the settings for all endpoints.
+bool sets(std::string_view url, std::string_view parameter) {
+  auto query = url.find('?');
+  if (query == std::string_view::npos)
+    return false;
+  return url.find(std::string{parameter} + '=', query) != std::string_view::npos;
+}
+
+void read_timeouts(config_section& in, amqp::endpoint& out) {
+  using namespace std::chrono_literals;
+  in.read("heartbeat", out.heartbeat, 0s, 3600s);
+  in.read("connection_timeout", out.connection_timeout, 1ms, 600'000ms);
+  in.read("handshake_timeout", out.handshake_timeout, 1ms, 600'000ms);
+  in.read("request_timeout", out.request_timeout, 1ms, 600'000ms);
+  in.read("send_timeout", out.send_timeout, 1ms, 600'000ms);
+}
+
+amqp::endpoint read_host(config_section& in, amqp::endpoint out) {
+  in.read("host", out.host, not_empty);
+  in.read("port", out.port, 1, 65535);
+  in.read("vhost", out.vhost, not_empty);
+  in.read_secret("username", out.username);
+  std::string password = out.password.reveal();
+  in.read_secret("password", password);
+  out.password = amqp::secret{std::move(password)};
+  return out;
+}
+
+// An endpoint of "url" or "endpoints". `key` names it in errors.
+void add_url(config_section& in, std::string_view key, const std::string& url,
+             const amqp::endpoint& defaults, std::vector<amqp::endpoint>& out) {
+  auto parsed = amqp::parse_endpoint(url);
+  if (!parsed) {
+    in.refuse(key, text_of(parsed.error()));
+    return;
+  }
+  if (!sets(url, "heartbeat"))
+    parsed->heartbeat = defaults.heartbeat;
+  if (!sets(url, "connection_timeout"))
+    parsed->connection_timeout = defaults.connection_timeout;
+  parsed->handshake_timeout = defaults.handshake_timeout;
+  parsed->request_timeout = defaults.request_timeout;
+  parsed->send_timeout = defaults.send_timeout;
+  out.push_back(std::move(*parsed));
+}
+
+// "url", then "endpoints"; without either, "host" and its companions.
+std::vector<amqp::endpoint> read_endpoints(config_section in) {
+  amqp::endpoint defaults;
+  read_timeouts(in, defaults);
+  std::vector<amqp::endpoint> result;
+  std::string url;
+  in.read_secret("url", url);
+  if (!url.empty())
+    add_url(in, "url", url, defaults, result);
+  std::vector<std::string> urls;
+  in.read_secrets("endpoints", urls);
+  for (std::size_t i = 0; i < urls.size(); ++i)
+    add_url(in, "endpoints[" + std::to_string(i) + ']', urls[i], defaults, result);
+  auto host = read_host(in, defaults);
+  if (result.empty())
+    result.push_back(std::move(host));
+  return result;
+}
+
+void read_log(config_section in, log_config& out) {
+  in.read("console", out.console);
+  in.read("level", out.level);
+  in.read("path", out.path, not_empty);
+  in.read("name", out.name, not_empty);
+  in.read("clear", out.clear);
+  in.read("backup_count", out.backup_count, 0, 1000);
+  in.read("max_bytes", out.max_bytes, 1024, std::int64_t{1} << 40);
+}
+
+void read_backoff(config_section in, backoff_policy& out) {
+  using namespace std::chrono_literals;
+  constexpr auto day = std::chrono::milliseconds{24h};
+  in.read("first", out.first, 1ms, day);
+  in.read("limit", out.limit, 1ms, day);
+  in.read("factor", out.factor, 1, 100);
+  in.read("jitter", out.jitter, 0, 1);
+  in.read("refused", out.refused, 1ms, day);
+  in.read("settled", out.settled, 0ms, day);
+  if (out.limit < out.first)
+    in.refuse("limit", "is below RECONNECT.first");
+}
+
+void read_outbox(config_section in, outbox_limits& out) {
+  in.read("max_messages", out.max_messages, 1, 100'000'000);
+  in.read("max_bytes", out.max_bytes, 1, std::int64_t{1} << 40);
+  in.read("overflow", out.overflow);
+  in.read("window", out.window, 1, 1'000'000);
+}
+
+void read_payload(config_section in, payload_limits& out) {
+  in.read("max_size", out.max_size, 64, std::int64_t{1} << 32);
+  in.read("max_ratio", out.max_ratio, 1, 2000);
+  // The parser uses the stack once for each level.
+  in.read("max_depth", out.max_depth, 2, 500);
+}
+
+void read_exchanges(config_section& in, std::vector<std::string>& out) {
+  in.read("EXCHANGES", out);
+  for (auto& name : out)
+    if (name.empty() || name.size() > 255)
+      in.refuse("EXCHANGES",
+                "an exchange's name has 1 to 255 bytes, found " + std::to_string(name.size()));
+}
+
+config read_document(config_section& in) {
+  config out;
+  out.instance = unique_instance();
+  in.read("SERVER_ID", out.server_id, not_empty);
+  in.read("INSTANCE", out.instance);
+  out.endpoints = read_endpoints(in.inner("RABBITMQ"));
+  read_log(in.inner("LOG"), out.log);
+  using namespace std::chrono_literals;
+  in.inner("HEARTBEAT").read("interval", out.heartbeat.interval, 0s, 86'400s);
+  read_backoff(in.inner("RECONNECT"), out.reconnect);
+  read_outbox(in.inner("OUTBOX"), out.outbox);
+  read_payload(in.inner("PAYLOAD"), out.payload);
+  read_exchanges(in, out.exchanges);
+  in.read("PUBLISHER_CONFIRMS", out.publisher_confirms);
+  return out;
+}
+
+// "line 3, column 7" of an offset.
+std::string position(std::string_view text, std::size_t offset) {
+  auto before = text.substr(0, offset);
+  auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  auto start = before.rfind('\n') + 1; // 0 on the first line, as npos + 1 is
+  return "line " + std::to_string(line) + ", column " + std::to_string(offset - start + 1);
+}
+
+caf::expected<boost::json::value> parse_document(std::string_view text) {
+  boost::json::parse_options options;
+  options.allow_comments = true;
+  options.allow_trailing_commas = true;
+  boost::json::parser parser{{}, options};
+  boost::json::error_code code;
+  auto read = parser.write(text.data(), text.size(), code);
+  if (code)
+    return make_error(ec::invalid_config, position(text, read) + ": " + code.message());
+  return parser.release();
+}
+
+char safe_in_queue_names(char c) noexcept {
+  auto safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
+              || c == '_';
+  return safe ? c : '-';
+}
+
+std::string host_name() {
+  char buf[65] = {};
+  if (gethostname(buf, sizeof buf - 1) != 0)
+    return "host";
+  std::string result{buf};
+  std::transform(result.begin(), result.end(), result.begin(), safe_in_queue_names);
+  return result;
+}
+
+} // namespace
+
+std::string unique_instance() {
+  static std::atomic<unsigned> count{0};
+  return host_name() + '-' + std::to_string(getpid()) + '-' + std::to_string(++count);
+}
+
+caf::expected<config> parse_config(std::string_view text) {
+  auto document = parse_document(text);
+  if (!document)
+    return std::move(document.error());
+  auto object = document->if_object();
+  if (!object)
+    return make_error(ec::invalid_config, "the config must be a JSON object");
+  std::string problem;
+  config_section root{*object, {}, problem};
+  auto result = read_document(root);
+  if (!problem.empty())
+    return make_error(ec::invalid_config, std::move(problem));
+  result.document = std::move(*object);
+  return result;
+}
+
+caf::expected<config> read_config(const std::string& path) {
+  std::error_code not_there;
+  if (std::filesystem::is_directory(path, not_there))
+    return make_error(ec::invalid_config, "config '" + path + "': is a folder");
+  errno = 0;
+  std::ifstream in{path, std::ios::binary};
+  if (!in)
+    return make_error(ec::invalid_config, "config '" + path + "': " + std::strerror(errno));
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  auto result = parse_config(text);
+  if (!result)
+    return make_error(ec::invalid_config, "config '" + path + "': " + text_of(result.error()));
+  return result;
+}
+
+} // namespace actors

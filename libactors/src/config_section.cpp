@@ -1,0 +1,218 @@
+#include "config_section.hpp"
+
+#include <array>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "actors/json.hpp"
+#include "json_error.hpp"
+
+namespace actors {
+
+namespace {
+
+const boost::json::object no_keys;
+
+/// A value's kind, for what may hold a secret.
+std::string kind_of(const boost::json::value& x) {
+  switch (x.kind()) {
+  case boost::json::kind::null:
+    return "null";
+  case boost::json::kind::bool_:
+    return "a boolean";
+  case boost::json::kind::string:
+    return "a string";
+  case boost::json::kind::array:
+    return "an array";
+  case boost::json::kind::object:
+    return "an object";
+  default:
+    return "a number";
+  }
+}
+
+std::string text_or_kind(const boost::json::value& x) {
+  if (x.is_structured())
+    return kind_of(x);
+  if (auto text = x.if_string())
+    return shown(std::string_view{*text});
+  std::string result;
+  append_json(result, x);
+  return result;
+}
+
+std::optional<std::int64_t> to_integer(const boost::json::value& x) {
+  std::int64_t result = 0;
+  if (auto text = x.if_string()) {
+    auto end = text->data() + text->size();
+    auto [last, error] = std::from_chars(text->data(), end, result);
+    return last == end && error == std::errc{} ? std::optional{result} : std::nullopt;
+  }
+  boost::json::error_code code;
+  result = x.to_number<std::int64_t>(code); // of a double only if it is whole
+  return code ? std::nullopt : std::optional{result};
+}
+
+std::string to_upper(std::string_view text) {
+  std::string result{text};
+  for (auto& c : result)
+    if (c >= 'a' && c <= 'z')
+      c = static_cast<char>(c - 'a' + 'A');
+  return result;
+}
+
+// Python's names, its two aliases included.
+constexpr std::array<std::pair<std::string_view, log_level>, 8> log_levels{{
+    {"DEBUG", log_level::debug},
+    {"INFO", log_level::info},
+    {"WARNING", log_level::warning},
+    {"WARN", log_level::warning},
+    {"ERROR", log_level::error},
+    {"CRITICAL", log_level::critical},
+    {"FATAL", log_level::critical},
+    {"OFF", log_level::off},
+}};
+
+} // namespace
+
+config_section::config_section(const boost::json::object& in, std::string path,
+                               std::string& problem)
+    : in_(in), path_(std::move(path)), problem_(problem) {
+  // nop
+}
+
+config_section config_section::inner(std::string_view key) {
+  auto path = path_ + std::string{key} + '.';
+  auto x = find(key);
+  if (x && !x->is_object())
+    mismatch(key, kind_of(*x), "an object");
+  return {x && x->is_object() ? x->get_object() : no_keys, std::move(path), problem_};
+}
+
+void config_section::read(std::string_view key, bool& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto value = x->if_bool())
+    out = *value;
+  else
+    mismatch(key, text_or_kind(*x), "true or false");
+}
+
+void config_section::read(std::string_view key, std::string& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto value = x->if_string())
+    out = *value;
+  else
+    mismatch(key, text_or_kind(*x), "a string");
+}
+
+void config_section::read(std::string_view key, std::string& out, not_empty_t) {
+  read(key, out);
+  if (out.empty())
+    mismatch(key, "\"\"", "a string that is not empty");
+}
+
+void config_section::read(std::string_view key, std::vector<std::string>& out) {
+  read_secrets(key, out);
+}
+
+void config_section::read(std::string_view key, double& out, int min, int max) {
+  auto x = find(key);
+  if (!x)
+    return;
+  boost::json::error_code code;
+  auto value = x->to_number<double>(code);
+  if (!code && value >= min && value <= max) {
+    out = value;
+    return;
+  }
+  mismatch(key, text_or_kind(*x),
+           "a number from " + std::to_string(min) + " to " + std::to_string(max));
+}
+
+void config_section::read(std::string_view key, log_level& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto text = x->if_string())
+    for (auto& [name, level] : log_levels)
+      if (to_upper(*text) == name) {
+        out = level;
+        return;
+      }
+  mismatch(key, text_or_kind(*x), "DEBUG, INFO, WARNING, ERROR, CRITICAL or OFF");
+}
+
+void config_section::read(std::string_view key, overflow_policy& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto text = x->if_string())
+    for (auto policy :
+         {overflow_policy::reject, overflow_policy::drop_oldest, overflow_policy::drop_newest})
+      if (*text == to_string(policy)) {
+        out = policy;
+        return;
+      }
+  mismatch(key, text_or_kind(*x), "reject, drop_oldest or drop_newest");
+}
+
+void config_section::read_secret(std::string_view key, std::string& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto value = x->if_string())
+    out = *value;
+  else
+    mismatch(key, kind_of(*x), "a string");
+}
+
+void config_section::read_secrets(std::string_view key, std::vector<std::string>& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  auto values = x->if_array();
+  if (!values)
+    return mismatch(key, kind_of(*x), "an array of strings");
+  out.clear();
+  for (auto& value : *values) {
+    if (!value.is_string())
+      return mismatch(std::string{key} + '[' + std::to_string(out.size()) + ']', kind_of(value),
+                      "a string");
+    out.emplace_back(value.get_string());
+  }
+}
+
+void config_section::refuse(std::string_view key, std::string_view why) {
+  if (problem_.empty())
+    problem_.append(path_).append(key).append(": ").append(why);
+}
+
+const boost::json::value* config_section::find(std::string_view key) const noexcept {
+  auto x = in_.if_contains(key);
+  return x && !x->is_null() ? x : nullptr;
+}
+
+std::int64_t config_section::integer(std::string_view key, std::int64_t fallback, std::int64_t min,
+                                     std::int64_t max) {
+  auto x = find(key);
+  if (!x)
+    return fallback;
+  auto value = to_integer(*x);
+  if (value && *value >= min && *value <= max)
+    return *value;
+  mismatch(key, text_or_kind(*x),
+           "an integer from " + std::to_string(min) + " to " + std::to_string(max));
+  return fallback;
+}
+
+void config_section::mismatch(std::string_view key, const std::string& found,
+                              std::string_view allowed) {
+  refuse(key, "found " + found + ", allowed is " + std::string{allowed});
+}
+
+} // namespace actors

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "actors/config.hpp"
+
+namespace actors {
+
+/// Says that a string may not be empty.
+struct not_empty_t {};
+inline constexpr not_empty_t not_empty{};
+
+/// Reads the keys of one section of a config into variables, which keep their
+/// value where a key is missing or null. Notes the first problem and names the
+/// key in full.
+class config_section {
+public:
+  /// `problem` is shared by all sections of a config.
+  config_section(const boost::json::object& in, std::string path, std::string& problem);
+
+  /// The section under a key; an empty one if there is none.
+  config_section inner(std::string_view key);
+
+  void read(std::string_view key, bool& out);
+  void read(std::string_view key, std::string& out);
+  void read(std::string_view key, std::string& out, not_empty_t);
+  void read(std::string_view key, std::vector<std::string>& out);
+  void read(std::string_view key, double& out, int min, int max);
+  void read(std::string_view key, log_level& out);
+  void read(std::string_view key, overflow_policy& out);
+
+  /// Reads an integer, which may stand in quotes as some AIOQuant configs have
+  /// it.
+  template <std::unsigned_integral T>
+  requires(!std::same_as<T, bool>) void read(std::string_view key, T& out, std::int64_t min,
+                                             std::int64_t max) {
+    out = static_cast<T>(integer(key, static_cast<std::int64_t>(out), min, max));
+  }
+
+  /// Reads a duration as a count of its own unit.
+  template <class Rep, class Period>
+  void read(std::string_view key, std::chrono::duration<Rep, Period>& out,
+            std::chrono::duration<Rep, Period> min, std::chrono::duration<Rep, Period> max) {
+    using unit = std::chrono::duration<Rep, Period>;
+    out = unit{static_cast<Rep>(integer(key, out.count(), min.count(), max.count()))};
+  }
+
+  /// Reads a string that errors may not repeat.
+  void read_secret(std::string_view key, std::string& out);
+  void read_secrets(std::string_view key, std::vector<std::string>& out);
+
+  /// Notes a problem with a key, if it is the first.
+  void refuse(std::string_view key, std::string_view why);
+
+private:
+  const boost::json::value* find(std::string_view key) const noexcept;
+  std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t min,
+                       std::int64_t max);
+  void mismatch(std::string_view key, const std::string& found, std::string_view allowed);
+
+  const boost::json::object& in_;
+  std::string path_;
+  std::string& problem_;
+};
+
+} // namespace actors

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string_view>
+
+#include "actors/market.hpp"
+
+namespace actors {
+
+/// How the sources that read and write JSON get at a decimal in place.
+struct decimal_access {
+  /// Takes the text if it is that of a decimal number.
+  static bool assign(decimal& out, std::string_view text, bool quoted);
+
+  /// Takes a text that is known to be a JSON number.
+  static void assign_number(decimal& out, std::string_view text);
+};
+
+} // namespace actors

@@ -1,0 +1,44 @@
+#include "actors/error.hpp"
+
+#include <caf/atom.hpp>
+#include <caf/message.hpp>
+
+namespace actors {
+
+namespace {
+
+constexpr auto category = caf::atom("actors");
+
+bool ours(const caf::error& x) noexcept {
+  return x && x.category() == category;
+}
+
+} // namespace
+
+caf::error make_error(ec code, std::string text) {
+  if (code == ec::none)
+    return {};
+  return {static_cast<std::uint8_t>(code), category, caf::make_message(std::move(text))};
+}
+
+caf::error make_error(failure x) {
+  return make_error(x.code, std::move(x.text));
+}
+
+ec code_of(const caf::error& x) noexcept {
+  return ours(x) ? static_cast<ec>(x.code()) : ec::none;
+}
+
+std::string text_of(const caf::error& x) {
+  if (ours(x) && x.context().match_elements<std::string>())
+    return x.context().get_as<std::string>(0);
+  return caf::to_string(x);
+}
+
+failure to_failure(const caf::error& x) {
+  if (!x)
+    return {};
+  return {ours(x) ? code_of(x) : ec::handler_failed, text_of(x)};
+}
+
+} // namespace actors

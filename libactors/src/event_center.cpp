@@ -1,0 +1,116 @@
+#include "actors/event_center.hpp"
+
+#include <chrono>
+#include <memory>
+
+#include <caf/exit_reason.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include "actors/amqp/rabbitmq.hpp"
+#include "actors/dispatcher.hpp"
+#include "actors/error.hpp"
+#include "actors/logging.hpp"
+#include "actors/supervisor.hpp"
+
+namespace actors {
+
+namespace {
+
+amqp::transport_ptr make_transport(const amqp::endpoint& where, bool confirms) {
+  if (where.scheme == amqp::scheme::memory)
+    return amqp::make_memory_transport(amqp::memory_broker::named(where.host));
+  return amqp::make_rabbitmq_transport(confirms);
+}
+
+supervisor_settings settings_for_supervisor(const config& x) {
+  using namespace std::chrono;
+  supervisor_settings result;
+  result.config = x;
+  result.epoch = static_cast<std::uint64_t>(
+    duration_cast<microseconds>(system_clock::now().time_since_epoch()).count());
+  result.make_transport = [confirms = x.publisher_confirms](const amqp::endpoint& where) {
+    return make_transport(where, confirms);
+  };
+  return result;
+}
+
+/// Longer than any stop takes; then something is wrong.
+constexpr auto stop_grace = std::chrono::seconds{5};
+
+} // namespace
+
+// -- event_center ---------------------------------------------------------------------
+
+event_center::event_center(caf::actor dispatcher, caf::actor supervisor)
+  : dispatcher_(std::move(dispatcher)), supervisor_(std::move(supervisor)) {
+  // nop
+}
+
+void event_center::subscribe(const caf::actor& strategy, subscription what) const {
+  caf::anon_send(dispatcher_, subscribe_atom_v, std::move(what), strategy);
+}
+
+void event_center::publish(const event& x) const {
+  send(make_publication(x));
+}
+
+amqp::publication event_center::make_publication(const event& x) {
+  return make_publication(x.name, x.exchange, x.routing_key, x.data.text());
+}
+
+amqp::publication event_center::make_publication(std::string_view name, std::string exchange,
+                                                 std::string routing_key, std::string_view data) {
+  amqp::publication result;
+  result.exchange = std::move(exchange);
+  result.routing_key = std::move(routing_key);
+  result.body
+    = std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
+  return result;
+}
+
+void event_center::send(amqp::publication x) const {
+  caf::anon_send(supervisor_, publish_atom_v, std::move(x));
+}
+
+// -- scoped_event_center --------------------------------------------------------------
+
+scoped_event_center::scoped_event_center(caf::actor_system& system, config settings)
+  : system_(system) {
+  open_log(settings.log);
+  if (settings.endpoints.empty())
+    settings.endpoints.emplace_back();
+  for (auto& x : settings.endpoints)
+    if (x.scheme == amqp::scheme::memory)
+      brokers_.push_back(amqp::memory_broker::named(x.host));
+  supervisor_ = system.spawn(supervisor, settings_for_supervisor(settings));
+  dispatcher_ = system.spawn(
+    dispatcher,
+    dispatcher_settings{settings.server_id, settings.instance, settings.payload},
+    supervisor_);
+  caf::anon_send(supervisor_, start_atom_v, dispatcher_);
+}
+
+scoped_event_center::~scoped_event_center() {
+  stop();
+}
+
+std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
+  if (!supervisor_)
+    return 0;
+  std::size_t unsent = 0;
+  caf::scoped_actor self{system_};
+  self
+    ->request(supervisor_, limit + stop_grace, stop_atom_v,
+              static_cast<std::uint64_t>(limit.count()))
+    .receive([&](const stopped& x) { unsent = x.unsent; },
+             [&](const caf::error& err) {
+               log(log_level::error, "event center did not stop: " + text_of(err));
+             });
+  caf::anon_send(dispatcher_, stop_atom_v);
+  self->wait_for(supervisor_, dispatcher_);
+  supervisor_ = nullptr;
+  dispatcher_ = nullptr;
+  return unsent;
+}
+
+} // namespace actors

@@ -1,0 +1,460 @@
+#include "actors/supervisor.hpp"
+
+#include <algorithm>
+
+#include <caf/result.hpp>
+#include <fmt/core.h>
+
+#include "actors/connection.hpp"
+#include "actors/error.hpp"
+#include "actors/logging.hpp"
+
+namespace actors {
+
+namespace {
+
+/// How long links may take to close in good order before they are cut.
+constexpr auto close_limit = std::chrono::milliseconds{300};
+
+/// RabbitMQ names the exchange when it refuses a publication, e.g. "access to
+/// exchange 'Trade' in vhost '/' refused". Empty: it does not.
+std::string_view exchange_in(std::string_view text) {
+  constexpr std::string_view mark = "exchange '";
+  auto first = text.find(mark);
+  if (first == std::string_view::npos)
+    return {};
+  text.remove_prefix(first + mark.size());
+  auto last = text.find('\'');
+  return last == std::string_view::npos ? std::string_view{} : text.substr(0, last);
+}
+
+} // namespace
+
+supervisor_state::supervisor_state(caf::event_based_actor* self)
+  : self_(self),
+    consuming_(link_role::consuming, backoff{{}, 0}),
+    publishing_(link_role::publishing, backoff{{}, 0}),
+    outbox_(outbox_limits{}) {
+  // nop
+}
+
+void supervisor_state::init(supervisor_settings settings) {
+  config_ = std::move(settings.config);
+  make_transport_ = std::move(settings.make_transport);
+  epoch_ = settings.epoch;
+  consuming_.retry = backoff{config_.reconnect, epoch_};
+  publishing_.retry = backoff{config_.reconnect, epoch_ + 1};
+  outbox_ = outbox{config_.outbox};
+  for (auto& name : config_.exchanges) {
+    consuming_.topology.want(amqp::exchange{.name = name});
+    publishing_.topology.want(amqp::exchange{.name = name});
+  }
+}
+
+// -- links ------------------------------------------------------------------------------
+
+void supervisor_state::start(caf::actor dispatcher) {
+  dispatcher_ = std::move(dispatcher);
+  connect(link_role::consuming);
+  connect(link_role::publishing);
+  if (config_.heartbeat.interval.count() > 0)
+    on_heartbeat();
+}
+
+const amqp::endpoint& supervisor_state::endpoint_of(const supervised_link& x) const {
+  return config_.endpoints[x.endpoint % config_.endpoints.size()];
+}
+
+void supervisor_state::connect(link_role role) {
+  auto& x = link(role);
+  if (x.connection || stopping_ != stop_stage::none)
+    return;
+  auto where = endpoint_of(x);
+  if (where.connection_name.empty())
+    where.connection_name = fmt::format("{} {}", config_.server_id, to_string(role));
+  auto transport = make_transport_(where);
+  x.connection = self_->spawn<caf::linked>(connection, role, where, std::move(transport),
+                                           caf::actor_cast<caf::actor>(self_), dispatcher_);
+}
+
+void supervisor_state::on_up(const link_up& up) {
+  auto& x = link(up.role);
+  x.up = true;
+  x.since = self_->clock().now();
+  x.broker = up.broker;
+  ++x.connects;
+  log(log_level::info, fmt::format("{} link up: {} ({})", to_string(x.role),
+                                   to_string(endpoint_of(x)), x.broker));
+  x.topology.up();
+  follow(x);
+}
+
+void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& reason) {
+  auto is_source = [&](const supervised_link& x) {
+    return x.connection && x.connection.address() == source;
+  };
+  if (!is_source(consuming_) && !is_source(publishing_))
+    return self_->quit(reason);
+  auto& x = is_source(consuming_) ? consuming_ : publishing_;
+  if (reason)
+    x.last_error = text_of(reason);
+  log(stopping_ == stop_stage::none ? log_level::warning : log_level::info,
+      fmt::format("{} link {}: {}", to_string(x.role), x.up ? "lost" : "not connected",
+                  reason ? x.last_error : "closed"));
+  if (x.up) {
+    ++x.losses;
+    if (self_->clock().now() - x.since >= config_.reconnect.settled)
+      x.retry.reset();
+  }
+  x.connection = nullptr;
+  x.up = false;
+  x.blocked.clear();
+  x.topology.down();
+  if (x.role == link_role::publishing)
+    outbox_.rewind();
+  else
+    self_->send(dispatcher_, consumers_lost{to_failure(reason)});
+  if (stopping_ != stop_stage::none)
+    return continue_stop();
+  schedule_connect(x, code_of(reason));
+}
+
+void supervisor_state::schedule_connect(supervised_link& x, ec reason) {
+  ++x.endpoint;
+  const auto delay
+    = reason == ec::login_refused ? x.retry.next_after_refusal() : x.retry.next();
+  log(log_level::info, fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
+                                   to_string(endpoint_of(x)), delay.count()));
+  self_->delayed_send(self_, delay, connect_atom_v, x.role);
+}
+
+void supervisor_state::on_blocked(const link_blocked& blocked) {
+  auto& x = link(blocked.role);
+  x.blocked = blocked.reason.empty() ? "no reason given" : blocked.reason;
+  log(log_level::warning,
+      fmt::format("{} link blocked by the broker: {}", to_string(x.role), x.blocked));
+}
+
+void supervisor_state::on_unblocked(const link_unblocked& unblocked) {
+  auto& x = link(unblocked.role);
+  x.blocked.clear();
+  log(log_level::info, fmt::format("{} link unblocked", to_string(x.role)));
+  schedule_flush();
+}
+
+void supervisor_state::on_reply(const link_reply& reply) {
+  auto& x = link(reply.role);
+  x.topology.replied(reply.reply);
+  follow(x);
+}
+
+void supervisor_state::on_channel_lost(const channel_lost& lost) {
+  auto& x = link(lost.role);
+  log(log_level::warning, fmt::format("{} link: the broker closed the channel '{}': {}",
+                                      to_string(x.role), to_string(lost.which), lost.reason.text));
+  if (lost.which == amqp::channel::publishing) {
+    refuse_publishing(lost.reason);
+    outbox_.rewind();
+    schedule_flush();
+  } else {
+    self_->send(dispatcher_, consumers_lost{lost.reason});
+    x.topology.consumers_lost();
+  }
+  follow(x);
+}
+
+void supervisor_state::on_consumer_gone(amqp::consumer_id id) {
+  consuming_.topology.cancelled(id);
+  follow(consuming_);
+}
+
+// Carries out what the ledger decided.
+void supervisor_state::follow(supervised_link& x) {
+  for (auto& note : x.topology.take_notes())
+    log(note.warning ? log_level::warning : log_level::info, note.text);
+  for (auto& request : x.topology.take_requests())
+    if (x.connection)
+      self_->send(x.connection, link_request{request.id, std::move(request.what)});
+  for (auto& news : x.topology.take_news())
+    self_->send(dispatcher_, std::move(news));
+  if (x.role == link_role::publishing && outbox_.waiting() > 0)
+    schedule_flush();
+  schedule_retry(x);
+}
+
+void supervisor_state::schedule_retry(supervised_link& x) {
+  if (x.retry_scheduled || !x.up || x.topology.refused().empty())
+    return;
+  x.retry_scheduled = true;
+  self_->delayed_send(self_, config_.reconnect.limit, retry_atom_v, x.role);
+}
+
+void supervisor_state::on_retry(link_role role) {
+  auto& x = link(role);
+  x.retry_scheduled = false;
+  x.topology.retry();
+  follow(x);
+}
+
+// -- consumers ------------------------------------------------------------------------------
+
+void supervisor_state::want(wanted_consumer x) {
+  consuming_.topology.want(std::move(x));
+  follow(consuming_);
+}
+
+void supervisor_state::unwant(amqp::consumer_id id) {
+  consuming_.topology.unwant(id);
+  follow(consuming_);
+}
+
+void supervisor_state::unwant(amqp::consumer_id id, const amqp::binding& what) {
+  consuming_.topology.unwant(id, what);
+  follow(consuming_);
+}
+
+// -- publishing -----------------------------------------------------------------------------
+
+caf::result<published> supervisor_state::publish(amqp::publication x) {
+  if (stopping_ != stop_stage::none)
+    return make_error(ec::shutting_down, "the event center is stopping");
+  if (x.exchange.size() > 255 || x.routing_key.size() > 255)
+    return make_error(ec::invalid_argument,
+                      "an exchange's name and a routing key have at most 255 bytes");
+  if (!publishing_.topology.knows_exchange(x.exchange)) {
+    publishing_.topology.want(amqp::exchange{.name = x.exchange});
+    follow(publishing_);
+  }
+  stamp(x);
+  auto promise = self_->make_response_promise();
+  if (promise.pending())
+    publishers_.emplace(x.id, waiting_publisher{promise, x.properties.message_id});
+  ++counters_.published;
+  answer_dropped(outbox_.push(std::move(x)));
+  schedule_flush();
+  return caf::delegated<published>{};
+}
+
+void supervisor_state::stamp(amqp::publication& x) {
+  using std::chrono::system_clock;
+  x.id = ++last_publication_;
+  auto& position = sequences_[x.exchange + ':' + x.routing_key];
+  x.properties.position = amqp::stream_position{epoch_, ++position};
+  if (x.properties.message_id.empty())
+    x.properties.message_id = fmt::format("{}-{:x}-{}", config_.server_id, epoch_, x.id);
+  if (x.properties.timestamp == 0)
+    x.properties.timestamp
+      = static_cast<std::uint64_t>(system_clock::to_time_t(system_clock::now()));
+}
+
+// One message to ourselves behind those that wait already: many publications
+// become one batch.
+void supervisor_state::schedule_flush() {
+  if (flush_scheduled_)
+    return;
+  flush_scheduled_ = true;
+  self_->send(self_, flush_atom_v);
+}
+
+void supervisor_state::flush() {
+  flush_scheduled_ = false;
+  auto& x = publishing_;
+  if (!x.up || !x.blocked.empty() || !x.topology.exchanges_settled())
+    return;
+  if (unlogged_drops_ > 0)
+    log(log_level::warning, fmt::format("outbox: {} messages were dropped", unlogged_drops_));
+  unlogged_drops_ = 0;
+  publish_batch batch;
+  for (auto messages = outbox_.take(); !messages.empty(); messages = outbox_.take()) {
+    for (auto& message : messages) {
+      if (auto reason = x.topology.exchange_failure(message.exchange)) {
+        outbox_.settle(message.id);
+        ++counters_.rejected;
+        answer(message.id, std::move(reason));
+      } else {
+        batch.items.push_back(std::move(message));
+      }
+    }
+  }
+  if (!batch.items.empty())
+    self_->send(x.connection, std::move(batch));
+  continue_stop();
+}
+
+void supervisor_state::on_confirmations(const confirmations& xs) {
+  for (auto& x : xs.items) {
+    if (!outbox_.settle(x.id))
+      continue;
+    if (x.accepted) {
+      ++counters_.confirmed;
+      answer(x.id, {});
+    } else {
+      ++counters_.rejected;
+      answer(x.id, {ec::publish_rejected, "the broker could not take the message"});
+    }
+  }
+  if (outbox_.waiting() > 0)
+    schedule_flush();
+  continue_stop();
+}
+
+void supervisor_state::on_returned(const amqp::returned_message& x) {
+  ++counters_.returned;
+  log(log_level::warning, fmt::format("message to '{}' with routing key '{}' came back: {}",
+                                      x.exchange, x.routing_key, x.reason.text));
+  if (auto message = outbox_.on_wire(x.message_id))
+    if (auto i = publishers_.find(message->id); i != publishers_.end())
+      i->second.returned = true;
+}
+
+void supervisor_state::answer(std::uint64_t id, failure reason) {
+  auto i = publishers_.find(id);
+  if (i == publishers_.end()) {
+    if (reason)
+      log(log_level::warning, fmt::format("message not published: {}", reason.text));
+    return;
+  }
+  auto publisher = std::move(i->second);
+  publishers_.erase(i);
+  if (reason)
+    publisher.promise.deliver(make_error(std::move(reason)));
+  else if (publisher.returned)
+    publisher.promise.deliver(make_error(ec::no_route, "no queue took the message"));
+  else
+    publisher.promise.deliver(published{std::move(publisher.message_id)});
+}
+
+void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
+  for (auto& x : xs) {
+    if (counters_.dropped++ == 0 || unlogged_drops_ == 0)
+      log(log_level::warning,
+          fmt::format("outbox full ({} messages, {} bytes; policy {}): dropping messages",
+                      outbox_.waiting() + outbox_.unconfirmed(), outbox_.bytes(),
+                      to_string(config_.outbox.overflow)));
+    ++unlogged_drops_;
+    if (auto i = publishers_.find(x.id); i != publishers_.end()) {
+      auto promise = i->second.promise;
+      publishers_.erase(i);
+      promise.deliver(make_error(x.reason, "the outbox is full: the broker is away or too slow"));
+    }
+  }
+}
+
+// The broker closed the publishing channel. Publications are pipelined, so it
+// does not say which one it was about: its exchange is named in the reason.
+void supervisor_state::refuse_publishing(const failure& reason) {
+  auto& x = publishing_.topology;
+  if (reason.code == ec::not_found)
+    return x.redeclare_exchanges();
+  if (auto name = exchange_in(reason.text); x.knows_exchange(name))
+    return x.refuse_exchange(name, reason);
+  if (auto oldest = outbox_.oldest_on_wire()) {
+    const auto id = oldest->id;
+    outbox_.settle(id);
+    ++counters_.rejected;
+    answer(id, reason);
+  }
+}
+
+// -- end ------------------------------------------------------------------------------------
+
+caf::result<stopped> supervisor_state::stop(std::chrono::milliseconds limit) {
+  if (stopping_ != stop_stage::none)
+    return make_error(ec::shutting_down, "the event center is stopping already");
+  log(log_level::info, "event center: stopping");
+  stopping_ = stop_stage::draining;
+  stop_promise_ = self_->make_response_promise();
+  close(consuming_);
+  self_->delayed_send(self_, limit, deadline_atom_v);
+  continue_stop();
+  return caf::delegated<stopped>{};
+}
+
+void supervisor_state::close(supervised_link& x) {
+  if (x.connection)
+    self_->send(x.connection, close_atom_v);
+}
+
+void supervisor_state::continue_stop() {
+  const auto drained = outbox_.waiting() + outbox_.unconfirmed() == 0;
+  if (stopping_ == stop_stage::draining && drained)
+    on_deadline();
+  else if (stopping_ == stop_stage::closing && !consuming_.connection && !publishing_.connection)
+    on_deadline();
+}
+
+void supervisor_state::on_deadline() {
+  if (stopping_ == stop_stage::draining) {
+    stopping_ = stop_stage::closing;
+    close(publishing_);
+    self_->delayed_send(self_, close_limit, deadline_atom_v);
+    continue_stop();
+  } else if (stopping_ == stop_stage::closing && stop_promise_.pending()) {
+    const auto unsent = outbox_.clear();
+    for (auto id : unsent)
+      answer(id, {ec::shutting_down, "the event center stopped before the broker had it"});
+    if (!unsent.empty())
+      log(log_level::error, fmt::format("stopped with {} messages unsent", unsent.size()));
+    stop_promise_.deliver(stopped{unsent.size()});
+    dispatcher_ = nullptr;
+    self_->quit(caf::exit_reason::user_shutdown); // takes open links along
+  }
+}
+
+void supervisor_state::on_heartbeat() {
+  log(log_level::info,
+      fmt::format("heartbeat {}: consuming link {}, publishing link {}, {} consumers, {} waiting",
+                  heartbeats_++, consuming_.up ? "up" : "down", publishing_.up ? "up" : "down",
+                  consuming_.topology.running(), outbox_.waiting()));
+  self_->delayed_send(self_, config_.heartbeat.interval, heartbeat_atom_v);
+}
+
+supervisor_status supervisor_state::status() const {
+  supervisor_status result;
+  for (auto* x : {&consuming_, &publishing_}) {
+    const auto* state = !x->connection ? "down" : !x->up ? "connecting" : "up";
+    result.links.push_back({x->role, x->blocked.empty() ? state : "blocked",
+                            to_string(endpoint_of(*x)), x->broker, x->connects, x->losses,
+                            x->last_error});
+    for (auto& line : x->topology.refused())
+      result.refused.push_back(fmt::format("{} link: {}", to_string(x->role), line));
+  }
+  result.outbox = counters_;
+  result.outbox.waiting = outbox_.waiting();
+  result.outbox.unconfirmed = outbox_.unconfirmed();
+  result.outbox.bytes = outbox_.bytes();
+  return result;
+}
+
+caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
+                         supervisor_settings settings) {
+  auto& state = self->state;
+  state.init(std::move(settings));
+  self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.source, x.reason); });
+  return {
+    [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); },
+    [&state](connect_atom, link_role role) { state.connect(role); },
+    [&state](const link_up& x) { state.on_up(x); },
+    [&state](const link_blocked& x) { state.on_blocked(x); },
+    [&state](const link_unblocked& x) { state.on_unblocked(x); },
+    [&state](const link_reply& x) { state.on_reply(x); },
+    [&state](const channel_lost& x) { state.on_channel_lost(x); },
+    [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); },
+    [&state](retry_atom, link_role role) { state.on_retry(role); },
+    [&state](const wanted_consumer& x) { state.want(x); },
+    [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); },
+    [&state](unwant_atom, amqp::consumer_id id, const amqp::binding& x) { state.unwant(id, x); },
+    [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); },
+    [&state](const confirmations& x) { state.on_confirmations(x); },
+    [&state](const amqp::returned_message& x) { state.on_returned(x); },
+    [&state](flush_atom) { state.flush(); },
+    [&state](status_atom) { return state.status(); },
+    [&state](stop_atom, std::uint64_t limit) {
+      return state.stop(std::chrono::milliseconds{limit});
+    },
+    [&state](deadline_atom) { state.on_deadline(); },
+    [&state](heartbeat_atom) { state.on_heartbeat(); },
+  };
+}
+
+} // namespace actors

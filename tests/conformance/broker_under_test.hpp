@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "actors/amqp/transport.hpp"
+
+namespace actors::amqp::conformance {
+
+/// A broker, and what a test has left on it.
+class broker_under_test {
+public:
+  broker_under_test(std::function<transport_ptr()> make_link, endpoint where)
+      : make_link_(std::move(make_link)), where_(std::move(where)) {
+    // nop
+  }
+
+  transport_ptr make_link() const {
+    return make_link_();
+  }
+
+  const endpoint& where() const {
+    return where_;
+  }
+
+  /// A name that no other run and no other test uses.
+  std::string name(const std::string& text) {
+    return prefix_ + text;
+  }
+
+  std::vector<std::string> queues;
+  std::vector<std::string> exchanges;
+
+private:
+  std::function<transport_ptr()> make_link_;
+  endpoint where_;
+  std::string prefix_ = "actors-test-" + std::to_string(std::random_device{}()) + "-";
+};
+
+} // namespace actors::amqp::conformance
+
+/// A test of what every broker does. The including file defines
+/// `with_broker(f)`, which calls `f` with a broker if there is one.
+#define CONFORMANCE_TEST(name)                                                                     \
+  static void name(actors::amqp::conformance::broker_under_test& broker);                          \
+  CAF_TEST(name) {                                                                                 \
+    with_broker(name);                                                                             \
+  }                                                                                                \
+  static void name(actors::amqp::conformance::broker_under_test& broker)

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "actors/amqp/transport.hpp"
+#include "conformance/broker_under_test.hpp"
+
+namespace actors::amqp::conformance {
+
+/// A delivery and the life of the channel that it came on.
+struct received : delivery {
+  std::uint32_t incarnation = 0;
+};
+
+std::vector<std::string> bodies(const std::vector<received>& xs);
+
+/// A link with blocking calls. Each waits for its event and fails the test
+/// when that does not come.
+class client {
+public:
+  /// Connects.
+  explicit client(broker_under_test& broker);
+
+  ~client();
+
+  // -- topology -----------------------------------------------------------------
+
+  failure call(operation what);
+
+  /// Does not wait.
+  request_id send(operation what);
+
+  reply answer(request_id id);
+
+  /// Declares an exchange that is gone with its last binding.
+  std::string exchange(const std::string& name, exchange_type type = exchange_type::topic);
+
+  /// Declares a queue that stays until the test ends.
+  std::string queue(const std::string& name);
+
+  void bind(const std::string& exchange, const std::string& queue, const std::string& routing_key);
+
+  bool exists(const std::string& queue);
+
+  bool exchange_exists(const std::string& exchange);
+
+  // -- publishing ---------------------------------------------------------------
+
+  /// Does not wait; returns the identifier.
+  std::uint64_t post(publication x);
+
+  /// Waits for the confirmation.
+  void publish(publication x);
+
+  void publish(const std::string& exchange, const std::string& routing_key,
+               const std::string& body);
+
+  /// Publishes to a queue by its name.
+  void fill(const std::string& queue, const std::vector<std::string>& bodies);
+
+  bool confirmed(std::uint64_t id);
+
+  returned_message returned();
+
+  // -- consuming ----------------------------------------------------------------
+
+  void consume(consumer x);
+
+  std::vector<received> take(std::size_t n);
+
+  received take();
+
+  /// Waits until all that is on its way has arrived, and returns it.
+  std::vector<received> take_all();
+
+  void settle(const received& x, settlement::verdict what, bool multiple = false);
+
+  void settle(std::uint32_t incarnation, settlement x);
+
+  consumer_id cancelled();
+
+  // -- the link -----------------------------------------------------------------
+
+  std::pair<channel, failure> channel_closed();
+
+  std::size_t channels_closed() const;
+
+  void close();
+
+  failure down();
+
+  /// One word for each event so far, e.g. "replied 3".
+  std::vector<std::string> log() const;
+
+private:
+  class recorder;
+
+  broker_under_test& broker_;
+  std::shared_ptr<recorder> events_;
+  transport_ptr link_;
+  request_id last_request_ = 0;
+  std::uint64_t last_publication_ = 0;
+};
+
+/// Calls `f` until it is true; each call asks the broker.
+template <class F>
+bool eventually(F f) {
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+  while (std::chrono::steady_clock::now() < end)
+    if (f())
+      return true;
+  return false;
+}
+
+/// A message for a queue by its name.
+publication to_queue(const std::string& queue, const std::string& body);
+
+/// Deletes what a test has left on the broker.
+void clean_up(broker_under_test& broker);
+
+} // namespace actors::amqp::conformance

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "actors/amqp/memory_broker.hpp"
+#include "conformance/client.hpp"
+
+namespace actors::amqp::conformance {
+
+/// Each test has a broker of its own.
+template <class F>
+void with_broker(F f) {
+  auto memory = std::make_shared<memory_broker>();
+  endpoint where;
+  where.scheme = scheme::memory;
+  broker_under_test broker{[memory] { return make_memory_transport(memory); }, where};
+  f(broker);
+}
+
+} // namespace actors::amqp::conformance

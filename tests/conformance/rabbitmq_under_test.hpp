@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "actors/amqp/rabbitmq.hpp"
+#include "conformance/client.hpp"
+
+#include "caf/test/unit_test.hpp"
+
+namespace actors::amqp::conformance {
+
+/// The broker at the URL in the environment variable ACTORS_TEST_BROKER.
+template <class F>
+void with_broker(F f) {
+  auto* url = std::getenv("ACTORS_TEST_BROKER");
+  if (!url) {
+    std::puts("SKIPPED: no broker, set ACTORS_TEST_BROKER");
+    return;
+  }
+  auto where = parse_endpoint(url);
+  CAF_REQUIRE(where);
+  broker_under_test broker{[] { return make_rabbitmq_transport(); }, *where};
+  f(broker);
+  clean_up(broker);
+}
+
+} // namespace actors::amqp::conformance

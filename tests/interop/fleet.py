@@ -1,0 +1,148 @@
+"""A Python fleet in small: a market server and a strategy on aioamqp."""
+
+import asyncio
+import os
+import subprocess
+import unittest
+import uuid
+from contextlib import asynccontextmanager
+
+import aioamqp
+
+from wire import body_of
+
+EXCHANGES = ("Orderbook", "Trade", "Kline")
+
+
+class Broker:
+    """A virtual host of its own on the test's broker."""
+
+    def __init__(self):
+        self.base = os.environ["ACTORS_TEST_BROKER"]
+        self.vhost = f"interop-{uuid.uuid4().hex[:12]}"
+        self.url = f"{self.base}/{self.vhost}"
+
+    @classmethod
+    def create(cls):
+        for key in ("ACTORS_TEST_BROKER", "ACTORS_TEST_BROKER_CTL", "ACTORS_TEST_BROKER_DIR"):
+            if not os.environ.get(key):
+                raise unittest.SkipTest(f"SKIPPED: no broker, set {key}")
+        broker = cls()
+        broker.ctl("add_vhost", broker.vhost)
+        broker.ctl("set_permissions", "-p", broker.vhost, "guest", ".*", ".*", ".*")
+        return broker
+
+    def ctl(self, *arguments):
+        command = [os.environ["ACTORS_TEST_BROKER_CTL"], "ctl",
+                   os.environ["ACTORS_TEST_BROKER_DIR"], "-q", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True,
+                              timeout=60).stdout
+
+    async def rows(self, what, *columns):
+        """The broker's own list of queues, exchanges, ... as tuples."""
+        text = await asyncio.to_thread(
+            self.ctl, f"list_{what}", "-p", self.vhost, "--no-table-headers", *columns)
+        return [tuple(line.split("\t")) for line in text.splitlines()]
+
+    def remove(self):
+        self.ctl("delete_vhost", self.vhost)
+
+    @asynccontextmanager
+    async def channel(self):
+        address = self.base.rpartition("@")[2]
+        host, port = address.split(":")
+        transport, protocol = await aioamqp.connect(
+            host, int(port), login="guest", password="guest", virtualhost=self.vhost)
+        try:
+            yield await protocol.channel()
+        finally:
+            await protocol.close(timeout=5)
+            transport.close()
+
+
+async def declare_exchanges(channel, exchange_type="topic"):
+    for exchange in EXCHANGES:
+        await channel.exchange_declare(exchange_name=exchange, type_name=exchange_type)
+
+
+async def publish(channel, events):
+    """As a market server does: each event to its exchange, nothing else said."""
+    for event in events:
+        await channel.basic_publish(
+            payload=body_of(event), exchange_name=event.exchange, routing_key=event.routing_key)
+
+
+class Strategy:
+    """Takes everything from the three exchanges: (exchange, routing key, body)."""
+
+    def __init__(self):
+        self.received = asyncio.Queue()
+
+    async def subscribe(self, channel, server_id="python"):
+        await channel.basic_qos(prefetch_count=1, prefetch_size=0, connection_global=False)
+        for exchange in EXCHANGES:
+            queue = f"{server_id}.{exchange}.#"
+            await channel.queue_declare(queue_name=queue, auto_delete=True)
+            await channel.queue_bind(queue_name=queue, exchange_name=exchange, routing_key="#")
+            await channel.basic_consume(self.on_message, queue_name=queue)
+
+    async def on_message(self, channel, body, envelope, properties):
+        self.received.put_nowait((envelope.exchange_name, envelope.routing_key, body))
+        await channel.basic_client_ack(delivery_tag=envelope.delivery_tag)
+
+    async def take(self, count, seconds=60):
+        return [await asyncio.wait_for(self.received.get(), seconds) for _ in range(count)]
+
+
+class Program:
+    """One of the programs, from start to end."""
+
+    def __init__(self, process):
+        self.process = process
+        self.printed = []
+        self.log = []
+
+    @classmethod
+    @asynccontextmanager
+    async def run(cls, name, *arguments):
+        path = os.path.join(os.environ["ACTORS_TEST_PROGRAMS"], name)
+        process = await asyncio.create_subprocess_exec(
+            path, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, limit=1 << 22)
+        try:
+            yield cls(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def log_line(self, text, seconds=30):
+        """Waits until the program has logged a line with this text."""
+        async def search():
+            while line := await self.process.stderr.readline():
+                self.log.append(line.decode("utf-8"))
+                if text in self.log[-1]:
+                    return
+            raise AssertionError("the program ended")
+        await self.within(seconds, f"a log line '{text}'", search())
+
+    async def output(self, seconds=60):
+        """All lines that it prints until it ends by itself, with 0."""
+        async def collect(stream, lines):
+            while line := await stream.readline():
+                lines.append(line.decode("utf-8"))
+        await self.within(seconds, "its end", asyncio.gather(
+            collect(self.process.stdout, self.printed),
+            collect(self.process.stderr, self.log),
+            self.process.wait()))
+        if self.process.returncode != 0:
+            raise AssertionError(f"exit code {self.process.returncode}\n{''.join(self.log)}")
+        return self.printed
+
+    async def within(self, seconds, what, work):
+        try:
+            await asyncio.wait_for(work, seconds)
+        except (AssertionError, asyncio.TimeoutError) as error:
+            raise AssertionError(
+                f"waited for {what}: {error or f'nothing in {seconds} s'}; it had printed "
+                f"{len(self.printed)} lines, and its log is\n{''.join(self.log)}") from None

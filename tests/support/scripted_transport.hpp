@@ -1,0 +1,76 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "actors/amqp/transport.hpp"
+
+namespace actors::testing {
+
+/// What a connection asked of its transport, and the sink to raise events on.
+struct scripted_link {
+  struct settled {
+    std::uint32_t incarnation = 0;
+    std::vector<amqp::settlement> items;
+  };
+
+  amqp::endpoint where;
+  std::shared_ptr<amqp::sink> events;
+  std::vector<std::pair<amqp::request_id, amqp::operation>> requests;
+  std::vector<amqp::publication> published;
+  std::vector<settled> settlements;
+  bool closing = false;
+
+  /// Answers every open request with success, naming queues as they were asked
+  /// for. Gives back how many there were.
+  std::size_t answer_all() {
+    auto open = std::exchange(requests, {});
+    for (auto& [id, what] : open) {
+      amqp::reply reply{.id = id};
+      if (auto x = std::get_if<amqp::declare_queue>(&what))
+        reply.queue = x->what.name.empty() ? "amq.gen-1" : x->what.name;
+      events->replied(std::move(reply));
+    }
+    return open.size();
+  }
+};
+
+/// A broker's side that does only what the test says.
+class scripted_transport : public amqp::transport {
+public:
+  explicit scripted_transport(std::shared_ptr<scripted_link> link) : link_(std::move(link)) {
+    // nop
+  }
+
+  ~scripted_transport() override {
+    link_->events = nullptr;
+  }
+
+  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
+    link_->where = where;
+    link_->events = std::move(events);
+  }
+
+  void request(amqp::request_id id, amqp::operation what) override {
+    link_->requests.emplace_back(id, std::move(what));
+  }
+
+  void publish(std::vector<amqp::publication> xs) override {
+    for (auto& x : xs)
+      link_->published.push_back(std::move(x));
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
+    link_->settlements.push_back({incarnation, std::move(xs)});
+  }
+
+  void close() override {
+    link_->closing = true;
+  }
+
+private:
+  std::shared_ptr<scripted_link> link_;
+};
+
+} // namespace actors::testing

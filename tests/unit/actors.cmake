@@ -1,0 +1,8 @@
+# The actors, each against scripted neighbours, then all three on the in-process
+# broker, on CAF's deterministic scheduler.
+actors_add_suites(
+  unit_actors
+  LABEL unit
+  LIBRARIES actors::actors
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/connection.cpp ${CMAKE_CURRENT_LIST_DIR}/supervisor.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/dispatcher.cpp ${CMAKE_CURRENT_LIST_DIR}/event_center.cpp)

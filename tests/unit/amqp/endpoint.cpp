@@ -1,0 +1,105 @@
+#define CAF_SUITE amqp.endpoint
+
+#include "actors/amqp/endpoint.hpp"
+#include "actors/error.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace actors::amqp;
+
+namespace {
+
+endpoint parsed(std::string_view url) {
+  auto result = parse_endpoint(url);
+  if (!result)
+    CAF_FAIL(url << " was refused: " << text_of(result.error()));
+  return *result;
+}
+
+/// The text of the refusal, empty if there is none.
+std::string refusal(std::string_view url) {
+  auto result = parse_endpoint(url);
+  if (result)
+    return {};
+  CAF_CHECK(code_of(result.error()) == ec::invalid_endpoint);
+  return text_of(result.error());
+}
+
+} // namespace
+
+CAF_TEST(a full URL) {
+  auto x = parsed("amqp://bob:p%40ss%2Fword@mq.example:5673/trading?heartbeat=7"
+                  "&connection_timeout=1500");
+  CAF_CHECK(x.scheme == scheme::amqp);
+  CAF_CHECK_EQUAL(x.host, "mq.example");
+  CAF_CHECK_EQUAL(x.port, 5673u);
+  CAF_CHECK_EQUAL(x.username, "bob");
+  CAF_CHECK_EQUAL(x.password.reveal(), "p@ss/word");
+  CAF_CHECK_EQUAL(x.vhost, "trading");
+  CAF_CHECK(x.heartbeat == std::chrono::seconds{7});
+  CAF_CHECK(x.connection_timeout == std::chrono::milliseconds{1'500});
+}
+
+CAF_TEST(what a URL leaves out has a default) {
+  CAF_CHECK(parsed("amqp://") == endpoint{});
+  CAF_CHECK(parsed("amqp://localhost") == endpoint{});
+  CAF_CHECK_EQUAL(parsed("amqps://mq").port, 5671u);
+  CAF_CHECK_EQUAL(parsed("amqp://bob@mq").password.reveal(), "");
+}
+
+CAF_TEST(the default vhost is written in three ways) {
+  CAF_CHECK_EQUAL(parsed("amqp://mq").vhost, "/");
+  CAF_CHECK_EQUAL(parsed("amqp://mq/").vhost, "/");
+  CAF_CHECK_EQUAL(parsed("amqp://mq/%2f").vhost, "/");
+  CAF_CHECK_EQUAL(parsed("amqp://mq/a%2Fb").vhost, "a/b");
+}
+
+CAF_TEST(IPv6 addresses stand in brackets) {
+  auto x = parsed("amqp://[::1]:5673/");
+  CAF_CHECK_EQUAL(x.host, "::1");
+  CAF_CHECK_EQUAL(x.port, 5673u);
+  CAF_CHECK_EQUAL(to_string(x), "amqp://[::1]:5673/");
+  CAF_CHECK_EQUAL(parsed("amqp://[fe80::2]").port, 5672u);
+  CAF_CHECK(!refusal("amqp://[::1").empty());
+  CAF_CHECK(!refusal("amqp://[::1]x").empty());
+}
+
+CAF_TEST(brokers inside the process) {
+  CAF_CHECK(parsed("memory:").scheme == scheme::memory);
+  CAF_CHECK_EQUAL(parsed("memory:").host, "");
+  CAF_CHECK_EQUAL(parsed("memory:demo").host, "demo");
+  CAF_CHECK_EQUAL(to_string(parsed("memory:demo")), "memory:demo");
+}
+
+CAF_TEST(a refusal says what is wrong) {
+  auto says = [](std::string_view url, std::string_view what) {
+    CAF_CHECK(refusal(url).find(what) != std::string::npos);
+  };
+  says("http://mq", "amqp://");
+  says("", "amqp://");
+  says("amqp://mq:0", "port");
+  says("amqp://mq:65536", "port");
+  says("amqp://mq:56x", "port");
+  says("amqp://mq:", "port");
+  says("amqp://mq/a/b", "vhost");
+  says("amqp://mq/%zz", "vhost");
+  says("amqp://a%2:b@mq", "user name");
+  says("amqp://a%00:b@mq", "user name");
+  says("amqp://mq?heartbeat=-1", "heartbeat");
+  says("amqp://mq?connection_timeout=0", "connection_timeout");
+  says("amqp://mq?color=red", "unknown query parameter");
+  says("amqp://mq#x", "%23");
+  says(std::string{"amqp://mq/"} + std::string(256, 'v'), "vhost");
+}
+
+// A password with an escape missing must not show up in any error.
+CAF_TEST(no refusal and no text holds the password) {
+  for (std::string_view url :
+       {"amqp://u:hush/hush@mq", "amqp://u:hush#hush@mq", "amqp://u:hush?hush@mq",
+        "amqp://u:hush%hush@mq", "amqp://u:hush@mq:hush", "u:hush@mq", "amqp:/u:hush@mq"}) {
+    CAF_CHECK(!refusal(url).empty());
+    CAF_CHECK(refusal(url).find("hush") == std::string::npos);
+  }
+  CAF_CHECK_EQUAL(to_string(parsed("amqp://u:hush@mq/a%2Fb")), "amqp://mq:5672/a%2Fb");
+}

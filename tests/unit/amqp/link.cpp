@@ -1,0 +1,304 @@
+#define CAF_SUITE amqp.link
+
+#include "actors/amqp/rabbitmq.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <thread>
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "unit/amqp/broker_script.hpp"
+#include "unit/amqp/recorded_events.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace actors::amqp;
+using namespace std::chrono_literals;
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// A listening socket on a free port of the loopback, and the peer it accepts.
+class listener {
+public:
+  explicit listener(int backlog = 4) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto generic = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(fd_, generic, size) != 0 || ::listen(fd_, backlog) != 0
+        || ::getsockname(fd_, generic, &size) != 0)
+      CAF_FAIL("no listening socket");
+    port_ = ntohs(address.sin_port);
+  }
+
+  ~listener() {
+    hang_up();
+    ::close(fd_);
+  }
+
+  endpoint where() const {
+    endpoint result;
+    result.host = "127.0.0.1";
+    result.port = port_;
+    return result;
+  }
+
+  void accept() {
+    pollfd ready{fd_, POLLIN, 0};
+    CAF_REQUIRE_EQUAL(::poll(&ready, 1, 20'000), 1);
+    peer_ = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+    CAF_REQUIRE(peer_ >= 0);
+  }
+
+  void send(std::string_view bytes) const {
+    CAF_REQUIRE_EQUAL(::send(peer_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+                      static_cast<ssize_t>(bytes.size()));
+  }
+
+  /// Reads until the frame with this name has arrived.
+  bool await_frame(const std::string& name) {
+    for (;;) {
+      for (auto& x : frames_of(input_))
+        if (x == name)
+          return true;
+      pollfd ready{peer_, POLLIN, 0};
+      char bytes[4096];
+      if (::poll(&ready, 1, 20'000) != 1)
+        return false;
+      auto count = ::recv(peer_, bytes, sizeof(bytes), 0);
+      if (count <= 0)
+        return false;
+      input_.append(bytes, static_cast<std::size_t>(count));
+    }
+  }
+
+  void hang_up() {
+    if (peer_ >= 0)
+      ::close(peer_);
+    peer_ = -1;
+  }
+
+private:
+  int fd_;
+  int peer_ = -1;
+  std::uint16_t port_ = 0;
+  std::string input_;
+};
+
+struct link_fixture {
+  void connect(const endpoint& where) {
+    link->connect(where, events);
+  }
+
+  void log_in(listener& broker) {
+    connect(broker.where());
+    broker.accept();
+    broker.send(broker_script::handshake());
+    CAF_REQUIRE(broker.await_frame("0:10.40"));
+  }
+
+  ec outcome() {
+    CAF_REQUIRE(events->await_down());
+    return events->down_code;
+  }
+
+  /// How long the destructor takes.
+  clock::duration destroy() {
+    auto before = clock::now();
+    link.reset();
+    return clock::now() - before;
+  }
+
+  std::shared_ptr<recorded_events> events = std::make_shared<recorded_events>();
+  transport_ptr link = make_rabbitmq_transport();
+};
+
+/// Loopback addresses whose queue of connections is full never answer.
+struct full_listener {
+  full_listener() : broker(0) {
+    for (auto& fd : fillers) {
+      fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      address.sin_port = htons(broker.where().port);
+      static_cast<void>(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)));
+    }
+  }
+
+  ~full_listener() {
+    for (auto fd : fillers)
+      ::close(fd);
+  }
+
+  listener broker;
+  int fillers[8] = {};
+};
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(link_tests, link_fixture)
+
+CAF_TEST(a link that is never connected) {
+  CAF_CHECK(destroy() < 1s);
+}
+
+CAF_TEST(nobody listens) {
+  endpoint where;
+  {
+    listener gone;
+    where = gone.where();
+  }
+  connect(where);
+  CAF_CHECK(outcome() == ec::connect_failed);
+  CAF_CHECK(events->take().front().find("127.0.0.1: Connection refused") != std::string::npos);
+}
+
+CAF_TEST(a host that does not exist) {
+  endpoint where;
+  where.host = "no such host";
+  connect(where);
+  CAF_CHECK(outcome() == ec::resolve_failed);
+}
+
+CAF_TEST(TLS is not supported yet) {
+  endpoint where;
+  where.scheme = scheme::amqps;
+  connect(where);
+  CAF_CHECK(outcome() == ec::tls_failed);
+}
+
+CAF_TEST(a host that does not answer) {
+  full_listener hole;
+  auto where = hole.broker.where();
+  where.connection_timeout = 50ms;
+  connect(where);
+  CAF_CHECK(outcome() == ec::connect_timeout);
+}
+
+CAF_TEST(giving up while connecting) {
+  full_listener hole;
+  connect(hole.broker.where());
+  CAF_CHECK(destroy() < 2s);
+}
+
+CAF_TEST(closing while connecting) {
+  full_listener hole;
+  connect(hole.broker.where());
+  link->publish({publication{}});
+  link->close();
+  CAF_CHECK(outcome() == ec::none);
+}
+
+CAF_TEST(a broker that accepts and says nothing) {
+  listener broker;
+  auto where = broker.where();
+  where.handshake_timeout = 50ms;
+  connect(where);
+  broker.accept();
+  CAF_CHECK(outcome() == ec::handshake_timeout);
+}
+
+CAF_TEST(giving up in a handshake that hangs) {
+  listener broker;
+  connect(broker.where());
+  broker.accept();
+  broker.send(broker_script::start());
+  CAF_REQUIRE(broker.await_frame("0:10.11"));
+  CAF_CHECK(destroy() < 2s);
+}
+
+CAF_TEST(giving up when logged in says goodbye) {
+  listener broker;
+  log_in(broker);
+  CAF_CHECK(destroy() < 2s);
+  CAF_CHECK(broker.await_frame("0:10.50"));
+}
+
+CAF_TEST(a broker that hangs up in the middle of a frame) {
+  listener broker;
+  log_in(broker);
+  broker.send(broker_script::deliver("la-7", 1).substr(0, 10));
+  broker.hang_up();
+  CAF_CHECK(outcome() == ec::connection_lost);
+}
+
+// The reason for the end may arrive together with the end itself.
+CAF_TEST(a broker that says why and hangs up) {
+  listener broker;
+  log_in(broker);
+  broker.send(broker_script::close_connection(320, "CONNECTION_FORCED - shutdown"));
+  broker.hang_up();
+  CAF_CHECK(outcome() == ec::connection_forced);
+}
+
+CAF_TEST(closing in good order) {
+  listener broker;
+  log_in(broker);
+  link->request(1, declare_exchange{{"Trade"}});
+  link->close();
+  CAF_CHECK(broker.await_frame("0:10.50"));
+  CAF_CHECK(broker.await_frame("1:40.10"));
+  broker.send(
+      broker_script::exchange_declared()
+      + broker_script::method(0, AMQP_CONNECTION_CLOSE_OK_METHOD, amqp_connection_close_ok_t{}));
+  CAF_CHECK(outcome() == ec::none);
+  CAF_CHECK(events->take()
+            == std::vector<std::string>({"up RabbitMQ 3.10.8", "replied 1", "down none"}));
+}
+
+// More than the kernel holds: the rest waits for room, without spinning.
+CAF_TEST(a broker that reads slowly gets everything) {
+  listener broker;
+  log_in(broker);
+  auto body = std::make_shared<const std::string>(16 * 1024 * 1024, 'x');
+  publication x;
+  x.id = 1;
+  x.body = body;
+  link->publish({x});
+  link->close();
+  CAF_CHECK(broker.await_frame("3:header"));
+  CAF_CHECK(broker.await_frame("0:10.50"));
+}
+
+CAF_TEST(a broker that stops reading) {
+  listener broker;
+  auto where = broker.where();
+  where.send_timeout = 100ms;
+  connect(where);
+  broker.accept();
+  broker.send(broker_script::handshake());
+  publication x;
+  x.id = 1;
+  x.body = std::make_shared<const std::string>(64 * 1024 * 1024, 'x');
+  link->publish({x});
+  CAF_CHECK(outcome() == ec::send_timeout);
+}
+
+CAF_TEST(commands of many threads) {
+  listener broker;
+  log_in(broker);
+  std::vector<std::thread> threads;
+  for (auto i = 0; i < 4; ++i)
+    threads.emplace_back([this] {
+      for (auto j = 0; j < 500; ++j) {
+        link->settle(1, {{1, settlement::verdict::ack, false}});
+        link->publish({publication{}});
+      }
+    });
+  for (auto& thread : threads)
+    thread.join();
+  link->close();
+  CAF_CHECK(broker.await_frame("0:10.50"));
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()

@@ -1,0 +1,177 @@
+#define CAF_SUITE amqp.session.deliveries
+
+#include "unit/amqp/session_fixture.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace actors::amqp;
+
+namespace {
+
+struct consuming : session_fixture {
+  consuming() {
+    log_in();
+    consume_from(1, 7, "q");
+    sent();
+    feed(broker::consuming("la-7"));
+    raised();
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<settlement> xs) {
+    talk.execute(settle_command{incarnation, std::move(xs)}, now);
+  }
+
+  /// The properties of a message with the given headers, which are encoded.
+  static std::string with_headers(const std::string& headers) {
+    return broker::number(std::uint16_t{AMQP_BASIC_HEADERS_FLAG})
+           + broker::number(static_cast<std::uint32_t>(headers.size())) + headers;
+  }
+
+  static std::string text_field(const std::string& key, const std::string& value) {
+    return broker::number(static_cast<std::uint8_t>(key.size())) + key + "S"
+           + broker::number(static_cast<std::uint32_t>(value.size())) + value;
+  }
+
+  properties received(const std::string& encoded) {
+    feed(broker::deliver("la-7", 1) + broker::header(2, 0, encoded));
+    if (events->deliveries.empty())
+      CAF_FAIL("nothing was delivered");
+    return events->deliveries.back().properties;
+  }
+};
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(delivery_tests, consuming)
+
+CAF_TEST(the deliveries of one feed are one batch) {
+  feed(broker::message("la-7", 1, "first"));
+  CAF_CHECK(raised() == lines{"delivered 1 in life 1"});
+  // An empty body has no frame, so the message ends with its header.
+  feed(broker::deliver("la-7", 2) + broker::header(2, 0) + broker::message("la-7", 3, "third"));
+  CAF_CHECK(raised() == lines{"delivered 2 in life 1"});
+}
+
+CAF_TEST(a message keeps what it came with) {
+  feed(broker::message("la-7", 5, "body"));
+  auto& x = events->deliveries.front();
+  CAF_CHECK_EQUAL(x.consumer, 7u);
+  CAF_CHECK_EQUAL(x.tag, 5u);
+  CAF_CHECK_EQUAL(x.exchange, "Trade");
+  CAF_CHECK_EQUAL(x.routing_key, "binance.ETH/USDT");
+  CAF_CHECK_EQUAL(x.body, "body");
+}
+
+CAF_TEST(a message arrives in pieces) {
+  auto bytes = broker::deliver("la-7", 1) + broker::header(2, 6) + broker::body(2, "abc")
+               + broker::body(2, "def");
+  for (auto byte : bytes)
+    feed({&byte, 1});
+  CAF_CHECK(raised() == lines{"delivered 1 in life 1"});
+  CAF_CHECK_EQUAL(events->deliveries.front().body, "abcdef");
+}
+
+CAF_TEST(large batches are cut) {
+  std::string bytes;
+  for (auto tag = 1; tag <= 600; ++tag)
+    bytes += broker::message("la-7", static_cast<std::uint64_t>(tag), "x");
+  feed(bytes);
+  CAF_CHECK(raised() == lines({"delivered 512 in life 1", "delivered 88 in life 1"}));
+}
+
+CAF_TEST(a position is taken from its header) {
+  auto x = received(with_headers(text_field("x-la", "123:45") + text_field("k", "v")));
+  CAF_CHECK(x.position == stream_position({123, 45}));
+  CAF_CHECK(x.headers == field_table({{"k", std::string{"v"}}}));
+}
+
+CAF_TEST(a malformed position stays a header) {
+  for (auto text : {"", "1", "1:", ":1", "1:2x", "x1:2", "-1:2", "99999999999999999999:1"}) {
+    auto x = received(with_headers(text_field("x-la", text)));
+    CAF_CHECK(!x.position);
+    CAF_CHECK(x.headers == field_table({{"x-la", std::string{text}}}));
+  }
+}
+
+// Headers of other clients hold every type; what we cannot hold is passed over.
+CAF_TEST(headers of all types) {
+  auto nested = "\x01nF" + broker::number(std::uint32_t{4}) + std::string{"\x01xt\x01", 4};
+  auto list = "\x01"
+              "aA"
+              + broker::number(std::uint32_t{2}) + std::string{"t\x01", 2};
+  auto x = received(with_headers(nested + list + std::string{"\x01tt\x01", 4}
+                                 + std::string{"\x01"
+                                               "bb\xFE",
+                                               4}
+                                 + "\x01iI" + broker::number(std::uint32_t{0xFFFFFFFF}) + "\x01ll"
+                                 + broker::number(std::uint64_t{7})
+                                 + "\x01"
+                                   "dd"
+                                 + broker::number(0x3FF8000000000000ull) + "\x01vV" + "\x01TT"
+                                 + broker::number(std::uint64_t{9})));
+  CAF_CHECK(x.headers
+            == field_table({{"t", true},
+                            {"b", std::int64_t{-2}},
+                            {"i", std::int64_t{-1}},
+                            {"l", std::int64_t{7}},
+                            {"d", 1.5},
+                            {"T", std::int64_t{9}}}));
+}
+
+// Whoever may publish could otherwise exhaust the stack of every consumer.
+CAF_TEST(deeply nested headers do no harm) {
+  std::string list;
+  for (auto depth = 25'000u; depth-- > 0;)
+    list += "A" + broker::number(std::uint32_t{depth * 5});
+  auto x = received(with_headers("\x01k" + list));
+  CAF_CHECK(x.headers.empty());
+}
+
+CAF_TEST(settlements become acks and nacks) {
+  settle(1, {{1, settlement::verdict::ack, true},
+             {2, settlement::verdict::requeue, false},
+             {3, settlement::verdict::reject, false}});
+  CAF_CHECK(sent() == lines({"2:60.80", "2:60.120", "2:60.120"}));
+}
+
+CAF_TEST(settlements of a former life are dropped) {
+  feed(broker::message("la-7", 1, "x") + broker::close_channel(2, 406, "PRECONDITION_FAILED"));
+  CAF_CHECK(raised()
+            == lines({"delivered 1 in life 1",
+                      "closed deliveries precondition_failed: PRECONDITION_FAILED (406)"}));
+  consume_from(2, 7, "q");
+  sent();
+  settle(1, {{1, settlement::verdict::ack, false}});
+  CAF_CHECK(sent().empty());
+  feed(broker::consuming("la-7") + broker::message("la-7", 1, "x"));
+  CAF_CHECK(raised() == lines({"replied 2", "delivered 1 in life 2"}));
+  settle(2, {{1, settlement::verdict::ack, false}});
+  CAF_CHECK(sent() == lines{"2:60.80"});
+}
+
+CAF_TEST(a message that was half sent dies with its channel) {
+  feed(broker::deliver("la-7", 1) + broker::header(2, 10) + broker::body(2, "half")
+       + broker::close_channel(2, 541, "INTERNAL_ERROR"));
+  consume_from(2, 7, "q");
+  feed(broker::consuming("la-7") + broker::message("la-7", 1, "whole"));
+  CAF_REQUIRE_EQUAL(events->deliveries.size(), 1u);
+  CAF_CHECK_EQUAL(events->deliveries.front().body, "whole");
+}
+
+CAF_TEST(a giant message ends the link before its memory is spent) {
+  feed(broker::deliver("la-7", 1) + broker::header(2, 1ull << 40));
+  CAF_CHECK(events->down_code == ec::protocol_error);
+}
+
+CAF_TEST(a body longer than announced) {
+  feed(broker::deliver("la-7", 1) + broker::header(2, 2) + broker::body(2, "abc"));
+  CAF_CHECK(events->down_code == ec::protocol_error);
+}
+
+CAF_TEST(a message for a consumer that we never started) {
+  feed(broker::deliver("somebody", 1));
+  CAF_CHECK(events->down_code == ec::protocol_error);
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()

@@ -1,0 +1,113 @@
+#define CAF_SUITE amqp.session.handshake
+
+#include "unit/amqp/session_fixture.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace actors::amqp;
+
+CAF_TEST_FIXTURE_SCOPE(handshake_tests, session_fixture)
+
+CAF_TEST(login) {
+  CAF_CHECK(talk.output() == std::string_view("AMQP\x00\x00\x09\x01", 8));
+  sent();
+  feed(broker::start());
+  auto greeting = std::string{talk.output()};
+  CAF_CHECK(greeting.find(std::string{"\0guest\0s3cret", 13}) != std::string::npos);
+  CAF_CHECK(greeting.find(std::string{"productS\0\0\0\x09libactors", 21}) != std::string::npos);
+  CAF_CHECK(greeting.find("consumer_cancel_notify") != std::string::npos);
+  CAF_CHECK(greeting.find("connection.blocked") != std::string::npos);
+  CAF_CHECK(sent() == lines{"0:10.11"});
+  feed(broker::tune());
+  CAF_CHECK(sent() == lines({"0:10.31", "0:10.40"}));
+  CAF_CHECK(raised().empty());
+  feed(broker::open_ok());
+  CAF_CHECK(raised() == lines{"up RabbitMQ 3.10.8"});
+}
+
+CAF_TEST(login byte by byte) {
+  for (auto byte : broker::handshake())
+    feed({&byte, 1});
+  CAF_CHECK(raised() == lines{"up RabbitMQ 3.10.8"});
+}
+
+CAF_TEST(commands given early are sent after the login) {
+  request(1, declare_exchange{{"Trade"}});
+  publish(1);
+  feed(broker::start() + broker::tune());
+  CAF_CHECK(sent() == lines({"0:10.11", "0:10.31", "0:10.40"}));
+  feed(broker::open_ok());
+  CAF_CHECK(
+      sent()
+      == lines({"1:20.10", "1:40.10", "3:20.10", "3:85.10", "3:60.40", "3:header", "3:body"}));
+}
+
+CAF_TEST(a refused login names the user but not the password) {
+  feed(broker::start() + broker::close_connection(403, "ACCESS_REFUSED - Login was refused"));
+  CAF_CHECK(raised()
+            == lines{"down login_refused: amqp://localhost:5672/: the broker refuses the login of "
+                     "user 'guest': ACCESS_REFUSED - Login was refused (403)"});
+  CAF_CHECK_EQUAL(sent().back(), "0:10.51");
+}
+
+CAF_TEST(a refused vhost is named) {
+  feed(broker::start() + broker::tune() + broker::close_connection(530, "NOT_ALLOWED - no"));
+  CAF_CHECK(raised()
+            == lines{"down not_allowed: amqp://localhost:5672/: the broker refuses user 'guest' "
+                     "the vhost '/': NOT_ALLOWED - no (530)"});
+}
+
+CAF_TEST(a broker that asks for another mechanism) {
+  feed(broker::start("EXTERNAL"));
+  CAF_CHECK(events->down_code == ec::login_refused);
+}
+
+CAF_TEST(a broker of another version) {
+  feed(std::string_view{"AMQP\x01\x01\x00\x0A", 8});
+  CAF_CHECK(events->down_code == ec::protocol_error);
+}
+
+CAF_TEST(a greeting of another version) {
+  feed(broker::start("PLAIN", 1));
+  CAF_CHECK(events->down_code == ec::protocol_error);
+}
+
+CAF_TEST(a peer that speaks another protocol) {
+  feed("H");
+  CAF_CHECK(raised()
+            == lines{"down protocol_error: amqp://localhost:5672/: the peer does not speak AMQP "
+                     "0-9-1"});
+}
+
+CAF_TEST(a broker with too few channels) {
+  feed(broker::start() + broker::tune(60, 131'072, 2));
+  CAF_CHECK(events->down_code == ec::not_allowed);
+}
+
+CAF_TEST(a connection lost during the login) {
+  feed(broker::start());
+  talk.lost("the broker closed the TCP connection");
+  CAF_CHECK(raised()
+            == lines{"down connection_lost: amqp://localhost:5672/: the broker closed the TCP "
+                     "connection during the handshake"});
+}
+
+CAF_TEST(closing before the login is done) {
+  close();
+  CAF_CHECK(raised() == lines{"down none"});
+}
+
+// Nothing is said after the last event, whatever still arrives.
+CAF_TEST(down is the last event) {
+  feed(broker::close_connection(320, "x"));
+  raised();
+  feed(broker::handshake());
+  publish(1);
+  close();
+  talk.lost("x");
+  pass(std::chrono::hours{1});
+  CAF_CHECK(raised().empty());
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()

@@ -1,0 +1,154 @@
+#define CAF_SUITE amqp.session.publishing
+
+#include "unit/amqp/session_fixture.hpp"
+
+#include <algorithm>
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace actors::amqp;
+
+CAF_TEST_FIXTURE_SCOPE(publishing_tests, session_fixture)
+
+CAF_TEST(confirms are asked for before the first message) {
+  log_in();
+  publish(1);
+  publish(2);
+  CAF_CHECK(sent()
+            == lines({"3:20.10", "3:85.10", "3:60.40", "3:header", "3:body", "3:60.40", "3:header",
+                      "3:body"}));
+}
+
+CAF_TEST(answers come one by one or for many) {
+  log_in();
+  for (std::uint64_t id = 11; id <= 16; ++id)
+    publish(id);
+  feed(broker::ack(2, false) + broker::ack(1, false));
+  CAF_CHECK(raised() == lines{"confirmed +12 +11"});
+  feed(broker::ack(4, false) + broker::nack(5, true));
+  CAF_CHECK(raised() == lines{"confirmed +14 -13 -15"});
+  feed(broker::ack(0, true));
+  CAF_CHECK(raised() == lines{"confirmed +16"});
+}
+
+CAF_TEST(an answer to nothing ends the link) {
+  log_in();
+  publish(1);
+  feed(broker::ack(2, false));
+  CAF_CHECK(events->down_code == ec::protocol_error);
+}
+
+CAF_TEST(a message that no queue takes comes back before its confirmation) {
+  log_in();
+  publish(1);
+  publish(2);
+  feed(broker::ack(1, false) + broker::unroutable("m2") + broker::ack(2, false));
+  CAF_CHECK(raised()
+            == lines({"confirmed +1",
+                      "returned m2 no_route: publish to exchange 'Trade' with routing key "
+                      "'nobody': NO_ROUTE (312)",
+                      "confirmed +2"}));
+}
+
+CAF_TEST(publishing goes on after its channel was closed) {
+  log_in();
+  publish(1);
+  publish(2);
+  sent();
+  feed(broker::close_channel(3, 404, "NOT_FOUND - no exchange 'Trade'", AMQP_BASIC_PUBLISH_METHOD));
+  CAF_CHECK(raised()
+            == lines{"closed publishing not_found: NOT_FOUND - no exchange 'Trade' (404)"});
+  publish(3);
+  CAF_CHECK(sent() == lines({"3:20.41", "3:20.10", "3:85.10", "3:60.40", "3:header", "3:body"}));
+  // The broker counts anew on the new channel.
+  feed(broker::ack(1, false));
+  CAF_CHECK(raised() == lines{"confirmed +3"});
+}
+
+CAF_TEST(a large body is split into frames) {
+  log_in();
+  publish(1, std::string(300'000, 'x'));
+  CAF_CHECK(sent()
+            == lines({"3:20.10", "3:85.10", "3:60.40", "3:header", "3:body", "3:body", "3:body"}));
+}
+
+CAF_TEST(frames are as small as the broker asks) {
+  feed(broker::start() + broker::tune(60, 4096) + broker::open_ok());
+  sent();
+  publish(1, std::string(4089, 'x'));
+  CAF_CHECK(sent() == lines({"3:20.10", "3:85.10", "3:60.40", "3:header", "3:body", "3:body"}));
+}
+
+CAF_TEST(an empty body has no frame) {
+  log_in();
+  publish(1, "");
+  CAF_CHECK(sent() == lines({"3:20.10", "3:85.10", "3:60.40", "3:header"}));
+}
+
+CAF_TEST(a message that AMQP cannot carry is rejected and the others are sent) {
+  log_in();
+  publication x;
+  x.id = 1;
+  x.routing_key = std::string(256, 'x');
+  publication y;
+  y.id = 2;
+  y.properties.headers = {{"k", std::string(200'000, 'x')}};
+  talk.execute(publish_command{{x, y}}, now);
+  publish(3);
+  CAF_CHECK(raised() == lines{"confirmed -1 -2"});
+  feed(broker::ack(1, false));
+  CAF_CHECK(raised() == lines{"confirmed +3"});
+  auto frames = sent();
+  CAF_CHECK_EQUAL(std::count(frames.begin(), frames.end(), "3:60.40"), 1);
+}
+
+// What one session writes another one reads back.
+CAF_TEST(properties survive the wire) {
+  log_in();
+  publication x;
+  x.id = 1;
+  x.properties.message_id = "m-1";
+  x.properties.timestamp = 1'558'949'307;
+  x.properties.persistent = true;
+  x.properties.position = stream_position{1'558'949'307'370'000, 42};
+  x.properties.headers = {{"flag", true},
+                          {"count", std::int64_t{-3}},
+                          {"ratio", 0.1},
+                          {"text", std::string{"caf\xC3\xA9"}}};
+  talk.execute(publish_command{{x}}, now);
+  auto bytes = talk.output();
+  frame next;
+  while (read_frame(bytes, 131'072, next) == frame_status::complete)
+    if (next.type == AMQP_FRAME_HEADER)
+      break;
+  auto header = read_content_header(next.payload);
+  CAF_REQUIRE(header);
+  CAF_CHECK(header->properties == x.properties);
+}
+
+CAF_TEST(a blocked connection is announced) {
+  log_in();
+  feed(broker::blocked("low on memory") + broker::unblocked());
+  CAF_CHECK(raised() == lines({"blocked low on memory", "unblocked"}));
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
+
+CAF_TEST_FIXTURE_SCOPE(unconfirmed_tests, unconfirmed_fixture)
+
+CAF_TEST(without confirms a message counts once its bytes are sent) {
+  log_in();
+  publish(1);
+  auto first = talk.output().size();
+  publish(2);
+  CAF_CHECK(raised().empty());
+  talk.consume(first - 1, now);
+  CAF_CHECK(raised().empty());
+  talk.consume(1, now);
+  CAF_CHECK(raised() == lines{"confirmed +1"});
+  CAF_CHECK(sent().size() == 3);
+  CAF_CHECK(raised() == lines{"confirmed +2"});
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()

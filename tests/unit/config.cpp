@@ -1,0 +1,272 @@
+#define CAF_SUITE config
+
+#include "actors/config.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
+
+#include "actors/error.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace std::chrono_literals;
+
+namespace {
+
+config read(std::string_view text) {
+  auto x = parse_config(text);
+  if (!x)
+    CAF_FAIL("unexpected: " << text_of(x.error()));
+  return std::move(*x);
+}
+
+std::string problem(std::string_view text) {
+  auto x = parse_config(text);
+  if (x)
+    return "none";
+  CAF_CHECK(code_of(x.error()) == ec::invalid_config);
+  return text_of(x.error());
+}
+
+amqp::endpoint first_endpoint(std::string_view text) {
+  return read(text).endpoints.at(0);
+}
+
+bool same_settings(const config& x, const config& y) {
+  return x.server_id == y.server_id && x.endpoints == y.endpoints && x.log == y.log
+         && x.heartbeat == y.heartbeat && x.reconnect == y.reconnect && x.outbox == y.outbox
+         && x.payload == y.payload && x.exchanges == y.exchanges
+         && x.publisher_confirms == y.publisher_confirms;
+}
+
+std::string example(const std::string& name) {
+  return std::string{ACTORS_CONFIG_DIR} + '/' + name;
+}
+
+} // namespace
+
+CAF_TEST(an empty config has the defaults) {
+  auto x = read("{}");
+  CAF_CHECK(same_settings(x, config{}));
+  CAF_CHECK_EQUAL(x.endpoints.size(), 1u);
+}
+
+// -- the examples ----------------------------------------------------------------------
+
+CAF_TEST(the commented example has every key with its default) {
+  auto x = read_config(example("actors.json"));
+  CAF_REQUIRE(x);
+  CAF_CHECK(same_settings(*x, config{}));
+  CAF_CHECK(!x->instance.empty());
+  CAF_CHECK_EQUAL(x->document.size(), 10u);
+  CAF_CHECK_EQUAL(x->document.at("RABBITMQ").as_object().size(), 12u);
+}
+
+CAF_TEST(a config of AIOQuant works as it is) {
+  auto x = read_config(example("aioquant.json"));
+  CAF_REQUIRE(x);
+  CAF_CHECK_EQUAL(x->server_id, "strategy-1");
+  CAF_CHECK(x->endpoints == std::vector<amqp::endpoint>{amqp::endpoint{}});
+  CAF_CHECK(x->heartbeat.interval == 60s);
+  CAF_CHECK(x->log.clear);
+  CAF_CHECK_EQUAL(x->log.name, "strategy.log");
+  CAF_CHECK(x->document.contains("MARKETS"));
+}
+
+// -- sections --------------------------------------------------------------------------
+
+CAF_TEST(the broker) {
+  auto x = first_endpoint(R"({"RABBITMQ": {"host": "10.0.0.1", "port": 5673, "username": "u",
+    "password": "p", "vhost": "md", "heartbeat": 5, "connection_timeout": 1, "handshake_timeout": 2,
+    "request_timeout": 3, "send_timeout": 4}})");
+  CAF_CHECK_EQUAL(x.host, "10.0.0.1");
+  CAF_CHECK_EQUAL(x.port, 5673u);
+  CAF_CHECK_EQUAL(x.username, "u");
+  CAF_CHECK_EQUAL(x.password.reveal(), "p");
+  CAF_CHECK_EQUAL(x.vhost, "md");
+  CAF_CHECK(x.heartbeat == 5s);
+  CAF_CHECK(x.connection_timeout == 1ms && x.handshake_timeout == 2ms);
+  CAF_CHECK(x.request_timeout == 3ms && x.send_timeout == 4ms);
+}
+
+CAF_TEST(numbers may stand in quotes or have a point) {
+  CAF_CHECK_EQUAL(first_endpoint(R"({"RABBITMQ": {"port": "5673"}})").port, 5673u);
+  CAF_CHECK_EQUAL(first_endpoint(R"({"RABBITMQ": {"port": 5673.0}})").port, 5673u);
+}
+
+CAF_TEST(a missing section and null are the defaults) {
+  CAF_CHECK(first_endpoint(R"({"RABBITMQ": null})") == amqp::endpoint{});
+  CAF_CHECK(first_endpoint(R"({"RABBITMQ": {"host": null, "url": null}})") == amqp::endpoint{});
+}
+
+CAF_TEST(url and endpoints replace the host) {
+  auto x = read(R"({"RABBITMQ": {"host": "a", "username": "u", "url": "amqp://b:1",
+                                 "endpoints": ["amqp://c", "memory:d"]}})");
+  CAF_REQUIRE_EQUAL(x.endpoints.size(), 3u);
+  CAF_CHECK_EQUAL(x.endpoints[0].host, "b");
+  CAF_CHECK_EQUAL(x.endpoints[0].port, 1u);
+  CAF_CHECK_EQUAL(x.endpoints[0].username, "guest");
+  CAF_CHECK_EQUAL(x.endpoints[1].host, "c");
+  CAF_CHECK(x.endpoints[2].scheme == amqp::scheme::memory);
+  CAF_CHECK_EQUAL(x.endpoints[2].host, "d");
+}
+
+CAF_TEST(what a URL sets itself stands above the section) {
+  auto x = read(R"({"RABBITMQ": {"heartbeat": 7, "connection_timeout": 8, "request_timeout": 9,
+    "endpoints": ["amqp://a?heartbeat=10", "amqp://heartbeat=10?connection_timeout=5000"]}})");
+  CAF_REQUIRE_EQUAL(x.endpoints.size(), 2u);
+  CAF_CHECK(x.endpoints[0].heartbeat == 10s);
+  CAF_CHECK(x.endpoints[0].connection_timeout == 8ms);
+  CAF_CHECK(x.endpoints[0].request_timeout == 9ms);
+  CAF_CHECK(x.endpoints[1].heartbeat == 7s);
+  CAF_CHECK(x.endpoints[1].connection_timeout == 5000ms);
+}
+
+CAF_TEST(the log) {
+  auto x = read(R"({"LOG": {"console": false, "level": "warning", "path": "/p", "name": "n",
+                            "clear": true, "backup_count": 2, "max_bytes": 4096}})")
+               .log;
+  CAF_CHECK(x == (log_config{false, log_level::warning, "/p", "n", true, 2, 4096}));
+  auto level = [](const std::string& name) {
+    return read(R"({"LOG": {"level": ")" + name + "\"}}").log.level;
+  };
+  CAF_CHECK(level("Debug") == log_level::debug);
+  CAF_CHECK(level("INFO") == log_level::info);
+  CAF_CHECK(level("WARN") == log_level::warning);
+  CAF_CHECK(level("error") == log_level::error);
+  CAF_CHECK(level("FATAL") == log_level::critical);
+  CAF_CHECK(level("CRITICAL") == log_level::critical);
+  CAF_CHECK(level("OFF") == log_level::off);
+}
+
+CAF_TEST(the other sections) {
+  auto x = read(R"({"SERVER_ID": "s", "INSTANCE": "i", "EXCHANGES": ["Signals"],
+    "PUBLISHER_CONFIRMS": false, "HEARTBEAT": {"interval": 30, "broadcast": 1},
+    "OUTBOX": {"max_messages": 1, "max_bytes": 2, "overflow": "drop_oldest", "window": 3},
+    "RECONNECT": {"first": 1, "limit": 2, "factor": 1.5, "jitter": 0, "refused": 3, "settled": 4},
+    "PAYLOAD": {"max_size": 100, "max_ratio": 2, "max_depth": 3}})");
+  CAF_CHECK_EQUAL(x.server_id, "s");
+  CAF_CHECK_EQUAL(x.instance, "i");
+  CAF_CHECK_EQUAL(x.exchanges, std::vector<std::string>{"Signals"});
+  CAF_CHECK(!x.publisher_confirms);
+  CAF_CHECK(x.heartbeat.interval == 30s);
+  CAF_CHECK(x.outbox == (outbox_limits{1, 2, overflow_policy::drop_oldest, 3}));
+  CAF_CHECK(x.reconnect == (backoff_policy{1ms, 2ms, 1.5, 0, 3ms, 4ms}));
+  CAF_CHECK(x.payload == (payload_limits{100, 2, 3}));
+}
+
+CAF_TEST(keys of the app stay readable) {
+  auto x = read(R"({"MY": {"spread": 0.5}, "RABBITMQ": {"mine": [1]}})");
+  CAF_CHECK_EQUAL(x.document.at("MY").at("spread").as_double(), 0.5);
+  CAF_CHECK(x.document.at("RABBITMQ").as_object().contains("mine"));
+}
+
+CAF_TEST(an instance is unique unless it is given) {
+  auto x = read("{}").instance;
+  auto y = read("{}").instance;
+  CAF_CHECK(x != y);
+  CAF_CHECK(x.find("-" + std::to_string(getpid()) + "-") != std::string::npos);
+  CAF_CHECK(x.find_first_of(". /#*") == std::string::npos);
+  CAF_CHECK_EQUAL(read(R"({"INSTANCE": ""})").instance, "");
+}
+
+// -- errors ----------------------------------------------------------------------------
+
+CAF_TEST(a wrong value names its key and what is allowed) {
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"port": "abc"}})"),
+                  "RABBITMQ.port: found \"abc\", allowed is an integer from 1 to 65535");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"port": 65536}})"),
+                  "RABBITMQ.port: found 65536, allowed is an integer from 1 to 65535");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"port": 0.5}})"),
+                  "RABBITMQ.port: found 0.5, allowed is an integer from 1 to 65535");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"heartbeat": -1}})"),
+                  "RABBITMQ.heartbeat: found -1, allowed is an integer from 0 to 3600");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": []})"), "RABBITMQ: found an array, allowed is an object");
+  CAF_CHECK_EQUAL(problem(R"({"SERVER_ID": ""})"),
+                  "SERVER_ID: found \"\", allowed is a string that is not empty");
+  CAF_CHECK_EQUAL(problem(R"({"SERVER_ID": 5})"), "SERVER_ID: found 5, allowed is a string");
+  CAF_CHECK_EQUAL(problem(R"({"LOG": {"console": "yes"}})"),
+                  "LOG.console: found \"yes\", allowed is true or false");
+  CAF_CHECK_EQUAL(problem(R"({"LOG": {"level": "LOUD"}})"),
+                  "LOG.level: found \"LOUD\", allowed is DEBUG, INFO, WARNING, ERROR, CRITICAL or "
+                  "OFF");
+  CAF_CHECK_EQUAL(problem(R"({"OUTBOX": {"overflow": "block"}})"),
+                  "OUTBOX.overflow: found \"block\", allowed is reject, drop_oldest or "
+                  "drop_newest");
+  CAF_CHECK_EQUAL(problem(R"({"RECONNECT": {"jitter": 1.5}})"),
+                  "RECONNECT.jitter: found 1.5, allowed is a number from 0 to 1");
+  CAF_CHECK_EQUAL(problem(R"({"RECONNECT": {"first": 20000}})"),
+                  "RECONNECT.limit: is below RECONNECT.first");
+  CAF_CHECK_EQUAL(problem(R"({"PAYLOAD": {"max_depth": 100000}})"),
+                  "PAYLOAD.max_depth: found 100000, allowed is an integer from 2 to 500");
+  CAF_CHECK_EQUAL(problem(R"({"EXCHANGES": ["a", 5]})"),
+                  "EXCHANGES[1]: found a number, allowed is a string");
+  CAF_CHECK_EQUAL(problem(R"({"EXCHANGES": [""]})"),
+                  "EXCHANGES: an exchange's name has 1 to 255 bytes, found 0");
+}
+
+CAF_TEST(of several problems the first is told) {
+  CAF_CHECK_EQUAL(problem(R"({"LOG": {"clear": 1}, "PUBLISHER_CONFIRMS": 1, "SERVER_ID": 1})"),
+                  "SERVER_ID: found 1, allowed is a string");
+}
+
+CAF_TEST(no error repeats a credential) {
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"password": 271828}})"),
+                  "RABBITMQ.password: found a number, allowed is a string");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"username": ["271828"]}})"),
+                  "RABBITMQ.username: found an array, allowed is a string");
+  for (auto text : {R"({"RABBITMQ": {"url": "http://user:271828@host"}})",
+                    R"({"RABBITMQ": {"url": "amqp://user:271828@host:port"}})",
+                    R"({"RABBITMQ": {"url": "amqp://user:271828@host?heartbeat=x"}})",
+                    R"({"RABBITMQ": {"endpoints": ["amqp://ok", "user:271828@host"]}})",
+                    R"({"RABBITMQ": {"url": {"271828": 1}}})",
+                    R"({"RABBITMQ": {"password": "271828", "port": 0}})",
+                    R"({"RABBITMQ": {"password": "271828" "port": 0}})"}) {
+    auto x = problem(text);
+    CAF_CHECK(x != "none");
+    CAF_CHECK(x.find("271828") == std::string::npos);
+  }
+}
+
+CAF_TEST(a wrong URL names its place) {
+  CAF_CHECK(problem(R"({"RABBITMQ": {"url": "http://host"}})").starts_with("RABBITMQ.url: "));
+  CAF_CHECK(problem(R"({"RABBITMQ": {"endpoints": ["amqp://ok", "x"]}})")
+                .starts_with("RABBITMQ.endpoints[1]: "));
+}
+
+CAF_TEST(a syntax error has line and column) {
+  CAF_CHECK_EQUAL(problem("{\n  \"SERVER_ID\": \"s\"\n  \"LOG\": {}\n}"),
+                  "line 3, column 3: syntax error");
+  CAF_CHECK_EQUAL(problem("nope"), "line 1, column 1: syntax error");
+  CAF_CHECK_EQUAL(problem("{}\n}"), "line 2, column 1: extra data");
+  CAF_CHECK_EQUAL(problem("{\"a\": "), "line 1, column 7: incomplete JSON");
+  CAF_CHECK_EQUAL(problem("[]"), "the config must be a JSON object");
+}
+
+// -- files -----------------------------------------------------------------------------
+
+CAF_TEST(a file that cannot be read is named) {
+  auto x = read_config("/nonexistent/config.json");
+  CAF_REQUIRE(!x);
+  CAF_CHECK_EQUAL(text_of(x.error()),
+                  "config '/nonexistent/config.json': No such file or directory");
+  auto y = read_config("/");
+  CAF_REQUIRE(!y);
+  CAF_CHECK_EQUAL(text_of(y.error()), "config '/': is a folder");
+}
+
+CAF_TEST(a problem within a file names the file) {
+  auto path = (std::filesystem::temp_directory_path()
+               / ("actors-config-" + std::to_string(getpid()) + ".json"))
+                  .string();
+  std::ofstream{path} << R"({"SERVER_ID": 5})";
+  auto x = read_config(path);
+  std::filesystem::remove(path);
+  CAF_REQUIRE(!x);
+  CAF_CHECK_EQUAL(text_of(x.error()),
+                  "config '" + path + "': SERVER_ID: found 5, allowed is a string");
+}

@@ -1,0 +1,414 @@
+#define CAF_SUITE dispatcher
+
+#include "actors/dispatcher.hpp"
+
+#include <deque>
+
+#include "actors/error.hpp"
+#include "actors/payload.hpp"
+#include "support/collector.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace actors::testing;
+
+namespace {
+
+using verdict = amqp::settlement::verdict;
+
+std::string body(std::string_view name, std::string_view data) {
+  return payload_encoder{}.seal(name, data);
+}
+
+template <class T>
+std::string body(const T& x) {
+  return body(T::event_name, data_of(x));
+}
+
+trade some_trade(std::int64_t timestamp = 1) {
+  trade result;
+  result.platform = "binance";
+  result.symbol = "ETH/USDT";
+  result.price = decimal::fixed(2683.8, 8);
+  result.quantity = decimal::fixed(0.5, 8);
+  result.timestamp = timestamp;
+  return result;
+}
+
+/// What a strategy of the tests has seen, and what it answers.
+struct journal {
+  std::vector<std::int64_t> trades;
+  std::vector<const trade*> addresses;
+  std::vector<std::string> events;
+  std::vector<std::string> klines;
+  bool failing = false;
+  bool silent = false;
+  std::vector<caf::response_promise> open;
+};
+
+struct strategy_state {
+  std::shared_ptr<journal> seen;
+};
+
+caf::behavior strategy(caf::stateful_actor<strategy_state>* self, std::shared_ptr<journal> seen) {
+  self->state.seen = seen;
+  return {
+    [=](const trade& x) -> caf::result<void> {
+      seen->trades.push_back(x.timestamp);
+      seen->addresses.push_back(&x);
+      if (seen->failing)
+        return make_error(ec::handler_failed, "no");
+      if (seen->silent) {
+        seen->open.push_back(self->make_response_promise());
+        return caf::delegated<void>{};
+      }
+      return caf::unit;
+    },
+    [=](const event& x) { seen->events.push_back(x.name + " " + x.data.text()); },
+    [=](const kline& x) { seen->klines.push_back(x.kline_type); },
+    [=](caf::ok_atom) {
+      for (auto& x : std::exchange(seen->open, {}))
+        x.deliver(caf::unit);
+    },
+  };
+}
+
+struct fixture : test_coordinator_fixture<> {
+  fixture()
+    : supervisor(sys, caf::behavior{[](status_atom) { return supervisor_status{}; }}),
+      connection(sys) {
+    dispatcher_settings settings;
+    settings.server_id = "srv";
+    sut = sys.spawn(dispatcher, settings, supervisor.actor());
+  }
+
+  ~fixture() {
+    caf::anon_send_exit(sut, caf::exit_reason::kill);
+    for (auto& x : journals)
+      x->open.clear();
+    for (auto& x : strategies)
+      caf::anon_send_exit(x, caf::exit_reason::kill);
+    sched.run();
+  }
+
+  std::shared_ptr<journal> add_strategy() {
+    journals.push_back(std::make_shared<journal>());
+    strategies.push_back(sys.spawn(strategy, journals.back()));
+    return journals.back();
+  }
+
+  struct answer {
+    std::optional<subscribed> ok;
+    caf::error error;
+  };
+
+  /// Lets the last strategy answer what it has left open.
+  void answer_at_last() {
+    caf::anon_send(strategies.back(), caf::ok_atom::value);
+    sched.run();
+  }
+
+  std::shared_ptr<answer> subscribe(subscription what) {
+    auto result = std::make_shared<answer>();
+    sys.spawn([=, this, to = strategies.back()](caf::event_based_actor* caller) {
+      caller->request(sut, caf::infinite, subscribe_atom_v, what, to)
+        .then([=](const subscribed& x) { result->ok = x; },
+              [=](caf::error& err) { result->error = std::move(err); });
+    });
+    sched.run();
+    return result;
+  }
+
+  /// Lets the scripted supervisor confirm whatever consumers are wanted.
+  void confirm() {
+    for (auto& x : supervisor.take<wanted_consumer>()) {
+      consumer_ids.push_back(x.consumer.id);
+      wanted.push_back(x);
+      auto name = x.queue.name.empty() ? "amq.gen-1" : x.queue.name;
+      caf::anon_send(sut, consumer_state{x.consumer.id, name, x.binding, {}});
+    }
+    sched.run();
+  }
+
+  /// A strategy with a confirmed subscription.
+  std::shared_ptr<journal> subscribed_strategy(subscription what) {
+    auto result = add_strategy();
+    last_answer = subscribe(std::move(what));
+    confirm();
+    return result;
+  }
+
+  amqp::delivery delivery(std::uint64_t tag, std::string content,
+                          std::string key = "binance.ETH/USDT", std::string exchange = "Trade") {
+    amqp::delivery x;
+    x.consumer = consumer_ids.back();
+    x.tag = tag;
+    x.exchange = std::move(exchange);
+    x.routing_key = std::move(key);
+    x.body = std::move(content);
+    return x;
+  }
+
+  void deliver(std::vector<amqp::delivery> xs, std::uint32_t incarnation = 1) {
+    caf::anon_send(sut, delivery_batch{connection.actor(), incarnation, std::move(xs)});
+    sched.run();
+  }
+
+  std::vector<amqp::settlement> settled() {
+    std::vector<amqp::settlement> result;
+    for (auto& x : connection.take<settle_batch>())
+      result.insert(result.end(), x.items.begin(), x.items.end());
+    return result;
+  }
+
+  dispatcher_status status() {
+    dispatcher_status result;
+    caf::scoped_actor caller{sys};
+    auto hdl = caller->request(sut, caf::infinite, status_atom_v);
+    sched.run();
+    hdl.receive([&](const center_status& x) { result = x.dispatcher; },
+                [](const caf::error& err) { CAF_FAIL(text_of(err)); });
+    return result;
+  }
+
+  collector supervisor;
+  collector connection;
+  caf::actor sut;
+  std::vector<caf::actor> strategies;
+  std::vector<std::shared_ptr<journal>> journals;
+  std::vector<amqp::consumer_id> consumer_ids;
+  std::vector<wanted_consumer> wanted;
+  std::shared_ptr<answer> last_answer;
+};
+
+subscription eth_trades() {
+  return trades("binance", "ETH/USDT").prefetch(10);
+}
+
+using list = std::vector<std::int64_t>;
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(dispatcher_tests, fixture)
+
+CAF_TEST(a subscriber is told once the broker has confirmed the consumer) {
+  add_strategy();
+  auto answer = subscribe(eth_trades());
+  CAF_CHECK(!answer->ok);
+  confirm();
+  CAF_REQUIRE(answer->ok);
+  CAF_CHECK_EQUAL(answer->ok->queue, "srv.Trade.binance.ETH/USDT");
+  CAF_CHECK_EQUAL(wanted[0].queue.auto_delete, true);
+  CAF_CHECK_EQUAL(wanted[0].queue.exclusive, false);
+  CAF_CHECK_EQUAL(wanted[0].consumer.prefetch_count, 10u);
+}
+
+CAF_TEST(a subscriber is told the error and can subscribe again) {
+  add_strategy();
+  auto answer = subscribe(eth_trades());
+  auto id = supervisor.take<wanted_consumer>().at(0).consumer.id;
+  caf::anon_send(sut, consumer_state{id, "", std::nullopt, {ec::access_refused, "no"}});
+  sched.run();
+  CAF_CHECK(code_of(answer->error) == ec::access_refused);
+  answer = subscribe(eth_trades());
+  confirm();
+  CAF_CHECK(answer->ok);
+}
+
+CAF_TEST(an impossible subscription is refused with its reason) {
+  add_strategy();
+  auto answer = subscribe(eth_trades().multi().acked(ack_policy::on_success));
+  CAF_CHECK(code_of(answer->error) == ec::invalid_argument);
+  answer = subscribe(trades("binance", std::string(300, 'x')));
+  CAF_CHECK(code_of(answer->error) == ec::invalid_argument);
+  CAF_CHECK(supervisor.take<wanted_consumer>().empty());
+}
+
+CAF_TEST(two subscribers of one queue share one consumer and one decoded object) {
+  auto one = subscribed_strategy(eth_trades());
+  auto two = subscribed_strategy(eth_trades());
+  CAF_CHECK_EQUAL(wanted.size(), 1u);
+  CAF_CHECK(last_answer->ok);
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(one->trades == list{1});
+  CAF_CHECK(two->trades == list{1});
+  CAF_CHECK_EQUAL(one->addresses.at(0), two->addresses.at(0));
+}
+
+CAF_TEST(a subscriber that wants the queue otherwise is told so) {
+  subscribed_strategy(eth_trades());
+  add_strategy();
+  CAF_CHECK(code_of(subscribe(eth_trades().prefetch(1))->error) == ec::subscription_conflict);
+  CAF_CHECK(code_of(subscribe(eth_trades().multi())->error) == ec::subscription_conflict);
+}
+
+CAF_TEST(overlapping bindings of one queue deliver once to each handler that matches) {
+  auto exact = subscribed_strategy(trades("binance", "ETH/USDT").multi(false).on_queue("q"));
+  auto any = subscribed_strategy(trades("binance", "#").multi(false).on_queue("q"));
+  auto other = subscribed_strategy(trades("okx", "#").multi(false).on_queue("q"));
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK_EQUAL(exact->trades.size(), 1u);
+  CAF_CHECK_EQUAL(any->trades.size(), 1u);
+  CAF_CHECK_EQUAL(other->trades.size(), 0u);
+}
+
+// A fanout exchange ignores routing keys: the queue gets all of them.
+CAF_TEST(what no handler wants is acknowledged and counted) {
+  auto seen = subscribed_strategy(eth_trades());
+  deliver({delivery(1, body(some_trade()), "binance.BTC/USDT"), delivery(2, body(some_trade()))});
+  CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{2, verdict::ack, true}}));
+  CAF_CHECK_EQUAL(status().unmatched, 1u);
+}
+
+CAF_TEST(on dispatch acknowledges a batch with one multiple) {
+  subscribed_strategy(eth_trades())->failing = true;
+  deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2))),
+           delivery(3, body(some_trade(3)))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{3, verdict::ack, true}}));
+}
+
+CAF_TEST(on success the answer of the handler is the acknowledgement) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack, false}}));
+  seen->failing = true;
+  deliver({delivery(2, body(some_trade()))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{2, verdict::requeue, false}}));
+  auto row = status().handlers.at(0);
+  CAF_CHECK_EQUAL(row.succeeded, 1u);
+  CAF_CHECK_EQUAL(row.failed, 1u);
+  CAF_CHECK_EQUAL(row.in_flight, 0u);
+}
+
+CAF_TEST(a handler that has not answered holds back its own delivery only) {
+  auto slow = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  slow->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  slow->silent = false;
+  deliver({delivery(2, body(some_trade(2))), delivery(3, body(some_trade(3)))});
+  CAF_CHECK(settled()
+            == (std::vector<amqp::settlement>{{2, verdict::ack, false}, {3, verdict::ack, false}}));
+  answer_at_last();
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack, false}}));
+}
+
+CAF_TEST(one failing handler of several requeues once all have answered) {
+  auto good = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  auto bad = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  bad->failing = true;
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK_EQUAL(good->trades.size(), 1u);
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue, false}}));
+}
+
+CAF_TEST(the death of a strategy requeues what it has not answered and unsubscribes it) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  seen->silent = true;
+  deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)))});
+  CAF_CHECK(settled().empty());
+  caf::anon_send_exit(strategies.back(), caf::exit_reason::user_shutdown);
+  sched.run();
+  CAF_CHECK(settled()
+            == (std::vector<amqp::settlement>{{1, verdict::requeue}, {2, verdict::requeue}}));
+  CAF_CHECK(status().handlers.empty());
+}
+
+CAF_TEST(acknowledgements of a former life of the channel are dropped) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  seen->silent = true;
+  deliver({delivery(1, body(some_trade(1)))}, 1);
+  seen->silent = false;
+  deliver({delivery(1, body(some_trade(1)))}, 2);
+  CAF_CHECK_EQUAL(settled().size(), 1u);
+  answer_at_last();
+  CAF_CHECK(settled().empty());
+}
+
+CAF_TEST(a malformed body is rejected and hurts nobody) {
+  auto seen = subscribed_strategy(eth_trades());
+  deliver({delivery(1, "no zlib"), delivery(2, body("EVENT_TRADE", "{\"p\": 1}")),
+           delivery(3, body("EVENT_ORDERBOOK", "{}")), delivery(4, body("EVENT_TRADE", "{")),
+           delivery(5, body(some_trade(5)))});
+  CAF_CHECK(seen->trades == list{5});
+  CAF_CHECK_EQUAL(status().malformed, 4u);
+  auto items = settled();
+  CAF_REQUIRE_EQUAL(items.size(), 5u);
+  CAF_CHECK(items[0] == (amqp::settlement{1, verdict::reject}));
+  CAF_CHECK(items[4] == (amqp::settlement{5, verdict::ack}));
+}
+
+CAF_TEST(a generic subscription gets the data as it came whatever its name) {
+  auto seen = subscribed_strategy(subscription::to_events("Trade", "#"));
+  deliver({delivery(1, body("ANY", R"({"x": 8680.70000000, "t": 1558949307370})"))});
+  CAF_CHECK(seen->events
+            == std::vector<std::string>{R"(ANY {"x": 8680.70000000, "t": 1558949307370})"});
+}
+
+CAF_TEST(a kline subscription filters by type) {
+  auto all = subscribed_strategy(klines("binance", "ETH/USDT"));
+  auto five = subscribed_strategy(klines("binance", "ETH/USDT").of_type("kline_5m"));
+  for (auto type : {"kline", "kline_5m"}) {
+    kline x;
+    x.platform = "binance";
+    x.symbol = "ETH/USDT";
+    x.kline_type = type;
+    deliver({delivery(1, body(x), "binance.ETH/USDT", "Kline")});
+  }
+  CAF_CHECK(all->klines == (std::vector<std::string>{"kline", "kline_5m"}));
+  CAF_CHECK(five->klines == std::vector<std::string>{"kline_5m"});
+}
+
+CAF_TEST(messages of one key keep their order) {
+  auto seen = subscribed_strategy(eth_trades());
+  std::vector<amqp::delivery> xs;
+  list expected;
+  for (std::int64_t i = 1; i <= 100; ++i) {
+    xs.push_back(delivery(static_cast<std::uint64_t>(i), body(some_trade(i))));
+    expected.push_back(i);
+  }
+  deliver(std::move(xs));
+  CAF_CHECK(seen->trades == expected);
+}
+
+CAF_TEST(the last unsubscribe cancels the consumer) {
+  subscribed_strategy(eth_trades());
+  auto first = last_answer->ok->id;
+  subscribed_strategy(eth_trades());
+  auto second = last_answer->ok->id;
+  caf::anon_send(sut, unsubscribe_atom_v, first);
+  sched.run();
+  CAF_CHECK_EQUAL(status().handlers.size(), 1u);
+  caf::anon_send(sut, unsubscribe_atom_v, second);
+  sched.run();
+  CAF_CHECK(status().handlers.empty());
+  // What was on its way goes back to its queue, for others.
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+}
+
+CAF_TEST(deliveries without acknowledgement are never settled) {
+  auto seen = subscribed_strategy(trades("#", "#"));
+  CAF_CHECK(wanted.at(0).consumer.no_ack);
+  deliver({delivery(1, body(some_trade(1))), delivery(2, "broken")});
+  CAF_CHECK(seen->trades == list{1});
+  CAF_CHECK(settled().empty());
+}
+
+CAF_TEST(a subscription survives the loss of its consumer) {
+  auto seen = subscribed_strategy(eth_trades());
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}});
+  sched.run();
+  CAF_CHECK(!status().handlers.at(0).consuming);
+  caf::anon_send(sut, consumer_state{consumer_ids[0], "q", std::nullopt, {ec::not_found, "gone"}});
+  sched.run();
+  CAF_CHECK_EQUAL(status().handlers.size(), 1u);
+  caf::anon_send(sut, consumer_state{consumer_ids[0], "q", wanted[0].binding, {}});
+  sched.run();
+  CAF_CHECK(status().handlers.at(0).consuming);
+  deliver({delivery(1, body(some_trade()))}, 2);
+  CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()

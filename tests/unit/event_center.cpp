@@ -1,0 +1,275 @@
+#define CAF_SUITE event_center
+
+// The three actors on the in-process broker, as a user sees them.
+
+#include "actors/event_center.hpp"
+
+#include "actors/dispatcher.hpp"
+#include "actors/error.hpp"
+#include "actors/supervisor.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// An event type of a user's own.
+struct funding {
+  static constexpr std::string_view event_name = "EVENT_FUNDING";
+  static constexpr std::string_view exchange = "Funding";
+  std::string platform;
+  std::string symbol;
+  double rate = 0;
+};
+
+boost::json::value to_json(const funding& x) {
+  return {{"p", x.platform}, {"s", x.symbol}, {"r", x.rate}};
+}
+
+caf::error from_json(const boost::json::value& in, funding& out) {
+  auto object = in.if_object();
+  if (!object || !object->contains("r") || !object->at("r").is_double())
+    return make_error(ec::malformed_json, "EVENT_FUNDING: key 'r': a number is missing");
+  out.platform = object->at("p").as_string();
+  out.symbol = object->at("s").as_string();
+  out.rate = object->at("r").as_double();
+  return {};
+}
+
+trade some_trade(std::int64_t timestamp, std::string symbol = "ETH/USDT") {
+  trade result;
+  result.platform = "binance";
+  result.symbol = std::move(symbol);
+  result.timestamp = timestamp;
+  return result;
+}
+
+struct journal {
+  std::vector<std::int64_t> trades;
+  std::vector<double> rates;
+  std::vector<subscribed> told;
+  std::vector<caf::error> errors;
+  int failures = 0;
+};
+
+/// A strategy as a user writes it.
+caf::behavior strategy(caf::event_based_actor* self, event_center center, subscription what,
+                       std::shared_ptr<journal> seen) {
+  center.subscribe(self, std::move(what))
+    .then([=](const subscribed& x) { seen->told.push_back(x); },
+          [=](caf::error& err) { seen->errors.push_back(std::move(err)); });
+  return {
+    [=](const trade& x) -> caf::result<void> {
+      if (seen->failures > 0) {
+        --seen->failures;
+        return make_error(ec::handler_failed, "not now");
+      }
+      seen->trades.push_back(x.timestamp);
+      return caf::unit;
+    },
+    [=](const funding& x) { seen->rates.push_back(x.rate); },
+  };
+}
+
+struct fixture : test_coordinator_fixture<> {
+  fixture() : broker(std::make_shared<amqp::memory_broker>()) {
+    supervisor_settings settings;
+    settings.config.reconnect.jitter = 0;
+    settings.make_transport
+      = [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); };
+    settings.epoch = 1;
+    supervisor_actor = sys.spawn(supervisor, settings);
+    dispatcher_settings queues;
+    queues.server_id = "srv";
+    dispatcher_actor = sys.spawn(dispatcher, queues, supervisor_actor);
+    center = event_center{dispatcher_actor, supervisor_actor};
+  }
+
+  ~fixture() {
+    caf::anon_send_exit(supervisor_actor, caf::exit_reason::kill);
+    caf::anon_send_exit(dispatcher_actor, caf::exit_reason::kill);
+    for (auto& x : strategies)
+      caf::anon_send_exit(x, caf::exit_reason::kill);
+    sched.run();
+  }
+
+  void start() {
+    caf::anon_send(supervisor_actor, start_atom_v, dispatcher_actor);
+    sched.run();
+  }
+
+  std::shared_ptr<journal> add(subscription what) {
+    auto result = std::make_shared<journal>();
+    strategies.push_back(sys.spawn(strategy, center, std::move(what), result));
+    sched.run();
+    return result;
+  }
+
+  template <class T>
+  void publish(const T& x) {
+    center.publish(x);
+    sched.run();
+  }
+
+  /// Lets the supervisor reconnect after a first loss.
+  void reconnect() {
+    sched.run();
+    sched.advance_time(0ms);
+    sched.run();
+  }
+
+  std::shared_ptr<amqp::memory_broker> broker;
+  caf::actor supervisor_actor;
+  caf::actor dispatcher_actor;
+  event_center center;
+  std::vector<caf::actor> strategies;
+};
+
+using list = std::vector<std::int64_t>;
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(event_center_tests, fixture)
+
+CAF_TEST(a strategy receives what is published) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT"));
+  CAF_REQUIRE_EQUAL(seen->told.size(), 1u);
+  CAF_CHECK_EQUAL(seen->told[0].queue, "srv.Trade.binance.ETH/USDT");
+  publish(some_trade(1));
+  publish(some_trade(2, "BTC/USDT"));
+  publish(some_trade(3));
+  CAF_CHECK(seen->trades == (list{1, 3}));
+}
+
+CAF_TEST(subscribing before the broker is there works once it is) {
+  auto seen = add(trades("binance", "ETH/USDT"));
+  CAF_CHECK(seen->told.empty());
+  start();
+  CAF_CHECK_EQUAL(seen->told.size(), 1u);
+}
+
+CAF_TEST(an event type of the user goes both ways) {
+  start();
+  auto seen = add(subscription::to<funding>("binance.#"));
+  publish(funding{"binance", "ETH/USDT", 0.0125});
+  CAF_CHECK(seen->rates == std::vector<double>{0.0125});
+}
+
+CAF_TEST(a lost link is repaired and the subscription with it) {
+  start();
+  auto seen = add(trades("binance", "#").multi(false));
+  broker->drop_links();
+  sched.run();
+  CAF_CHECK_EQUAL(broker->links(), 0u);
+  publish(some_trade(1)); // waits in the outbox
+  reconnect();
+  CAF_CHECK_EQUAL(broker->links(), 2u);
+  CAF_CHECK(seen->trades == list{1});
+  CAF_CHECK_EQUAL(seen->told.size(), 1u);
+}
+
+CAF_TEST(a deleted queue comes back) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT"));
+  CAF_CHECK(broker->delete_queue("srv.Trade.binance.ETH/USDT"));
+  sched.run();
+  publish(some_trade(1));
+  CAF_CHECK(seen->trades == list{1});
+}
+
+CAF_TEST(a broker restart loses no subscription) {
+  start();
+  auto one = add(trades("binance", "ETH/USDT"));
+  auto two = add(trades("#", "#"));
+  broker->restart();
+  reconnect();
+  publish(some_trade(1));
+  CAF_CHECK(one->trades == list{1});
+  CAF_CHECK(two->trades == list{1});
+}
+
+CAF_TEST(one bad entity is reported and does not stop the others) {
+  start();
+  broker->refuse_next("srv.Trade.binance.BAD", ec::resource_locked);
+  auto bad = add(trades("binance", "BAD"));
+  auto good = add(trades("binance", "ETH/USDT"));
+  CAF_REQUIRE_EQUAL(bad->errors.size(), 1u);
+  CAF_CHECK(code_of(bad->errors[0]) == ec::resource_locked);
+  publish(some_trade(1));
+  CAF_CHECK(good->trades == list{1});
+}
+
+CAF_TEST(an exchange of another type is used as it is) {
+  struct quiet_sink : amqp::sink {
+    void up(std::string) override {}
+    void replied(amqp::reply) override {}
+    void delivered(std::uint32_t, std::vector<amqp::delivery>) override {}
+    void confirmed(std::vector<amqp::confirmation>) override {}
+    void returned(amqp::returned_message) override {}
+    void blocked(std::string) override {}
+    void unblocked() override {}
+    void cancelled(amqp::consumer_id) override {}
+    void channel_closed(amqp::channel, failure) override {}
+    void down(failure) override {}
+  };
+  auto older = amqp::make_memory_transport(broker);
+  older->connect({}, std::make_shared<quiet_sink>());
+  older->request(1, amqp::declare_exchange{{"Trade", amqp::exchange_type::fanout}});
+  start();
+  auto eth = add(trades("binance", "ETH/USDT"));
+  auto all = add(trades("binance", "#").multi(false));
+  publish(some_trade(1));
+  publish(some_trade(2, "BTC/USDT"));
+  CAF_CHECK(eth->trades == list{1});
+  CAF_CHECK(all->trades == (list{1, 2}));
+}
+
+CAF_TEST(a failing handler gets the message again) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT").acked(ack_policy::on_success));
+  seen->failures = 2;
+  publish(some_trade(1));
+  publish(some_trade(2));
+  CAF_CHECK(seen->trades == (list{1, 2}));
+  CAF_CHECK_EQUAL(broker->queues().at(0).unacked, 0u);
+}
+
+CAF_TEST(the end of a strategy removes its queue from the broker) {
+  start();
+  add(trades("binance", "ETH/USDT"));
+  CAF_CHECK_EQUAL(broker->queues().size(), 1u);
+  caf::anon_send_exit(strategies[0], caf::exit_reason::user_shutdown);
+  sched.run();
+  CAF_CHECK(broker->queues().empty());
+}
+
+CAF_TEST(many subscriptions are replayed) {
+  start();
+  std::vector<std::shared_ptr<journal>> all;
+  for (auto i = 0; i < 200; ++i)
+    all.push_back(add(trades("binance", "S" + std::to_string(i))));
+  broker->restart();
+  reconnect();
+  CAF_CHECK_EQUAL(broker->queues().size(), 200u);
+  for (auto i = 0; i < 200; ++i)
+    center.publish(some_trade(i, "S" + std::to_string(i)));
+  sched.run();
+  for (auto i = 0; i < 200; ++i)
+    if (all[static_cast<std::size_t>(i)]->trades != list{i})
+      CAF_ERROR("subscription " << i << " missed its trade");
+}
+
+CAF_TEST(an unroutable message is confirmed like any other) {
+  start();
+  auto confirmed = std::make_shared<bool>(false);
+  sys.spawn([=, this](caf::event_based_actor* self) {
+    center.publish(self, some_trade(1)).then([=](const published&) { *confirmed = true; });
+  });
+  sched.run();
+  CAF_CHECK(*confirmed);
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()

@@ -1,0 +1,196 @@
+#define CAF_SUITE logging
+
+#include "actors/logging.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string text_of_file(const fs::path& path) {
+  std::ifstream in{path};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+struct fixture {
+  fixture() : folder(fs::temp_directory_path() / ("actors-log-" + std::to_string(getpid()))) {
+    fs::remove_all(folder);
+    fs::create_directories(folder);
+    settings.console = false;
+    settings.path = (folder / "made" / "for" / "it").string();
+    settings.name = "test.log";
+  }
+
+  ~fixture() {
+    close_log();
+    fs::remove_all(folder);
+  }
+
+  fs::path file() const {
+    return fs::path{settings.path} / settings.name;
+  }
+
+  // What `f` makes the library write to standard error.
+  template <class F>
+  std::string on_terminal(F f) {
+    auto path = folder / "stderr";
+    fflush(stderr);
+    auto saved = dup(STDERR_FILENO);
+    auto target = open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    dup2(target, STDERR_FILENO);
+    close(target);
+    f();
+    fflush(stderr);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    return text_of_file(path);
+  }
+
+  fs::path folder;
+  log_config settings;
+};
+
+bool matches(const std::string& text, const std::string& pattern) {
+  return std::regex_match(text, std::regex{pattern});
+}
+
+const std::string time_stamp = "\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{3} ";
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(logging_tests, fixture)
+
+CAF_TEST(a line has time and level and text) {
+  open_log(settings);
+  log(log_level::info, "queue 'q': bound");
+  log(log_level::warning, "{} is not a format");
+  close_log();
+  CAF_CHECK(matches(text_of_file(file()), time_stamp + "info  queue 'q': bound\n" + time_stamp
+                                              + "warning \\{\\} is not a format\n"));
+}
+
+CAF_TEST(lines below the level are not written) {
+  settings.level = log_level::error;
+  open_log(settings);
+  CAF_CHECK(!log_enabled(log_level::warning));
+  CAF_CHECK(log_enabled(log_level::error));
+  log(log_level::warning, "no");
+  log(log_level::error, "yes");
+  log(log_level::off, "no");
+  close_log();
+  CAF_CHECK(matches(text_of_file(file()), time_stamp + "error yes\n"));
+}
+
+CAF_TEST(off is off) {
+  settings.level = log_level::off;
+  open_log(settings);
+  CAF_CHECK(!log_enabled(log_level::critical));
+  CAF_CHECK(!log_enabled(log_level::off));
+  log(log_level::critical, "no");
+  close_log();
+  CAF_CHECK_EQUAL(text_of_file(file()), "");
+}
+
+CAF_TEST(an entry stays one line) {
+  open_log(settings);
+  log(log_level::info, "broker says\r\nfoo\x1b[0m");
+  close_log();
+  CAF_CHECK(matches(text_of_file(file()), time_stamp + "info  broker says  foo \\[0m\n"));
+}
+
+CAF_TEST(a file is kept or cleared at start) {
+  for (auto clear : {false, false, true}) {
+    settings.clear = clear;
+    open_log(settings);
+    log(log_level::info, "line");
+    close_log();
+  }
+  auto lines = [this] {
+    auto text = text_of_file(file());
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  CAF_CHECK_EQUAL(lines(), 1);
+  settings.clear = false;
+  open_log(settings);
+  log(log_level::info, "line");
+  close_log();
+  CAF_CHECK_EQUAL(lines(), 2);
+}
+
+CAF_TEST(a file is rotated at its size) {
+  settings.max_bytes = 1024;
+  settings.backup_count = 2;
+  open_log(settings);
+  for (int i = 0; i < 100; ++i)
+    log(log_level::info, std::string(100, 'x'));
+  close_log();
+  auto files = std::distance(fs::directory_iterator{settings.path}, fs::directory_iterator{});
+  CAF_CHECK_EQUAL(files, 3);
+  CAF_CHECK_LESS_OR_EQUAL(fs::file_size(file()), 1024u);
+}
+
+CAF_TEST(a file that cannot be opened is told on the terminal) {
+  std::ofstream{folder / "file"} << "in the way";
+  settings.path = (folder / "file").string();
+  auto text = on_terminal([this] {
+    open_log(settings);
+    log(log_level::info, "goes on");
+    close_log();
+  });
+  CAF_CHECK(text.find("log file '" + file().string() + "': ") != std::string::npos);
+  CAF_CHECK(text.find("info  goes on\n") != std::string::npos);
+}
+
+CAF_TEST(the terminal is standard error) {
+  settings.console = true;
+  auto text = on_terminal([this] {
+    open_log(settings);
+    log(log_level::info, "hello");
+    close_log();
+  });
+  CAF_CHECK(matches(text, time_stamp + "info  hello\n"));
+}
+
+CAF_TEST(without an open log warnings go to the terminal) {
+  CAF_CHECK(!log_enabled(log_level::info));
+  CAF_CHECK(log_enabled(log_level::warning));
+  auto text = on_terminal([] {
+    log(log_level::info, "no");
+    log(log_level::warning, "yes");
+  });
+  CAF_CHECK(matches(text, time_stamp + "warning yes\n"));
+}
+
+CAF_TEST(many threads write while the log is opened and closed) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([] {
+      for (int n = 0; n < 2'000; ++n)
+        log(log_level::info, "line");
+    });
+  for (int i = 0; i < 20; ++i) {
+    open_log(settings);
+    close_log();
+  }
+  for (auto& x : threads)
+    x.join();
+  CAF_CHECK(!log_enabled(log_level::info));
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
