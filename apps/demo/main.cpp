@@ -125,7 +125,7 @@ std::uint64_t print_summary(caf::scoped_actor& self, const std::vector<caf::acto
   for (auto exchange : {"Orderbook", "Trade", "Kline"})
     print_line(fmt::format("  {:<22} {:>10}", exchange, count_of(published, exchange)));
   print_line(fmt::format("{:<24} {:>10}", "confirmed by the broker", published.all.confirmed));
-  print_line(fmt::format("{:<24} {:>10}", "received and decoded", status.dispatcher.received));
+  print_line(fmt::format("{:<24} {:>10}", "received, decoded once", status.dispatcher.received));
   std::uint64_t received = 0;
   std::vector<std::string> lines;
   for (const auto& strategy : strategies)

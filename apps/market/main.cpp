@@ -61,7 +61,7 @@ std::string read_speed(std::string& text) {
     text = "0";
     return {};
   }
-  return CLI::PositiveNumber(text);
+  return CLI::PositiveNumber(text).empty() ? "" : "'" + text + "' is not 1, N or max";
 }
 
 std::string read_mapping(const std::string& text, std::map<std::string, std::string>& out) {
@@ -186,8 +186,13 @@ void print_table(const market_data::publish_report& x) {
   if (x.seconds > 0)
     fmt::print("{:.1f} s, {:.0f} events/s\n", x.seconds,
                static_cast<double>(x.all.published) / x.seconds);
-  for (const auto& [what, count] : x.skipped)
-    fmt::print("skipped {} lines: {}\n", count, what);
+  const char* separator = "lines skipped: ";
+  for (const auto& [what, count] : x.skipped) {
+    fmt::print("{}{} {}", separator, count, what);
+    separator = ", ";
+  }
+  if (!x.skipped.empty())
+    fmt::print("\n");
 }
 
 int judge(const options& x, const market_data::publish_report& report, bool stopped) {

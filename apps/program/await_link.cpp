@@ -1,7 +1,6 @@
 #include "program/await_link.hpp"
 
-#include <algorithm>
-#include <array>
+#include <cmath>
 
 #include "actors/error.hpp"
 #include "program/command_line.hpp"
@@ -17,13 +16,11 @@ constexpr std::chrono::milliseconds quiet_time{500};
 
 constexpr std::chrono::milliseconds poll_interval{10};
 
-/// Whether the reason for a lost link, "code: text", is one that only another
-/// command line heals.
+/// Whether the broker turned us away, which only another command line heals.
+/// A link's status has no error code, but refusals of login and vhost all say
+/// so in these words.
 bool is_final(std::string_view last_error) {
-  using enum actors::ec;
-  constexpr std::array codes{login_refused, access_refused, not_allowed, tls_failed};
-  return std::ranges::any_of(codes,
-                             [&](auto code) { return last_error.starts_with(to_string(code)); });
+  return last_error.find(": the broker refuses ") != std::string_view::npos;
 }
 
 actors::link_status look(caf::scoped_actor& self, const actors::event_center& center,
@@ -39,6 +36,10 @@ actors::link_status look(caf::scoped_actor& self, const actors::event_center& ce
   return result;
 }
 
+std::string describe(const actors::link_status& x) {
+  return x.last_error.empty() ? "no answer from " + x.endpoint + " yet" : x.last_error;
+}
+
 } // namespace
 
 caf::error await_link(std::string_view app, caf::scoped_actor& self,
@@ -46,22 +47,22 @@ caf::error await_link(std::string_view app, caf::scoped_actor& self,
                       const stop_signal& stop) {
   const auto start = clock::now();
   std::string said;
+  bool silent = true;
   for (;;) {
     const auto link = look(self, center, role);
     if (link.state == "up" || link.state == "blocked")
       return caf::none;
     if (is_final(link.last_error))
-      return actors::make_error(actors::ec::access_refused,
-                                "the broker " + link.endpoint + " refuses us: " + link.last_error);
+      return actors::make_error(actors::ec::access_refused, link.last_error);
     const auto waited = clock::now() - start;
     if (limit > 0 && waited > std::chrono::duration<double>(limit))
       return actors::make_error(actors::ec::connect_timeout,
-                                "no link to the broker " + link.endpoint + " within "
-                                    + std::to_string(static_cast<int>(limit))
-                                    + " s: " + link.last_error);
-    if (waited > quiet_time && said != link.last_error) {
+                                "no link to the broker within " + std::to_string(std::lround(limit))
+                                    + " s: " + describe(link));
+    if (waited > quiet_time && (silent || said != link.last_error)) {
+      silent = false;
       said = link.last_error;
-      say(app, "waiting for the broker " + link.endpoint + " (" + said + ")");
+      say(app, "waiting for the broker: " + describe(link));
     }
     if (stop.wait_for(poll_interval))
       return actors::make_error(actors::ec::shutting_down, "stopped");

@@ -5,7 +5,7 @@
 namespace actors {
 
 backoff::backoff(backoff_policy policy, std::uint64_t seed) noexcept
-  : policy_(policy), state_(seed) {
+    : policy_(policy), state_(seed) {
   // nop
 }
 
@@ -24,7 +24,7 @@ std::chrono::milliseconds backoff::next_after_refusal() noexcept {
   ++failures_;
   const auto delay = static_cast<double>(policy_.refused.count());
   return std::chrono::milliseconds{
-    static_cast<std::int64_t>(delay * (1.0 - policy_.jitter * random()))};
+      static_cast<std::int64_t>(delay * (1.0 - policy_.jitter * random()))};
 }
 
 void backoff::reset() noexcept {

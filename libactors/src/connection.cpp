@@ -12,10 +12,10 @@ namespace {
 class actor_sink : public amqp::sink {
 public:
   actor_sink(link_role role, caf::actor self, caf::actor owner, caf::actor dispatcher)
-    : role_(role),
-      self_(std::move(self)),
-      owner_(std::move(owner)),
-      dispatcher_(std::move(dispatcher)) {
+      : role_(role),
+        self_(std::move(self)),
+        owner_(std::move(owner)),
+        dispatcher_(std::move(dispatcher)) {
     // nop
   }
 
@@ -73,18 +73,14 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
                          caf::actor dispatcher) {
   self->state.transport = std::move(transport);
   self->state.transport->connect(
-    where, std::make_shared<actor_sink>(role, caf::actor_cast<caf::actor>(self), std::move(owner),
-                                        std::move(dispatcher)));
+      where, std::make_shared<actor_sink>(role, caf::actor_cast<caf::actor>(self), std::move(owner),
+                                          std::move(dispatcher)));
   return {
-    [=](link_request& x) { self->state.transport->request(x.id, std::move(x.what)); },
-    [=](publish_batch& x) { self->state.transport->publish(std::move(x.items)); },
-    [=](settle_batch& x) {
-      self->state.transport->settle(x.incarnation, std::move(x.items));
-    },
-    [=](close_atom) { self->state.transport->close(); },
-    [=](link_down& x) {
-      self->quit(x.reason ? make_error(std::move(x.reason)) : caf::error{});
-    },
+      [=](link_request& x) { self->state.transport->request(x.id, std::move(x.what)); },
+      [=](publish_batch& x) { self->state.transport->publish(std::move(x.items)); },
+      [=](settle_batch& x) { self->state.transport->settle(x.incarnation, std::move(x.items)); },
+      [=](close_atom) { self->state.transport->close(); },
+      [=](link_down& x) { self->quit(x.reason ? make_error(std::move(x.reason)) : caf::error{}); },
   };
 }
 

@@ -56,8 +56,8 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
   if (known != by_queue_.end())
     if (auto err = conflict(consumers_[known->second], what))
       return err;
-  const auto consumer_id
-    = known != by_queue_.end() ? known->second : add_consumer(what, std::move(queue));
+  const auto consumer_id =
+      known != by_queue_.end() ? known->second : add_consumer(what, std::move(queue));
   auto& from = consumers_[consumer_id];
 
   const auto id = ++last_subscription_;
@@ -85,11 +85,12 @@ caf::error dispatcher_state::conflict(const consumer& x, const subscription& wha
   if (x.no_ack == what.no_ack && x.prefetch_count == what.prefetch_count)
     return {};
   return make_error(
-    ec::subscription_conflict,
-    fmt::format("queue '{}' is consumed here with prefetch count {}{}; {} asks for {}{}: subscribe "
-                "alike or name another queue",
-                x.queue, x.prefetch_count, x.no_ack ? " and no_ack" : "", describe(what),
-                what.prefetch_count, what.no_ack ? " and no_ack" : ""));
+      ec::subscription_conflict,
+      fmt::format(
+          "queue '{}' is consumed here with prefetch count {}{}; {} asks for {}{}: subscribe "
+          "alike or name another queue",
+          x.queue, x.prefetch_count, x.no_ack ? " and no_ack" : "", describe(what),
+          what.prefetch_count, what.no_ack ? " and no_ack" : ""));
 }
 
 amqp::consumer_id dispatcher_state::add_consumer(const subscription& what, std::string queue) {
@@ -105,10 +106,8 @@ amqp::consumer_id dispatcher_state::add_consumer(const subscription& what, std::
 
 void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subscription& what) {
   wanted_consumer wanted;
-  wanted.consumer = {.id = id,
-                     .queue = x.queue,
-                     .prefetch_count = x.prefetch_count,
-                     .no_ack = x.no_ack};
+  wanted.consumer = {
+      .id = id, .queue = x.queue, .prefetch_count = x.prefetch_count, .no_ack = x.no_ack};
   wanted.queue = {.name = x.queue, .exclusive = x.queue.empty()};
   wanted.binding = {what.exchange, x.queue, what.routing_key};
   self_->send(supervisor_, std::move(wanted));
@@ -182,7 +181,8 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
   auto& from = i->second;
   if (!x.error) {
     from.queue_name = x.queue;
-    if (x.binding && std::find(from.bound.begin(), from.bound.end(), *x.binding) == from.bound.end())
+    if (x.binding
+        && std::find(from.bound.begin(), from.bound.end(), *x.binding) == from.bound.end())
       from.bound.push_back(*x.binding);
     for (auto id : members_of(from, x.binding))
       establish(handlers_[id], from);
@@ -218,7 +218,7 @@ void dispatcher_state::establish(handler& x, const consumer& from) {
       fmt::format("subscribed: {} on queue '{}'", describe(x.what), from.queue_name));
   if (x.promise.pending())
     x.promise.deliver(
-      subscribed{x.counters.id, x.what.exchange, x.what.routing_key, from.queue_name});
+        subscribed{x.counters.id, x.what.exchange, x.what.routing_key, from.queue_name});
 }
 
 // A subscription that never worked ends with the error; one that did is kept
@@ -291,8 +291,7 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
       continue;
     }
     malformed = false;
-    if (to.what.kline_type.empty()
-        || to.what.codec.kline_type(*message) == to.what.kline_type)
+    if (to.what.kline_type.empty() || to.what.codec.kline_type(*message) == to.what.kline_type)
       hand_over(to, *message, x.tag, open);
   }
   if (!open.waiting.empty())
@@ -319,8 +318,13 @@ bool dispatcher_state::open_body(const amqp::delivery& x, const consumer& from) 
     return false;
   }
   checked_ = parts->checked;
-  received_ = {parts->name,       parts->data,   settings_.limits.max_depth, x.exchange,
-               from.queue_name, x.routing_key, from.prefetch_count};
+  received_ = {.name = parts->name,
+               .data = parts->data,
+               .max_depth = settings_.limits.max_depth - 1, // the event's own object is one
+               .exchange = x.exchange,
+               .queue = from.queue_name,
+               .routing_key = x.routing_key,
+               .prefetch_count = from.prefetch_count};
   return true;
 }
 
@@ -331,8 +335,8 @@ const caf::expected<caf::message>& dispatcher_state::decode(const event_codec& c
     return known->message;
   auto make = [&]() -> caf::expected<caf::message> {
     if (!codec.name.empty() && codec.name != received_.name)
-      return make_error(ec::unexpected_event,
-                        fmt::format("event '{}' where '{}' is expected", received_.name, codec.name));
+      return make_error(ec::unexpected_event, fmt::format("event '{}' where '{}' is expected",
+                                                          received_.name, codec.name));
     return codec.decode(received_);
   };
   auto message = make();
@@ -362,8 +366,8 @@ void dispatcher_state::hand_over(handler& to, const caf::message& what, std::uin
   open.waiting.push_back(id);
   ++to.counters.in_flight;
   self_->request(to.subscriber, caf::infinite, what)
-    .then([=, this, life = life_] { on_answer(life, tag, id, {}); },
-          [=, this, life = life_](const caf::error& err) { on_answer(life, tag, id, err); });
+      .then([=, this, life = life_] { on_answer(life, tag, id, {}); },
+            [=, this, life = life_](const caf::error& err) { on_answer(life, tag, id, err); });
 }
 
 void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id,
@@ -374,9 +378,9 @@ void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscrip
     --x.counters.in_flight;
     ++(failed ? x.counters.failed : x.counters.succeeded);
     if (failed)
-      log(log_level::warning, fmt::format("handler of {} failed, the message goes back to '{}': {}",
-                                          describe(x.what), consumers_[x.consumer].queue_name,
-                                          text_of(err)));
+      log(log_level::warning,
+          fmt::format("handler of {} failed, the message goes back to '{}': {}", describe(x.what),
+                      consumers_[x.consumer].queue_name, text_of(err)));
   }
   if (life != life_)
     return;
@@ -441,9 +445,11 @@ caf::result<center_status> dispatcher_state::status() {
   }
   auto promise = self_->make_response_promise<center_status>();
   self_->request(supervisor_, caf::infinite, status_atom_v)
-    .then([promise, mine](supervisor_status& x) mutable {
-      promise.deliver(center_status{std::move(x), std::move(mine)});
-    }, [promise](caf::error& err) mutable { promise.deliver(std::move(err)); });
+      .then(
+          [promise, mine](supervisor_status& x) mutable {
+            promise.deliver(center_status{std::move(x), std::move(mine)});
+          },
+          [promise](caf::error& err) mutable { promise.deliver(std::move(err)); });
   return promise;
 }
 
@@ -454,22 +460,22 @@ void dispatcher_state::stop() {
   self_->quit(caf::exit_reason::user_shutdown);
 }
 
-caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
-                         dispatcher_settings settings, caf::actor supervisor) {
+caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher_settings settings,
+                         caf::actor supervisor) {
   auto& state = self->state;
   state.init(std::move(settings), std::move(supervisor));
   self->set_down_handler([&state](caf::down_msg& x) { state.on_subscriber_down(x.source); });
   return {
-    [&state](delivery_batch& x) { state.on_deliveries(x); },
-    [&state](flush_atom) { state.on_flush(); },
-    [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
-      return state.subscribe(std::move(what), std::move(subscriber));
-    },
-    [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); },
-    [&state](const consumer_state& x) { state.on_consumer_state(x); },
-    [&state](const consumers_lost& x) { state.on_consumers_lost(x); },
-    [&state](status_atom) { return state.status(); },
-    [&state](stop_atom) { state.stop(); },
+      [&state](delivery_batch& x) { state.on_deliveries(x); },
+      [&state](flush_atom) { state.on_flush(); },
+      [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
+        return state.subscribe(std::move(what), std::move(subscriber));
+      },
+      [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); },
+      [&state](const consumer_state& x) { state.on_consumer_state(x); },
+      [&state](const consumers_lost& x) { state.on_consumers_lost(x); },
+      [&state](status_atom) { return state.status(); },
+      [&state](stop_atom) { state.stop(); },
   };
 }
 

@@ -27,7 +27,7 @@ supervisor_settings settings_for_supervisor(const config& x) {
   supervisor_settings result;
   result.config = x;
   result.epoch = static_cast<std::uint64_t>(
-    duration_cast<microseconds>(system_clock::now().time_since_epoch()).count());
+      duration_cast<microseconds>(system_clock::now().time_since_epoch()).count());
   result.make_transport = [confirms = x.publisher_confirms](const amqp::endpoint& where) {
     return make_transport(where, confirms);
   };
@@ -42,7 +42,7 @@ constexpr auto stop_grace = std::chrono::seconds{5};
 // -- event_center ---------------------------------------------------------------------
 
 event_center::event_center(caf::actor dispatcher, caf::actor supervisor)
-  : dispatcher_(std::move(dispatcher)), supervisor_(std::move(supervisor)) {
+    : dispatcher_(std::move(dispatcher)), supervisor_(std::move(supervisor)) {
   // nop
 }
 
@@ -63,8 +63,8 @@ amqp::publication event_center::make_publication(std::string_view name, std::str
   amqp::publication result;
   result.exchange = std::move(exchange);
   result.routing_key = std::move(routing_key);
-  result.body
-    = std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
+  result.body =
+      std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
   return result;
 }
 
@@ -75,7 +75,7 @@ void event_center::send(amqp::publication x) const {
 // -- scoped_event_center --------------------------------------------------------------
 
 scoped_event_center::scoped_event_center(caf::actor_system& system, config settings)
-  : system_(system) {
+    : system_(system) {
   open_log(settings.log);
   if (settings.endpoints.empty())
     settings.endpoints.emplace_back();
@@ -84,9 +84,8 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
       brokers_.push_back(amqp::memory_broker::named(x.host));
   supervisor_ = system.spawn(supervisor, settings_for_supervisor(settings));
   dispatcher_ = system.spawn(
-    dispatcher,
-    dispatcher_settings{settings.server_id, settings.instance, settings.payload},
-    supervisor_);
+      dispatcher, dispatcher_settings{settings.server_id, settings.instance, settings.payload},
+      supervisor_);
   caf::anon_send(supervisor_, start_atom_v, dispatcher_);
 }
 
@@ -99,13 +98,12 @@ std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
     return 0;
   std::size_t unsent = 0;
   caf::scoped_actor self{system_};
-  self
-    ->request(supervisor_, limit + stop_grace, stop_atom_v,
-              static_cast<std::uint64_t>(limit.count()))
-    .receive([&](const stopped& x) { unsent = x.unsent; },
-             [&](const caf::error& err) {
-               log(log_level::error, "event center did not stop: " + text_of(err));
-             });
+  self->request(supervisor_, limit + stop_grace, stop_atom_v,
+                static_cast<std::uint64_t>(limit.count()))
+      .receive([&](const stopped& x) { unsent = x.unsent; },
+               [&](const caf::error& err) {
+                 log(log_level::error, "event center did not stop: " + text_of(err));
+               });
   caf::anon_send(dispatcher_, stop_atom_v);
   self->wait_for(supervisor_, dispatcher_);
   supervisor_ = nullptr;

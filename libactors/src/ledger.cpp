@@ -270,11 +270,11 @@ bool ledger::awaits_exchange(const consumer_entry& x) const {
 
 void ledger::declare(consumer_entry& x) {
   x.stage = consumer_stage::declaring;
-  ask(amqp::declare_queue{x.queue}, consumer_request{x.consumer.id, x.round});
+  ask(amqp::declare_queue{x.queue}, consumer_request{x.consumer.id});
 }
 
 void ledger::on_reply(const consumer_request& about, const amqp::reply& reply) {
-  auto x = find_consumer(about.id, about.round);
+  auto x = find_consumer(about.id);
   if (!x)
     return;
   if (x->stage == consumer_stage::declaring || x->stage == consumer_stage::checking)
@@ -298,7 +298,7 @@ void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
       && !x.queue.name.empty()) {
     x.stage = consumer_stage::checking;
     x.reason = reply.error;
-    ask(amqp::declare_queue{x.queue, true}, consumer_request{x.consumer.id, x.round});
+    ask(amqp::declare_queue{x.queue, true}, consumer_request{x.consumer.id});
     return;
   }
   refuse(x, x.reason ? x.reason : reply.error);
@@ -387,7 +387,7 @@ void ledger::start(consumer_entry& x) {
   x.stage = consumer_stage::starting;
   auto consumer = x.consumer;
   consumer.queue = x.queue_name;
-  ask(amqp::start_consumer{std::move(consumer)}, consumer_request{x.consumer.id, x.round});
+  ask(amqp::start_consumer{std::move(consumer)}, consumer_request{x.consumer.id});
 }
 
 void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
@@ -424,7 +424,6 @@ void ledger::refuse(consumer_entry& x, binding_entry& about, failure reason) {
 }
 
 void ledger::reset(consumer_entry& x) {
-  ++x.round;
   x.restarts = 0;
   x.stage = consumer_stage::waiting;
   x.reason = {};
@@ -523,11 +522,6 @@ const ledger::exchange_entry* ledger::find_exchange(std::string_view name) const
 ledger::consumer_entry* ledger::find_consumer(amqp::consumer_id id) {
   auto i = consumers_.find(id);
   return i == consumers_.end() ? nullptr : &i->second;
-}
-
-ledger::consumer_entry* ledger::find_consumer(amqp::consumer_id id, std::uint32_t round) {
-  auto x = find_consumer(id);
-  return x && x->round == round ? x : nullptr;
 }
 
 } // namespace actors

@@ -31,10 +31,10 @@ std::string_view exchange_in(std::string_view text) {
 } // namespace
 
 supervisor_state::supervisor_state(caf::event_based_actor* self)
-  : self_(self),
-    consuming_(link_role::consuming, backoff{{}, 0}),
-    publishing_(link_role::publishing, backoff{{}, 0}),
-    outbox_(outbox_limits{}) {
+    : self_(self),
+      consuming_(link_role::consuming, backoff{{}, 0}),
+      publishing_(link_role::publishing, backoff{{}, 0}),
+      outbox_(outbox_limits{}) {
   // nop
 }
 
@@ -83,8 +83,8 @@ void supervisor_state::on_up(const link_up& up) {
   x.since = self_->clock().now();
   x.broker = up.broker;
   ++x.connects;
-  log(log_level::info, fmt::format("{} link up: {} ({})", to_string(x.role),
-                                   to_string(endpoint_of(x)), x.broker));
+  log(log_level::info,
+      fmt::format("{} link up: {} ({})", to_string(x.role), to_string(endpoint_of(x)), x.broker));
   x.topology.up();
   follow(x);
 }
@@ -98,9 +98,11 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   auto& x = is_source(consuming_) ? consuming_ : publishing_;
   if (reason)
     x.last_error = text_of(reason);
-  log(stopping_ == stop_stage::none ? log_level::warning : log_level::info,
-      fmt::format("{} link {}: {}", to_string(x.role), x.up ? "lost" : "not connected",
-                  reason ? x.last_error : "closed"));
+  if (!reason)
+    log(log_level::info, fmt::format("{} link closed", to_string(x.role)));
+  else
+    log(log_level::warning, fmt::format("{} link {}: {}", to_string(x.role),
+                                        x.up ? "lost" : "not connected", x.last_error));
   if (x.up) {
     ++x.losses;
     if (self_->clock().now() - x.since >= config_.reconnect.settled)
@@ -121,8 +123,7 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
 
 void supervisor_state::schedule_connect(supervised_link& x, ec reason) {
   ++x.endpoint;
-  const auto delay
-    = reason == ec::login_refused ? x.retry.next_after_refusal() : x.retry.next();
+  const auto delay = reason == ec::login_refused ? x.retry.next_after_refusal() : x.retry.next();
   log(log_level::info, fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
                                    to_string(endpoint_of(x)), delay.count()));
   self_->delayed_send(self_, delay, connect_atom_v, x.role);
@@ -238,13 +239,13 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
 void supervisor_state::stamp(amqp::publication& x) {
   using std::chrono::system_clock;
   x.id = ++last_publication_;
-  auto& position = sequences_[x.exchange + ':' + x.routing_key];
+  auto& position = sequences_[x.exchange][x.routing_key];
   x.properties.position = amqp::stream_position{epoch_, ++position};
   if (x.properties.message_id.empty())
     x.properties.message_id = fmt::format("{}-{:x}-{}", config_.server_id, epoch_, x.id);
   if (x.properties.timestamp == 0)
-    x.properties.timestamp
-      = static_cast<std::uint64_t>(system_clock::to_time_t(system_clock::now()));
+    x.properties.timestamp =
+        static_cast<std::uint64_t>(system_clock::to_time_t(system_clock::now()));
 }
 
 // One message to ourselves behind those that wait already: many publications
@@ -432,28 +433,28 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
   state.init(std::move(settings));
   self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.source, x.reason); });
   return {
-    [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); },
-    [&state](connect_atom, link_role role) { state.connect(role); },
-    [&state](const link_up& x) { state.on_up(x); },
-    [&state](const link_blocked& x) { state.on_blocked(x); },
-    [&state](const link_unblocked& x) { state.on_unblocked(x); },
-    [&state](const link_reply& x) { state.on_reply(x); },
-    [&state](const channel_lost& x) { state.on_channel_lost(x); },
-    [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); },
-    [&state](retry_atom, link_role role) { state.on_retry(role); },
-    [&state](const wanted_consumer& x) { state.want(x); },
-    [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); },
-    [&state](unwant_atom, amqp::consumer_id id, const amqp::binding& x) { state.unwant(id, x); },
-    [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); },
-    [&state](const confirmations& x) { state.on_confirmations(x); },
-    [&state](const amqp::returned_message& x) { state.on_returned(x); },
-    [&state](flush_atom) { state.flush(); },
-    [&state](status_atom) { return state.status(); },
-    [&state](stop_atom, std::uint64_t limit) {
-      return state.stop(std::chrono::milliseconds{limit});
-    },
-    [&state](deadline_atom) { state.on_deadline(); },
-    [&state](heartbeat_atom) { state.on_heartbeat(); },
+      [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); },
+      [&state](connect_atom, link_role role) { state.connect(role); },
+      [&state](const link_up& x) { state.on_up(x); },
+      [&state](const link_blocked& x) { state.on_blocked(x); },
+      [&state](const link_unblocked& x) { state.on_unblocked(x); },
+      [&state](const link_reply& x) { state.on_reply(x); },
+      [&state](const channel_lost& x) { state.on_channel_lost(x); },
+      [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); },
+      [&state](retry_atom, link_role role) { state.on_retry(role); },
+      [&state](const wanted_consumer& x) { state.want(x); },
+      [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); },
+      [&state](unwant_atom, amqp::consumer_id id, const amqp::binding& x) { state.unwant(id, x); },
+      [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); },
+      [&state](const confirmations& x) { state.on_confirmations(x); },
+      [&state](const amqp::returned_message& x) { state.on_returned(x); },
+      [&state](flush_atom) { state.flush(); },
+      [&state](status_atom) { return state.status(); },
+      [&state](stop_atom, std::uint64_t limit) {
+        return state.stop(std::chrono::milliseconds{limit});
+      },
+      [&state](deadline_atom) { state.on_deadline(); },
+      [&state](heartbeat_atom) { state.on_heartbeat(); },
   };
 }
 

@@ -300,6 +300,10 @@ std::vector<std::string> client::log() const {
   return events_->look([](auto& x) { return x.log_; });
 }
 
+std::string client::last_event() const {
+  return log().back();
+}
+
 // ---------------------------------------------------------------------------------
 
 publication to_queue(const std::string& queue, const std::string& body) {

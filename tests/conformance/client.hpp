@@ -98,6 +98,8 @@ public:
   /// One word for each event so far, e.g. "replied 3".
   std::vector<std::string> log() const;
 
+  std::string last_event() const;
+
 private:
   class recorder;
 

@@ -166,7 +166,7 @@ CAF_TEST(a link that is dropped while the broker stalls loses its calls) {
   memory->drop_links();
   memory->resume();
   CAF_CHECK_EQUAL(to_string(x.down().code), "connection_lost");
-  CAF_CHECK_EQUAL(x.log().back(), "down");
+  CAF_CHECK_EQUAL(x.last_event(), "down");
   CAF_CHECK(memory->queues().empty());
 }
 

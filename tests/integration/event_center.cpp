@@ -64,10 +64,10 @@ private:
 caf::behavior strategy(caf::event_based_actor* self, event_center center, subscription what,
                        std::shared_ptr<journal> seen, std::string name) {
   center.subscribe(self, std::move(what))
-    .then([=](const subscribed&) { seen->add(name + " subscribed"); },
-          [=](const caf::error& err) { seen->add(name + " refused: " + text_of(err)); });
+      .then([=](const subscribed&) { seen->add(name + " subscribed"); },
+            [=](const caf::error& err) { seen->add(name + " refused: " + text_of(err)); });
   return {
-    [=](const trade& x) { seen->add(name + ' ' + x.symbol + ' ' + std::to_string(x.timestamp)); },
+      [=](const trade& x) { seen->add(name + ' ' + x.symbol + ' ' + std::to_string(x.timestamp)); },
   };
 }
 
@@ -219,7 +219,8 @@ CAF_TEST(a fanout exchange is used as it is and filtered by key) {
     scoped_event_center center{sys, settings};
     auto seen = std::make_shared<journal>();
     auto one = sys.spawn(strategy, event_center{center}, some_trades("X"), seen, "one");
-    auto all = sys.spawn(strategy, event_center{center}, trades("it", "#").multi(false), seen, "all");
+    auto all =
+        sys.spawn(strategy, event_center{center}, trades("it", "#").multi(false), seen, "all");
     CAF_REQUIRE(seen->wait_for("one subscribed"));
     CAF_REQUIRE(seen->wait_for("all subscribed"));
     for (auto symbol : {"X", "Y"}) {

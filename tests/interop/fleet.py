@@ -118,13 +118,15 @@ class Program:
 
     async def log_line(self, text, seconds=30):
         """Waits until the program has logged a line with this text."""
+        what = f"a log line '{text}'"
+
         async def search():
             while line := await self.process.stderr.readline():
                 self.log.append(line.decode("utf-8"))
                 if text in self.log[-1]:
                     return
-            raise AssertionError("the program ended")
-        await self.within(seconds, f"a log line '{text}'", search())
+            raise AssertionError(f"the program ended without {what}:\n{''.join(self.log)}")
+        await self.within(seconds, what, search())
 
     async def output(self, seconds=60):
         """All lines that it prints until it ends by itself, with 0."""
@@ -142,7 +144,7 @@ class Program:
     async def within(self, seconds, what, work):
         try:
             await asyncio.wait_for(work, seconds)
-        except (AssertionError, asyncio.TimeoutError) as error:
+        except asyncio.TimeoutError:
             raise AssertionError(
-                f"waited for {what}: {error or f'nothing in {seconds} s'}; it had printed "
-                f"{len(self.printed)} lines, and its log is\n{''.join(self.log)}") from None
+                f"waited {seconds} s for {what}; the program printed {len(self.printed)} lines, "
+                f"and its log is\n{''.join(self.log)}") from None

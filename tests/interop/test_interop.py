@@ -22,10 +22,6 @@ class Interop(unittest.IsolatedAsyncioTestCase):
         return Program.run("ticker", "--broker", self.broker.url, "--json",
                            "--count", str(count), *more)
 
-    async def subscribed(self, ticker, count=3):
-        for _ in range(count):
-            await ticker.log_line("subscribed to")
-
     def recording(self, events):
         path = self.folder / "recorded.jsonl"
         lines = ['{"exchange": %s, "routing_key": %s, "name": "%s", "data": %s}\n' % (
@@ -56,7 +52,7 @@ class Interop(unittest.IsolatedAsyncioTestCase):
         async with self.broker.channel() as channel:
             await declare_exchanges(channel, exchange_type)
             async with self.ticker(len(events)) as ticker:
-                await self.subscribed(ticker)
+                await ticker.log_line("subscribed to")
                 await publish(channel, events)
                 self.assert_received(events, await ticker.output())
 
@@ -77,7 +73,7 @@ class Interop(unittest.IsolatedAsyncioTestCase):
         async with self.broker.channel() as channel:
             await declare_exchanges(channel, "fanout")
             async with self.ticker(len(wanted), "Trade:binance.ETH/USDT") as ticker:
-                await self.subscribed(ticker, 1)
+                await ticker.log_line("subscribed to")
                 await publish(channel, events)
                 self.assert_received(wanted, await ticker.output())
 
@@ -85,7 +81,7 @@ class Interop(unittest.IsolatedAsyncioTestCase):
         config = self.folder / "config.json"
         config.write_text(json.dumps({"SERVER_ID": "server-1", "INSTANCE": ""}))
         async with self.ticker(1, "--config", str(config)) as ticker:
-            await self.subscribed(ticker)
+            await ticker.log_line("subscribed to")
             queues = await self.broker.rows("queues", "name", "auto_delete", "durable", "exclusive")
             exchanges = await self.broker.rows("exchanges", "name", "type", "durable")
         self.assertEqual({(f"server-1.{x}.#", "true", "false", "false") for x in EXCHANGES},

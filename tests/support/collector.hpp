@@ -16,13 +16,13 @@ class collector {
 public:
   explicit collector(caf::actor_system& system,
                      caf::behavior answers = caf::behavior{[](caf::unit_t) {}})
-    : seen_(std::make_shared<std::vector<caf::message>>()) {
+      : seen_(std::make_shared<std::vector<caf::message>>()) {
     actor_ = system.spawn([seen = seen_, answers](caf::event_based_actor* self) -> caf::behavior {
       self->set_default_handler(
-        [seen](caf::scheduled_actor*, caf::message_view& x) -> caf::result<caf::message> {
-          seen->push_back(x.move_content_to_message());
-          return caf::message{};
-        });
+          [seen](caf::scheduled_actor*, caf::message_view& x) -> caf::result<caf::message> {
+            seen->push_back(x.move_content_to_message());
+            return caf::message{};
+          });
       return answers;
     });
   }

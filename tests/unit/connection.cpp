@@ -16,8 +16,8 @@ namespace {
 struct fixture : test_coordinator_fixture<> {
   fixture() : owner(sys), dispatcher(sys), link(std::make_shared<scripted_link>()) {
     sut = sys.spawn(connection, link_role::consuming, amqp::endpoint{.host = "broker-a"},
-                    amqp::transport_ptr{std::make_unique<scripted_transport>(link)},
-                    owner.actor(), dispatcher.actor());
+                    amqp::transport_ptr{std::make_unique<scripted_transport>(link)}, owner.actor(),
+                    dispatcher.actor());
     sched.run();
   }
 

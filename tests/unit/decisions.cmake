@@ -11,4 +11,5 @@ actors_add_suites(
   backoff.cpp
   handler_table.cpp
   ledger.cpp
+  ledger_storm.cpp
   outbox.cpp)

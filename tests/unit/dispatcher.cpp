@@ -54,30 +54,30 @@ struct strategy_state {
 caf::behavior strategy(caf::stateful_actor<strategy_state>* self, std::shared_ptr<journal> seen) {
   self->state.seen = seen;
   return {
-    [=](const trade& x) -> caf::result<void> {
-      seen->trades.push_back(x.timestamp);
-      seen->addresses.push_back(&x);
-      if (seen->failing)
-        return make_error(ec::handler_failed, "no");
-      if (seen->silent) {
-        seen->open.push_back(self->make_response_promise());
-        return caf::delegated<void>{};
-      }
-      return caf::unit;
-    },
-    [=](const event& x) { seen->events.push_back(x.name + " " + x.data.text()); },
-    [=](const kline& x) { seen->klines.push_back(x.kline_type); },
-    [=](caf::ok_atom) {
-      for (auto& x : std::exchange(seen->open, {}))
-        x.deliver(caf::unit);
-    },
+      [=](const trade& x) -> caf::result<void> {
+        seen->trades.push_back(x.timestamp);
+        seen->addresses.push_back(&x);
+        if (seen->failing)
+          return make_error(ec::handler_failed, "no");
+        if (seen->silent) {
+          seen->open.push_back(self->make_response_promise());
+          return caf::delegated<void>{};
+        }
+        return caf::unit;
+      },
+      [=](const event& x) { seen->events.push_back(x.name + " " + x.data.text()); },
+      [=](const kline& x) { seen->klines.push_back(x.kline_type); },
+      [=](caf::ok_atom) {
+        for (auto& x : std::exchange(seen->open, {}))
+          x.deliver(caf::unit);
+      },
   };
 }
 
 struct fixture : test_coordinator_fixture<> {
   fixture()
-    : supervisor(sys, caf::behavior{[](status_atom) { return supervisor_status{}; }}),
-      connection(sys) {
+      : supervisor(sys, caf::behavior{[](status_atom) { return supervisor_status{}; }}),
+        connection(sys) {
     dispatcher_settings settings;
     settings.server_id = "srv";
     sut = sys.spawn(dispatcher, settings, supervisor.actor());
@@ -113,8 +113,8 @@ struct fixture : test_coordinator_fixture<> {
     auto result = std::make_shared<answer>();
     sys.spawn([=, this, to = strategies.back()](caf::event_based_actor* caller) {
       caller->request(sut, caf::infinite, subscribe_atom_v, what, to)
-        .then([=](const subscribed& x) { result->ok = x; },
-              [=](caf::error& err) { result->error = std::move(err); });
+          .then([=](const subscribed& x) { result->ok = x; },
+                [=](caf::error& err) { result->error = std::move(err); });
     });
     sched.run();
     return result;

@@ -113,16 +113,16 @@ CAF_TEST(decimals are equal as they stand on the wire) {
 }
 
 CAF_TEST(doubles become decimals) {
-  CAF_CHECK_EQUAL(decimal::fixed(8680.7, 8).text(), "8680.70000000");
-  CAF_CHECK_EQUAL(decimal::fixed(0.125, 2).text(), "0.12");
-  CAF_CHECK_EQUAL(decimal::fixed(5, -1).text(), "5");
-  CAF_CHECK_EQUAL(decimal::fixed(1e308, 1000).text().size(), 309u + 1u + 64u);
-  CAF_CHECK_EQUAL(decimal::shortest(8680.7).text(), "8680.7");
-  CAF_CHECK_EQUAL(decimal::shortest(100).text(), "100");
-  CAF_CHECK_EQUAL(decimal::shortest(1e-7).text(), "1e-07");
+  CAF_CHECK(decimal::fixed(8680.7, 8).text() == "8680.70000000");
+  CAF_CHECK(decimal::fixed(0.125, 2).text() == "0.12");
+  CAF_CHECK(decimal::fixed(5, -1).text() == "5");
+  CAF_CHECK(decimal::fixed(1e308, 1000).text().size() == 309u + 1u + 64u);
+  CAF_CHECK(decimal::shortest(8680.7).text() == "8680.7");
+  CAF_CHECK(decimal::shortest(100).text() == "100");
+  CAF_CHECK(decimal::shortest(1e-7).text() == "1e-07");
   for (auto x : {std::nan(""), std::numeric_limits<double>::infinity()}) {
-    CAF_CHECK_EQUAL(decimal::shortest(x).text(), "0");
-    CAF_CHECK_EQUAL(decimal::fixed(x, 2).text(), "0");
+    CAF_CHECK(decimal::shortest(x).text() == "0");
+    CAF_CHECK(decimal::fixed(x, 2).text() == "0");
   }
 }
 
@@ -187,7 +187,7 @@ CAF_TEST(text is escaped both ways) {
   CAF_CHECK_EQUAL(read<trade>(escaped).symbol, "币/USDT");
   CAF_CHECK_EQUAL(read<trade>(with(trade_text, "\"s\"", R"("\u0073")")).symbol, "ETH/USDT");
   auto price = with(trade_text, "\"8680.70000000\"", R"("8680\u002e7")");
-  CAF_CHECK_EQUAL(read<trade>(price).price.text(), "8680.7");
+  CAF_CHECK(read<trade>(price).price.text() == "8680.7");
   // Longer than the parser's own buffer, so that it comes in parts.
   std::string parts;
   for (int i = 0; i < 2000; ++i)

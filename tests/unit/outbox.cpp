@@ -162,7 +162,7 @@ CAF_TEST(every message is confirmed or dropped exactly once and none overtakes) 
     const outbox_limits limits{.max_messages = 12,
                                .max_bytes = 150,
                                .overflow = overflow_policy{static_cast<std::uint8_t>(seed % 3)},
-                               .window = 1 + seed % 7};
+                               .window = 1 + seed % 16};
     outbox x{limits};
     std::vector<amqp::publication> wire;
     std::vector<amqp::publication> waiting;

@@ -93,8 +93,8 @@ struct fixture : test_coordinator_fixture<> {
     auto result = std::make_shared<answer>();
     sys.spawn([=, this](caf::event_based_actor* publisher) {
       publisher->request(sut, caf::infinite, publish_atom_v, x)
-        .then([=](const actors::published&) { result->published = true; },
-              [=](caf::error& err) { result->error = std::move(err); });
+          .then([=](const actors::published&) { result->published = true; },
+                [=](caf::error& err) { result->error = std::move(err); });
     });
     sched.run();
     return result;
@@ -333,8 +333,8 @@ CAF_TEST(a publication that the broker forbids does not stop the others) {
   auto forbidden = publish(message("k2", "Orderbook"));
   publishing().published.clear();
   publishing().events->channel_closed(
-    amqp::channel::publishing,
-    {ec::access_refused, "ACCESS_REFUSED - access to exchange 'Orderbook' in vhost '/' refused"});
+      amqp::channel::publishing,
+      {ec::access_refused, "ACCESS_REFUSED - access to exchange 'Orderbook' in vhost '/' refused"});
   sched.run();
   CAF_CHECK(code_of(forbidden->error) == ec::access_refused);
   CAF_CHECK(keys(publishing()) == strings{"k1"});
@@ -356,8 +356,9 @@ CAF_TEST(stopping sends what waits and closes both links) {
   publish(message("k1"));
   auto done = std::make_shared<std::optional<stopped>>();
   sys.spawn([=, this](caf::event_based_actor* owner) {
-    owner->request(sut, caf::infinite, stop_atom_v, std::uint64_t{500})
-      .then([=](const stopped& x) { *done = x; });
+    owner->request(sut, caf::infinite, stop_atom_v, std::uint64_t{500}).then([=](const stopped& x) {
+      *done = x;
+    });
   });
   sched.run();
   CAF_CHECK(consuming().closing);
@@ -377,8 +378,9 @@ CAF_TEST(stopping is bounded in time and counts what is lost) {
   auto lost = publish(message("k1"));
   auto done = std::make_shared<std::optional<stopped>>();
   sys.spawn([=, this](caf::event_based_actor* owner) {
-    owner->request(sut, caf::infinite, stop_atom_v, std::uint64_t{500})
-      .then([=](const stopped& x) { *done = x; });
+    owner->request(sut, caf::infinite, stop_atom_v, std::uint64_t{500}).then([=](const stopped& x) {
+      *done = x;
+    });
   });
   sched.run();
   advance(500ms);

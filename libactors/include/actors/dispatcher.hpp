@@ -13,10 +13,10 @@
 #include <caf/actor_addr.hpp>
 #include <caf/behavior.hpp>
 #include <caf/error.hpp>
+#include <caf/event_based_actor.hpp>
 #include <caf/message.hpp>
 #include <caf/response_promise.hpp>
 #include <caf/result.hpp>
-#include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
 
 #include "actors/ack_window.hpp"
@@ -166,7 +166,7 @@ private:
 /// | stop_atom | ends |
 /// | delivery_batch | from a link; `settle_batch` to its connection |
 /// | consumer_state, consumers_lost | from the supervisor |
-caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
-                         dispatcher_settings settings, caf::actor supervisor);
+caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher_settings settings,
+                         caf::actor supervisor);
 
 } // namespace actors

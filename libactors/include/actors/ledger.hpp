@@ -169,8 +169,6 @@ private:
     bool unwanted = false;
     /// Attempts to put back what it needs and went missing.
     std::uint32_t restarts = 0;
-    /// Counts the starts of the chain: replies to an earlier one are stale.
-    std::uint32_t round = 0;
   };
 
   struct exchange_request {
@@ -179,7 +177,6 @@ private:
 
   struct consumer_request {
     amqp::consumer_id id = 0;
-    std::uint32_t round = 0;
   };
 
   struct binding_request {
@@ -222,8 +219,6 @@ private:
   exchange_entry* find_exchange(std::string_view name);
   const exchange_entry* find_exchange(std::string_view name) const;
   consumer_entry* find_consumer(amqp::consumer_id id);
-  /// Nothing if the consumer is gone or was started anew since.
-  consumer_entry* find_consumer(amqp::consumer_id id, std::uint32_t round);
 
   bool up_ = false;
   /// In the order they were wanted.

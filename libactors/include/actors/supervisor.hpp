@@ -12,8 +12,8 @@
 #include <caf/actor.hpp>
 #include <caf/behavior.hpp>
 #include <caf/error.hpp>
-#include <caf/response_promise.hpp>
 #include <caf/event_based_actor.hpp>
+#include <caf/response_promise.hpp>
 #include <caf/stateful_actor.hpp>
 
 #include "actors/amqp/transport.hpp"
@@ -136,8 +136,8 @@ private:
   outbox_status counters_;
   std::uint64_t last_publication_ = 0;
   std::uint64_t heartbeats_ = 0;
-  /// The last sequence number of each "exchange:routing_key".
-  std::unordered_map<std::string, std::uint64_t> sequences_;
+  /// The last sequence number by exchange and routing key.
+  std::unordered_map<std::string, std::unordered_map<std::string, std::uint64_t>> sequences_;
   /// Who waits for the answer to a publication, and the message id to answer.
   struct waiting_publisher {
     caf::response_promise promise;
@@ -166,7 +166,6 @@ private:
 /// | status_atom | `supervisor_status` |
 /// | stop_atom, limit | `stopped`, when the links are closed |
 /// | link_up, link_reply, ... | from its connections |
-caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
-                         supervisor_settings settings);
+caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self, supervisor_settings settings);
 
 } // namespace actors

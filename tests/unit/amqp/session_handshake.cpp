@@ -48,7 +48,7 @@ CAF_TEST(a refused login names the user but not the password) {
   CAF_CHECK(raised()
             == lines{"down login_refused: amqp://localhost:5672/: the broker refuses the login of "
                      "user 'guest': ACCESS_REFUSED - Login was refused (403)"});
-  CAF_CHECK_EQUAL(sent().back(), "0:10.51");
+  CAF_CHECK(sent().back() == "0:10.51");
 }
 
 CAF_TEST(a refused vhost is named) {

@@ -50,7 +50,7 @@ CAF_TEST(a partial book becomes an order book of the wanted length with the rece
                   R"("t": 1723161254236})");
 }
 
-CAF_TEST(a trade keeps its numbers to the letter and its action is the taker's) {
+CAF_TEST(a trade keeps its numbers to the letter and has the action of the taker) {
   const auto x = convert<actors::trade>(
     R"({"stream":"btcusdt@trade","data":{"e":"trade","E":5,"s":"BTCUSDT","t":3735683259,)"
     R"("p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}})");
@@ -66,7 +66,7 @@ CAF_TEST(a trade keeps its numbers to the letter and its action is the taker's) 
   CAF_CHECK_EQUAL(y.symbol, "CTK/USDT");
 }
 
-CAF_TEST(a kline has the quote volume and AIOQuant's type) {
+CAF_TEST(a kline has the quote volume and the type of AIOQuant) {
   const std::string text
     = R"({"stream":"ethbtc@kline_1m","data":{"e":"kline","s":"ETHBTC","k":{"t":1626992700000,)"
       R"("i":"1m","o":"1.01","c":"1.04","h":"1.05","l":"1.00","v":"3917","q":"3957.89900"}}})";

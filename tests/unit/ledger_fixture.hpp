@@ -1,0 +1,301 @@
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/ledger.hpp"
+
+#include "caf/test/dsl.hpp"
+
+/// A ledger, a broker that answers it, and what a dispatcher learns.
+namespace ledger_test {
+
+using namespace actors;
+
+using lines = std::vector<std::string>;
+
+// -- a broker that fits on a page -------------------------------------------------
+
+struct consumers_lost {};
+
+using event = std::variant<amqp::reply, amqp::consumer_id, consumers_lost>;
+
+/// The broker and the link to it: requests on two channels, events in one order.
+/// A refused start closes the channel of all consumers, as AMQP has it.
+struct model_broker {
+  struct queue_state {
+    bool auto_delete = true;
+    bool exclusive = false;
+    std::set<std::pair<std::string, std::string>> bindings;
+    std::set<amqp::consumer_id> consumers;
+  };
+
+  std::map<std::string, amqp::exchange_type> exchanges;
+  std::map<std::string, queue_state> queues;
+  std::map<amqp::consumer_id, std::string> consumers;
+  /// What the broker refuses for no reason of its own.
+  std::function<ec(const amqp::operation&)> fault = [](const auto&) { return ec::none; };
+  std::array<std::deque<ledger::request>, 2> channels;
+  std::deque<event> events;
+  int last_name = 0;
+  /// A mistake for which a real broker ends the whole connection.
+  std::string fatal;
+
+  static std::size_t channel_of(const amqp::operation& x) {
+    return std::holds_alternative<amqp::start_consumer>(x)
+           || std::holds_alternative<amqp::cancel_consumer>(x);
+  }
+
+  void serve(std::size_t channel) {
+    auto request = std::move(channels[channel].front());
+    channels[channel].pop_front();
+    amqp::reply reply{request.id, {}, {}};
+    auto code = fault(request.what);
+    if (code == ec::none)
+      code = std::visit([&](const auto& x) { return apply(x, reply); }, request.what);
+    if (code != ec::none)
+      reply.error = {code, amqp::to_string(request.what)};
+    events.emplace_back(reply);
+    if (reply.error && std::holds_alternative<amqp::start_consumer>(request.what)) {
+      drop_consumers();
+      events.emplace_back(consumers_lost{});
+    }
+  }
+
+  ec apply(const amqp::declare_exchange& x, amqp::reply&) {
+    const auto known = exchanges.find(x.what.name);
+    if (x.passive)
+      return known == exchanges.end() ? ec::not_found : ec::none;
+    if (known == exchanges.end())
+      exchanges.emplace(x.what.name, x.what.type);
+    else if (known->second != x.what.type)
+      return ec::precondition_failed;
+    return ec::none;
+  }
+
+  ec apply(const amqp::declare_queue& x, amqp::reply& reply) {
+    reply.queue = x.what.name.empty() ? "generated-" + std::to_string(++last_name) : x.what.name;
+    const auto known = queues.find(reply.queue);
+    if (x.passive)
+      return known == queues.end() ? ec::not_found : ec::none;
+    if (known == queues.end())
+      queues[reply.queue] = {x.what.auto_delete, x.what.exclusive, {}, {}};
+    else if (known->second.auto_delete != x.what.auto_delete)
+      return ec::precondition_failed;
+    return ec::none;
+  }
+
+  ec apply(const amqp::bind_queue& x, amqp::reply&) {
+    const auto queue = queues.find(x.what.queue);
+    if (queue == queues.end() || exchanges.count(x.what.exchange) == 0)
+      return ec::not_found;
+    queue->second.bindings.emplace(x.what.exchange, x.what.routing_key);
+    return ec::none;
+  }
+
+  ec apply(const amqp::unbind_queue& x, amqp::reply&) {
+    if (const auto queue = queues.find(x.what.queue); queue != queues.end())
+      queue->second.bindings.erase({x.what.exchange, x.what.routing_key});
+    return ec::none;
+  }
+
+  ec apply(const amqp::start_consumer& x, amqp::reply&) {
+    if (consumers.count(x.what.id) > 0)
+      fatal = amqp::to_string(x) + ": it runs already";
+    const auto queue = queues.find(x.what.queue);
+    if (queue == queues.end())
+      return ec::not_found;
+    queue->second.consumers.insert(x.what.id);
+    consumers.emplace(x.what.id, x.what.queue);
+    return ec::none;
+  }
+
+  ec apply(const amqp::cancel_consumer& x, amqp::reply&) {
+    end_consumer(x.id);
+    return ec::none;
+  }
+
+  ec apply(const amqp::delete_queue&, amqp::reply&) {
+    return ec::not_implemented;
+  }
+
+  void end_consumer(amqp::consumer_id id) {
+    const auto i = consumers.find(id);
+    if (i == consumers.end())
+      return;
+    const auto queue = queues.find(i->second);
+    consumers.erase(i);
+    queue->second.consumers.erase(id);
+    if (queue->second.auto_delete && queue->second.consumers.empty())
+      queues.erase(queue);
+  }
+
+  void drop_consumers() {
+    while (!consumers.empty())
+      end_consumer(consumers.begin()->first);
+  }
+
+  void delete_queue(const std::string& name) {
+    for (auto id : queues[name].consumers) {
+      consumers.erase(id);
+      events.emplace_back(id);
+    }
+    queues.erase(name);
+  }
+
+  void lose_link() {
+    drop_consumers();
+    std::erase_if(queues, [](const auto& x) { return x.second.exclusive; });
+    channels = {};
+    events.clear();
+  }
+};
+
+// -- the ledger, its broker, and who listens to the news ------------------------------
+
+inline wanted_consumer wanted(amqp::consumer_id id, const std::string& exchange,
+                              const std::string& key) {
+  const auto queue = "q" + std::to_string(id);
+  return {{.id = id, .queue = queue}, {.name = queue}, {exchange, queue, key}};
+}
+
+/// What a dispatcher knows: which bindings of a consumer work.
+using known_bindings = std::map<amqp::consumer_id, std::set<std::pair<std::string, std::string>>>;
+
+struct fixture {
+  ledger x;
+  model_broker broker;
+  known_bindings bound;
+  /// All requests and news since they were last asked for.
+  lines requests;
+  lines news;
+  lines notes;
+  std::size_t rounds = 0;
+
+  void follow() {
+    for (auto& request : x.take_requests()) {
+      requests.push_back(amqp::to_string(request.what));
+      broker.channels[model_broker::channel_of(request.what)].push_back(std::move(request));
+    }
+    for (auto& y : x.take_news())
+      on_news(y);
+    for (auto& y : x.take_notes())
+      notes.push_back(y.text);
+  }
+
+  void on_news(const consumer_state& y) {
+    auto line = std::to_string(y.id) + (y.binding ? " " + y.binding->routing_key : "") + ": ";
+    news.push_back(line + (y.error ? std::string{to_string(y.error.code)} : "on " + y.queue));
+    if (!y.error && y.binding)
+      bound[y.id].emplace(y.binding->exchange, y.binding->routing_key);
+    else if (y.binding)
+      bound[y.id].erase({y.binding->exchange, y.binding->routing_key});
+    else
+      bound[y.id].clear();
+    // A consumer as a whole has news only of its end.
+    CAF_CHECK(y.binding || y.error);
+  }
+
+  void up() {
+    x.up();
+    follow();
+  }
+
+  void down() {
+    broker.lose_link();
+    x.down();
+    bound.clear();
+    follow();
+  }
+
+  void want(amqp::consumer_id id, const std::string& exchange, const std::string& key) {
+    x.want(wanted(id, exchange, key));
+    follow();
+  }
+
+  void unwant(amqp::consumer_id id) {
+    x.unwant(id);
+    bound.erase(id);
+    follow();
+  }
+
+  void unwant(amqp::consumer_id id, const std::string& exchange, const std::string& key) {
+    x.unwant(id, {exchange, "q" + std::to_string(id), key});
+    bound[id].erase({exchange, key});
+    follow();
+  }
+
+  /// The next event reaches the ledger.
+  void deliver() {
+    auto next = std::move(broker.events.front());
+    broker.events.pop_front();
+    if (auto reply = std::get_if<amqp::reply>(&next)) {
+      x.replied(*reply);
+    } else if (auto id = std::get_if<amqp::consumer_id>(&next)) {
+      x.cancelled(*id);
+    } else {
+      bound.clear();
+      x.consumers_lost();
+    }
+    follow();
+  }
+
+  /// The broker carries out what it was asked and all answers arrive. False:
+  /// there was nothing to do.
+  bool round() {
+    auto result = !broker.events.empty();
+    for (auto channel : {0u, 1u})
+      for (auto n = broker.channels[channel].size(); n > 0; --n, result = true)
+        broker.serve(channel);
+    while (!broker.events.empty())
+      deliver();
+    return result;
+  }
+
+  void run() {
+    for (rounds = 0; rounds < 1'000 && round(); ++rounds)
+      ;
+    CAF_REQUIRE(rounds < 1'000);
+    CAF_REQUIRE_EQUAL(broker.fatal, "");
+  }
+
+  /// Requests that hold `text` are refused.
+  void refuse(const std::string& text, ec code) {
+    broker.fault = [=, before = broker.fault](const amqp::operation& y) {
+      return amqp::to_string(y).find(text) != std::string::npos ? code : before(y);
+    };
+  }
+
+  void heal() {
+    broker.fault = [](const auto&) { return ec::none; };
+  }
+
+  lines take(lines& xs) {
+    return std::exchange(xs, {});
+  }
+
+  /// Runs consumer 1 with `key` of exchange E.
+  void start_one(const std::string& key = "a") {
+    up();
+    want(1, "E", key);
+    run();
+    CAF_REQUIRE_EQUAL(x.running(), 1u);
+    requests.clear();
+    news.clear();
+    notes.clear();
+  }
+
+  std::size_t bindings(amqp::consumer_id id) const {
+    const auto i = broker.consumers.find(id);
+    return i == broker.consumers.end() ? 0 : broker.queues.at(i->second).bindings.size();
+  }
+};
+
+} // namespace ledger_test
