@@ -84,4 +84,12 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
   };
 }
 
+connection_starter connections_over(transport_factory make_transport) {
+  return [make = std::move(make_transport)](caf::actor_system& system, link_role role,
+                                            const amqp::endpoint& where, const caf::actor& owner,
+                                            const caf::actor& dispatcher) {
+    return system.spawn(connection, role, where, make(where), owner, dispatcher);
+  };
+}
+
 } // namespace actors

@@ -7,6 +7,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include "actors/amqp/rabbitmq.hpp"
+#include "actors/connection.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
@@ -28,9 +29,10 @@ supervisor_settings settings_for_supervisor(const config& x) {
   result.config = x;
   result.epoch = static_cast<std::uint64_t>(
       duration_cast<microseconds>(system_clock::now().time_since_epoch()).count());
-  result.make_transport = [confirms = x.publisher_confirms](const amqp::endpoint& where) {
-    return make_transport(where, confirms);
-  };
+  result.start_connection =
+      connections_over([confirms = x.publisher_confirms](const amqp::endpoint& where) {
+        return make_transport(where, confirms);
+      });
   return result;
 }
 

@@ -5,7 +5,6 @@
 #include <caf/result.hpp>
 #include <fmt/core.h>
 
-#include "actors/connection.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 
@@ -40,7 +39,7 @@ supervisor_state::supervisor_state(caf::event_based_actor* self)
 
 void supervisor_state::init(supervisor_settings settings) {
   config_ = std::move(settings.config);
-  make_transport_ = std::move(settings.make_transport);
+  start_connection_ = std::move(settings.start_connection);
   epoch_ = settings.epoch;
   consuming_.retry = backoff{config_.reconnect, epoch_};
   publishing_.retry = backoff{config_.reconnect, epoch_ + 1};
@@ -72,9 +71,9 @@ void supervisor_state::connect(link_role role) {
   auto where = endpoint_of(x);
   if (where.connection_name.empty())
     where.connection_name = fmt::format("{} {}", config_.server_id, to_string(role));
-  auto transport = make_transport_(where);
-  x.connection = self_->spawn<caf::linked>(connection, role, where, std::move(transport),
-                                           caf::actor_cast<caf::actor>(self_), dispatcher_);
+  x.connection = start_connection_(self_->system(), role, where, caf::actor_cast<caf::actor>(self_),
+                                   dispatcher_);
+  self_->link_to(x.connection);
 }
 
 void supervisor_state::on_up(const link_up& up) {

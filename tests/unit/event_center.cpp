@@ -4,6 +4,7 @@
 
 #include "actors/event_center.hpp"
 
+#include "actors/connection.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/supervisor.hpp"
@@ -77,9 +78,8 @@ struct fixture : test_coordinator_fixture<> {
   fixture() : broker(std::make_shared<amqp::memory_broker>()) {
     supervisor_settings settings;
     settings.config.reconnect.jitter = 0;
-    settings.make_transport = [b = broker](const amqp::endpoint&) {
-      return amqp::make_memory_transport(b);
-    };
+    settings.start_connection = connections_over(
+      [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); });
     settings.epoch = 1;
     supervisor_actor = sys.spawn(supervisor, settings);
     dispatcher_settings queues;

@@ -2,6 +2,7 @@
 
 #include "actors/supervisor.hpp"
 
+#include "actors/connection.hpp"
 #include "actors/error.hpp"
 #include "support/collector.hpp"
 #include "support/scripted_transport.hpp"
@@ -27,10 +28,10 @@ struct fixture : test_coordinator_fixture<> {
     settings.config.reconnect.jitter = 0;
     settings.config.endpoints = {amqp::endpoint{.host = "a"}, amqp::endpoint{.host = "b"}};
     settings.epoch = 77;
-    settings.make_transport = [this](const amqp::endpoint&) {
+    settings.start_connection = connections_over([this](const amqp::endpoint&) {
       links.push_back(std::make_shared<scripted_link>());
       return std::make_unique<scripted_transport>(links.back());
-    };
+    });
   }
 
   ~fixture() {

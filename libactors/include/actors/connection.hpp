@@ -1,6 +1,9 @@
 #pragma once
 
+#include <functional>
+
 #include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
@@ -35,5 +38,11 @@ struct connection_state {
 caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role role,
                          amqp::endpoint where, amqp::transport_ptr transport, caf::actor owner,
                          caf::actor dispatcher);
+
+/// Makes the transport for an endpoint.
+using transport_factory = std::function<amqp::transport_ptr(const amqp::endpoint&)>;
+
+/// What a supervisor starts its connections with.
+connection_starter connections_over(transport_factory make_transport);
 
 } // namespace actors

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/atom.hpp>
 #include <caf/type_id.hpp>
@@ -25,6 +27,11 @@ namespace actors {
 enum class link_role : std::uint8_t { consuming, publishing };
 
 std::string_view to_string(link_role x) noexcept;
+
+/// Starts a connection actor: how a supervisor gets one without knowing it.
+using connection_starter =
+    std::function<caf::actor(caf::actor_system&, link_role, const amqp::endpoint&,
+                             const caf::actor& owner, const caf::actor& dispatcher)>;
 
 /// The link is logged in.
 struct link_up {

@@ -3,7 +3,6 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -25,12 +24,9 @@
 
 namespace actors {
 
-/// Makes the transport for an endpoint.
-using transport_factory = std::function<amqp::transport_ptr(const amqp::endpoint&)>;
-
 struct supervisor_settings {
   actors::config config;
-  transport_factory make_transport;
+  connection_starter start_connection;
   /// Grows with each start: `amqp::stream_position::epoch`, and the seed of the
   /// back-off's jitter.
   std::uint64_t epoch = 0;
@@ -127,7 +123,7 @@ private:
 
   caf::event_based_actor* self_;
   actors::config config_;
-  transport_factory make_transport_;
+  connection_starter start_connection_;
   std::uint64_t epoch_ = 0;
   caf::actor dispatcher_;
   supervised_link consuming_;

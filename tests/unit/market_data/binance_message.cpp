@@ -52,23 +52,23 @@ CAF_TEST(a partial book becomes an order book of the wanted length with the rece
 
 CAF_TEST(a trade keeps its numbers to the letter and has the action of the taker) {
   const auto x = convert<actors::trade>(
-    R"({"stream":"btcusdt@trade","data":{"e":"trade","E":5,"s":"BTCUSDT","t":3735683259,)"
-    R"("p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}})");
+      R"({"stream":"btcusdt@trade","data":{"e":"trade","E":5,"s":"BTCUSDT","t":3735683259,)"
+      R"("p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}})");
   CAF_CHECK_EQUAL(x.symbol, "BTC/USDT");
   CAF_CHECK(x.action == actors::trade_action::sell);
   CAF_CHECK_EQUAL(x.price.text(), "61837.63000000");
   CAF_CHECK_EQUAL(x.quantity.text(), "0.02000000");
   CAF_CHECK_EQUAL(x.timestamp, 1'723'161'255'342);
   const auto y = convert<actors::trade>(
-    R"({"stream":"ctkusdt@aggTrade","data":{"e":"aggTrade","a":16599292,"s":"CTKUSDT",)"
-    R"("p":"1.01100","q":"10","f":1,"l":1,"T":1626992741421,"m":false}})");
+      R"({"stream":"ctkusdt@aggTrade","data":{"e":"aggTrade","a":16599292,"s":"CTKUSDT",)"
+      R"("p":"1.01100","q":"10","f":1,"l":1,"T":1626992741421,"m":false}})");
   CAF_CHECK(y.action == actors::trade_action::buy);
   CAF_CHECK_EQUAL(y.symbol, "CTK/USDT");
 }
 
 CAF_TEST(a kline has the quote volume and the type of AIOQuant) {
-  const std::string text
-    = R"({"stream":"ethbtc@kline_1m","data":{"e":"kline","s":"ETHBTC","k":{"t":1626992700000,)"
+  const std::string text =
+      R"({"stream":"ethbtc@kline_1m","data":{"e":"kline","s":"ETHBTC","k":{"t":1626992700000,)"
       R"("i":"1m","o":"1.01","c":"1.04","h":"1.05","l":"1.00","v":"3917","q":"3957.89900"}}})";
   const auto x = convert<actors::kline>(text);
   CAF_CHECK_EQUAL(x.symbol, "ETH/BTC");

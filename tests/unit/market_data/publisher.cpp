@@ -35,6 +35,10 @@ caf::behavior scripted_center(caf::stateful_actor<scripted_center_state>* self) 
           self->state.open.push_back(promise);
         return promise;
       },
+      [=](caf::ok_atom) {
+        self->state.open.front().deliver(actors::published{});
+        self->state.open.pop_front();
+      },
   };
 }
 
@@ -75,6 +79,13 @@ struct fixture : test_coordinator_fixture<> {
     sched.run();
   }
 
+  ~fixture() {
+    // They hold each other's handles while answers are open.
+    caf::anon_send_exit(aut, caf::exit_reason::kill);
+    caf::anon_send_exit(center, caf::exit_reason::kill);
+    sched.run();
+  }
+
   scripted_center_state& script() {
     return deref<caf::stateful_actor<scripted_center_state>>(center).state;
   }
@@ -97,8 +108,7 @@ struct fixture : test_coordinator_fixture<> {
   }
 
   void answer_one() {
-    script().open.front().deliver(actors::published{});
-    script().open.pop_front();
+    self->send(center, caf::ok_atom_v);
     sched.run();
     take_report();
   }
