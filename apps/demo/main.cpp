@@ -144,6 +144,24 @@ std::uint64_t print_summary(caf::scoped_actor& self, const std::vector<caf::acto
   return received;
 }
 
+/// Runs the market for the strategies and prints what came of it.
+int trade(caf::scoped_actor& self, const actors::event_center& center,
+          const std::vector<caf::actor>& strategies, const options& x, program::stop_signal& stop) {
+  if (!await_status(self, center, stop, std::chrono::seconds{10}, all_consuming)) {
+    say("demo", "the broker has not confirmed all subscriptions");
+    return program::failed;
+  }
+  const auto published = run_market(self, center, x, stop);
+  if (!published)
+    return program::failed;
+  // The last events may still be on their way back.
+  const auto expected = count_of(*published, "Orderbook") + count_of(*published, "Trade");
+  await_status(self, center, stop, std::chrono::seconds{1},
+               [&](const auto& status) { return status.dispatcher.received >= expected; });
+  const auto received = print_summary(self, strategies, *published, status_of(self, center));
+  return received > 0 ? program::ok : program::failed;
+}
+
 int run(const options& x, actors::config settings, program::stop_signal& stop) {
   const auto broker = to_string(settings.endpoints.front());
   actors::system_config system_settings;
@@ -163,21 +181,10 @@ int run(const options& x, actors::config settings, program::stop_signal& stop) {
       system.spawn(demo::kline_builder, center, platform, candle_interval),
       system.spawn(demo::market_maker, center, platform),
   };
-  if (!await_status(self, center, stop, std::chrono::seconds{10}, all_consuming)) {
-    say("demo", "the broker has not confirmed all subscriptions");
-    return program::failed;
-  }
-  const auto published = run_market(self, center, x, stop);
-  if (!published)
-    return program::failed;
-  // The last events may still be on their way back.
-  const auto expected = count_of(*published, "Orderbook") + count_of(*published, "Trade");
-  await_status(self, center, stop, std::chrono::seconds{1},
-               [&](const auto& status) { return status.dispatcher.received >= expected; });
-  const auto received = print_summary(self, strategies, *published, status_of(self, center));
+  const auto result = trade(self, center, strategies, x, stop);
   for (const auto& strategy : strategies)
     caf::anon_send_exit(strategy, caf::exit_reason::user_shutdown);
-  return received > 0 ? program::ok : program::failed;
+  return result;
 }
 
 } // namespace
