@@ -69,8 +69,8 @@ private:
 } // namespace
 
 caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role role,
-                         amqp::endpoint where, amqp::transport_ptr transport, caf::actor owner,
-                         caf::actor dispatcher) {
+                         const amqp::endpoint& where, amqp::transport_ptr transport,
+                         caf::actor owner, caf::actor dispatcher) {
   self->state.transport = std::move(transport);
   self->state.transport->connect(
       where, std::make_shared<actor_sink>(role, caf::actor_cast<caf::actor>(self), std::move(owner),

@@ -357,8 +357,8 @@ private:
     return refuse("its data must be an object, found " + to_string(x), code);
   }
 
-  bool refuse_level(std::string what, token x, error_code& code) {
-    return refuse(level_entity() + ' ' + std::move(what) + ", found " + to_string(x), code);
+  bool refuse_level(std::string_view what, token x, error_code& code) {
+    return refuse(level_entity().append(" ").append(what).append(", found ") + to_string(x), code);
   }
 
   bool refuse(std::string problem, error_code& code) {

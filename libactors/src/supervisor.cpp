@@ -377,9 +377,9 @@ void supervisor_state::close(supervised_link& x) {
 
 void supervisor_state::continue_stop() {
   const auto drained = outbox_.waiting() + outbox_.unconfirmed() == 0;
-  if (stopping_ == stop_stage::draining && drained)
-    on_deadline();
-  else if (stopping_ == stop_stage::closing && !consuming_.connection && !publishing_.connection)
+  const auto closed = !consuming_.connection && !publishing_.connection;
+  if ((stopping_ == stop_stage::draining && drained)
+      || (stopping_ == stop_stage::closing && closed))
     on_deadline();
 }
 

@@ -20,8 +20,8 @@ public:
     return rest_.substr(0, rest_.find('.'));
   }
 
-  bool at(std::string_view word_) const noexcept {
-    return !done_ && word() == word_;
+  bool at(std::string_view expected) const noexcept {
+    return !done_ && word() == expected;
   }
 
   void next() noexcept {

@@ -79,7 +79,7 @@ struct fixture : test_coordinator_fixture<> {
     supervisor_settings settings;
     settings.config.reconnect.jitter = 0;
     settings.start_connection = connections_over(
-      [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); });
+        [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); });
     settings.epoch = 1;
     supervisor_actor = sys.spawn(supervisor, settings);
     dispatcher_settings queues;

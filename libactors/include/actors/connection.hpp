@@ -36,8 +36,8 @@ struct connection_state {
 /// | settle_batch | nothing |
 /// | close_atom | ends, with no error |
 caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role role,
-                         amqp::endpoint where, amqp::transport_ptr transport, caf::actor owner,
-                         caf::actor dispatcher);
+                         const amqp::endpoint& where, amqp::transport_ptr transport,
+                         caf::actor owner, caf::actor dispatcher);
 
 /// Makes the transport for an endpoint.
 using transport_factory = std::function<amqp::transport_ptr(const amqp::endpoint&)>;

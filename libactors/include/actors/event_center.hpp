@@ -11,6 +11,7 @@
 #include <caf/actor_cast.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/duration.hpp>
+#include <caf/event_based_actor.hpp> // a strategy is one
 #include <caf/send.hpp>
 
 #include "actors/amqp/memory_broker.hpp"

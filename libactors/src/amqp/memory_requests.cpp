@@ -11,6 +11,9 @@ struct overloaded : Fs... {
   using Fs::operator()...;
 };
 
+template <class... Fs>
+overloaded(Fs...) -> overloaded<Fs...>;
+
 std::string describe(const std::string& queue) {
   return "queue '" + queue + "'";
 }

@@ -175,12 +175,12 @@ bool write_request(frame_writer& out, const operation& x) {
   return std::visit(write_methods{out}, x);
 }
 
-amqp_method_number_t answer_to(const operation& x) noexcept {
+amqp_method_number_t answer_to(const operation& x) {
   // AMQP numbers each answer one after its request.
   return std::visit(request_method{}, x) + 1;
 }
 
-bool is_made_with(const operation& x, amqp_method_number_t method) noexcept {
+bool is_made_with(const operation& x, amqp_method_number_t method) {
   return method == std::visit(request_method{}, x)
          || (method == AMQP_BASIC_QOS_METHOD && std::holds_alternative<start_consumer>(x));
 }

@@ -21,10 +21,10 @@ failure check(const operation& x);
 bool write_request(frame_writer& out, const operation& x);
 
 /// The method by which the broker grants the request.
-amqp_method_number_t answer_to(const operation& x) noexcept;
+amqp_method_number_t answer_to(const operation& x);
 
 /// Whether the request is made with the given method.
-bool is_made_with(const operation& x, amqp_method_number_t method) noexcept;
+bool is_made_with(const operation& x, amqp_method_number_t method);
 
 /// Names a consumer towards the broker, e.g. "la-7".
 std::string consumer_tag(consumer_id x);
