@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,7 +42,8 @@ const char* const examples = R"(Examples:
 The market is simulated and published as the platform "simulated", so that it never
 mixes with real prices on a shared broker.
 
-Exit codes: 0 the strategies received events; 1 something failed; 2 bad command line.)";
+Exit codes: 0 the strategies received events, or it was stopped; 1 something failed;
+2 bad command line or config.)";
 
 constexpr const char* platform = "simulated";
 
@@ -53,10 +55,10 @@ constexpr std::size_t subscription_count = 5;
 void add_options(CLI::App& app, options& x) {
   program::add_broker_options(app, x.broker);
   app.add_option("--seconds", x.seconds, "How long")
-      ->check(CLI::PositiveNumber)
+      ->check(program::positive_number())
       ->capture_default_str();
   app.add_option("--rate", x.rate, "Events per second of the simulated market")
-      ->check(CLI::PositiveNumber)
+      ->check(program::positive_number())
       ->capture_default_str();
   app.add_option("--seed", x.seed, "Equal seeds make equal markets")->capture_default_str();
 }
@@ -148,6 +150,8 @@ std::uint64_t print_summary(caf::scoped_actor& self, const std::vector<caf::acto
 int trade(caf::scoped_actor& self, const actors::event_center& center,
           const std::vector<caf::actor>& strategies, const options& x, program::stop_signal& stop) {
   if (!await_status(self, center, stop, std::chrono::seconds{10}, all_consuming)) {
+    if (stop.requested())
+      return program::ok;
     say("demo", "the broker has not confirmed all subscriptions");
     return program::failed;
   }
@@ -159,7 +163,7 @@ int trade(caf::scoped_actor& self, const actors::event_center& center,
   await_status(self, center, stop, std::chrono::seconds{1},
                [&](const auto& status) { return status.dispatcher.received >= expected; });
   const auto received = print_summary(self, strategies, *published, status_of(self, center));
-  return received > 0 ? program::ok : program::failed;
+  return received > 0 || stop.requested() ? program::ok : program::failed;
 }
 
 int run(const options& x, actors::config settings, program::stop_signal& stop) {
@@ -174,7 +178,7 @@ int run(const options& x, actors::config settings, program::stop_signal& stop) {
   for (auto role : {actors::link_role::publishing, actors::link_role::consuming})
     if (auto err = program::await_link("demo", self, center, role, x.broker.wait, stop)) {
       say("demo", actors::text_of(err));
-      return program::failed;
+      return stop.requested() ? program::ok : program::failed;
     }
   const std::vector<caf::actor> strategies{
       system.spawn(demo::spread_watcher, center, platform),
@@ -191,8 +195,10 @@ int run(const options& x, actors::config settings, program::stop_signal& stop) {
 
 int main(int argc, char** argv) {
   program::stop_signal stop;
+  // Each line as it comes, into a pipe too.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   options x;
-  CLI::App app{"A market, an event center and three strategies in one process."};
+  CLI::App app{"A market, an event center and three strategies in one process.", "demo"};
   app.footer(examples);
   add_options(app, x);
   if (auto code = program::parse(app, argc, argv))

@@ -95,7 +95,7 @@ void add_options(CLI::App& app, options& x) {
       ->excludes(file_only)
       ->capture_default_str();
   app.add_option("--rate", x.rate, "Events per second of the simulated market")
-      ->check(CLI::PositiveNumber)
+      ->check(program::positive_number())
       ->excludes(file_only)
       ->capture_default_str();
   app.add_option("--seed", x.seed, "Equal seeds make equal simulated markets")
@@ -108,8 +108,9 @@ void add_options(CLI::App& app, options& x) {
       ->type_name("1|N|max")
       ->transform(CLI::Validator{read_speed, "", "speed"})
       ->capture_default_str();
-  app.add_option("--seconds", x.seconds, "Stop after this time")->check(CLI::PositiveNumber);
-  app.add_option("--count", x.count, "Stop after so many events")->check(CLI::PositiveNumber);
+  app.add_option("--seconds", x.seconds, "Stop after this time")->check(program::positive_number());
+  app.add_option("--count", x.count, "Stop after so many events")
+      ->check(program::positive_number());
   app.add_flag("--json", x.json, "End with one line of totals in JSON on standard output");
 }
 
@@ -240,7 +241,7 @@ int run(const options& x, actors::config settings, std::unique_ptr<market_data::
 int main(int argc, char** argv) {
   program::stop_signal stop;
   options x;
-  CLI::App app{"Publishes market events: a simulated market or a recorded file."};
+  CLI::App app{"Publishes market events: a simulated market or a recorded file.", "market"};
   app.footer(examples);
   add_options(app, x);
   if (auto code = program::parse(app, argc, argv))

@@ -16,11 +16,13 @@ constexpr std::chrono::milliseconds quiet_time{500};
 
 constexpr std::chrono::milliseconds poll_interval{10};
 
-/// Whether the broker turned us away, which only another command line heals.
-/// A link's status has no error code, but refusals of login and vhost all say
-/// so in these words.
-bool is_final(std::string_view last_error) {
-  return last_error.find(": the broker refuses ") != std::string_view::npos;
+/// Whether the broker turned us away, or cannot be asked at all, which only
+/// another command line heals. A fleet that runs waits for the operator, an app
+/// that starts says so at once.
+bool is_final(actors::ec code) {
+  using actors::ec;
+  return code == ec::login_refused || code == ec::access_refused || code == ec::not_allowed
+         || (code != ec::none && !actors::is_transient(code));
 }
 
 actors::link_status look(caf::scoped_actor& self, const actors::event_center& center,
@@ -52,8 +54,8 @@ caf::error await_link(std::string_view app, caf::scoped_actor& self,
     const auto link = look(self, center, role);
     if (link.state == "up" || link.state == "blocked")
       return caf::none;
-    if (is_final(link.last_error))
-      return actors::make_error(actors::ec::access_refused, link.last_error);
+    if (is_final(link.last_code))
+      return actors::make_error(link.last_code, link.last_error);
     const auto waited = clock::now() - start;
     if (limit > 0 && waited > std::chrono::duration<double>(limit))
       return actors::make_error(actors::ec::connect_timeout,

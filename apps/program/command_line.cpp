@@ -5,7 +5,6 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <CLI/Validators.hpp>
 
 #include "actors/amqp/endpoint.hpp"
 
@@ -26,10 +25,28 @@ actors::log_level to_level(std::string_view name) {
   return warning;
 }
 
+/// Accepts what `accepts` does, and says what it wants of anything else.
+template <class Predicate>
+CLI::Validator number_that(Predicate accepts, const std::string& wanted) {
+  return CLI::Validator{[=](std::string& text) -> std::string {
+                          double x = 0;
+                          if (CLI::detail::lexical_cast(text, x) && accepts(x))
+                            return {};
+                          return "'" + text + "' is not " + wanted;
+                        },
+                        ""};
+}
+
+std::string mistake(const CLI::App* app, const CLI::Error& err) {
+  const auto& name = app->get_name();
+  return name + ": " + err.what() + "\nRun " + name + " --help for more information.\n";
+}
+
 } // namespace
 
 void add_broker_options(CLI::App& app, broker_options& options) {
-  app.set_version_flag("--version", ACTORS_VERSION, "Print the version and exit");
+  app.set_version_flag("--version", app.get_name() + " " + ACTORS_VERSION,
+                       "Print the version and exit");
   app.add_option("--broker", options.broker,
                  "The broker's URL, amqp://user:password@host:port/vhost or memory:NAME")
       ->type_name("URL");
@@ -39,11 +56,16 @@ void add_broker_options(CLI::App& app, broker_options& options) {
       ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}));
   app.add_option("--wait", options.wait, "How long to wait for the broker; 0 is for ever")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_that([](double x) { return x >= 0; }, "0 or a positive number"))
       ->capture_default_str();
 }
 
+CLI::Validator positive_number() {
+  return number_that([](double x) { return x > 0 && x <= 1e9; }, "a positive number up to 1e9");
+}
+
 std::optional<int> parse(CLI::App& app, int argc, char** argv) {
+  app.failure_message(mistake);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& err) {

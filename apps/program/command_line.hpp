@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <caf/expected.hpp>
 
 #include "actors/config.hpp"
@@ -32,8 +33,11 @@ struct broker_options {
 
 void add_broker_options(CLI::App& app, broker_options& options);
 
-/// Reads the command line. The exit code if the program ends with that, after
-/// `--help` or a mistake.
+/// Accepts numbers above 0 that no clock overflows with.
+CLI::Validator positive_number();
+
+/// Reads the command line; the app has a name, which mistakes are told under.
+/// The exit code if the program ends with that, after `--help` or a mistake.
 std::optional<int> parse(CLI::App& app, int argc, char** argv);
 
 /// The config that the options ask for: `--broker` counts over the file's

@@ -47,7 +47,7 @@ void add_options(CLI::App& app, options& x) {
       ->capture_default_str();
   auto* json = app.add_flag("--json", x.json, "Print each event as one line of JSON");
   app.add_option("--count", x.count, "Stop after so many events")
-      ->check(CLI::PositiveNumber)
+      ->check(program::positive_number())
       ->needs(json);
   app.add_flag("--no-ack", x.no_ack,
                "Receive without acknowledging: faster, but events in flight may be lost");
@@ -115,7 +115,7 @@ int run(const options& x, actors::config settings, std::vector<actors::subscript
 int main(int argc, char** argv) {
   program::stop_signal stop;
   options x;
-  CLI::App app{"Shows market events: a live table of prices, or JSON lines for scripts."};
+  CLI::App app{"Shows market events: a live table of prices, or JSON lines for scripts.", "ticker"};
   app.footer(examples);
   add_options(app, x);
   if (auto code = program::parse(app, argc, argv))

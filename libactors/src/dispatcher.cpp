@@ -12,10 +12,35 @@ namespace actors {
 
 namespace {
 
-/// CAF reports an answer that `then` has no handler for as an error of its own;
-/// to us any answer means that the handler has returned.
-bool is_failure(const caf::error& x) noexcept {
-  return x && x != caf::sec::unexpected_response;
+using verdict = ack_window::verdict;
+
+/// What a handler's answer means for its message.
+verdict verdict_of(const caf::error& x) noexcept {
+  // CAF reports an answer that `then` has no handler for as an error of its
+  // own; to us any answer means that the handler has returned.
+  if (!x || x == caf::sec::unexpected_response)
+    return verdict::ack;
+  // A strategy without a handler for the event has none the next time either.
+  return x == caf::sec::unexpected_message ? verdict::reject : verdict::requeue;
+}
+
+/// The verdict on a message that two handlers answered differently: whoever
+/// needs it again gets it again.
+verdict stronger(verdict x, verdict y) noexcept {
+  if (x == verdict::requeue || y == verdict::requeue)
+    return verdict::requeue;
+  return x == verdict::reject ? x : y;
+}
+
+/// The lowest bit of a consumer's id says whether it is one without
+/// acknowledgements, so that what a former consumer still delivers is settled
+/// rightly by its id alone.
+amqp::consumer_id make_consumer_id(std::uint32_t count, bool no_ack) noexcept {
+  return count << 1 | (no_ack ? 1 : 0);
+}
+
+bool is_no_ack(amqp::consumer_id id) noexcept {
+  return (id & 1) != 0;
 }
 
 std::string describe(const subscription& x) {
@@ -46,19 +71,15 @@ void dispatcher_state::init(dispatcher_settings settings, caf::actor supervisor)
 // -- subscriptions ----------------------------------------------------------------------
 
 caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::actor subscriber) {
-  if (auto err = check(what))
-    return err;
   auto queue = queue_name(settings_, what);
-  if (queue.size() > 255)
-    return make_error(ec::invalid_argument,
-                      fmt::format("queue '{}': a name has at most 255 bytes", queue));
+  if (auto err = refusal(what, subscriber, queue)) {
+    log(log_level::error, "not subscribed: " + text_of(err));
+    return err;
+  }
   auto known = by_queue_.find(queue);
-  if (known != by_queue_.end())
-    if (auto err = conflict(consumers_[known->second], what))
-      return err;
   const auto consumer_id =
       known != by_queue_.end() ? known->second : add_consumer(what, std::move(queue));
-  auto& from = consumers_[consumer_id];
+  auto& from = consumers_.at(consumer_id);
 
   const auto id = ++last_subscription_;
   auto& x = handlers_[id];
@@ -70,18 +91,32 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
   x.counters.subscriber = x.subscriber.id();
   from.members.push_back(id);
   from.handlers.insert(id, x.what.exchange, x.what.routing_key);
-  if (subscribers_[x.subscriber.address()]++ == 0)
+  auto& theirs = subscribers_[x.subscriber.address()];
+  if (theirs.empty())
     self_->monitor(x.subscriber);
+  theirs.insert(id);
 
-  const amqp::binding binding{x.what.exchange, from.queue, x.what.routing_key};
-  if (std::find(from.bound.begin(), from.bound.end(), binding) != from.bound.end())
+  if (from.bound.contains({x.what.exchange, from.queue, x.what.routing_key}))
     establish(x, from);
   else
     want(consumer_id, from, x.what);
   return caf::delegated<subscribed>{};
 }
 
-caf::error dispatcher_state::conflict(const consumer& x, const subscription& what) const {
+caf::error dispatcher_state::refusal(const subscription& what, const caf::actor& subscriber,
+                                     const std::string& queue) const {
+  if (!subscriber)
+    return make_error(ec::invalid_argument,
+                      fmt::format("subscription {}: its strategy is no actor", describe(what)));
+  if (auto err = check(what))
+    return err;
+  if (queue.size() > 255)
+    return make_error(ec::invalid_argument,
+                      fmt::format("queue '{}': a name has at most 255 bytes", queue));
+  auto known = by_queue_.find(queue);
+  if (known == by_queue_.end())
+    return {};
+  auto& x = consumers_.at(known->second);
   if (x.no_ack == what.no_ack && x.prefetch_count == what.prefetch_count)
     return {};
   return make_error(
@@ -94,10 +129,11 @@ caf::error dispatcher_state::conflict(const consumer& x, const subscription& wha
 }
 
 amqp::consumer_id dispatcher_state::add_consumer(const subscription& what, std::string queue) {
-  const auto id = ++last_consumer_;
+  const auto id = make_consumer_id(++last_consumer_, what.no_ack);
   if (!queue.empty())
     by_queue_.emplace(queue, id);
   auto& x = consumers_[id];
+  x.queue_name = queue;
   x.queue = std::move(queue);
   x.prefetch_count = what.prefetch_count;
   x.no_ack = what.no_ack;
@@ -108,70 +144,83 @@ void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subsc
   wanted_consumer wanted;
   wanted.consumer = {
       .id = id, .queue = x.queue, .prefetch_count = x.prefetch_count, .no_ack = x.no_ack};
-  wanted.queue = {.name = x.queue, .exclusive = x.queue.empty()};
+  wanted.queue = queue_for(what, x.queue);
   wanted.binding = {what.exchange, x.queue, what.routing_key};
   self_->send(supervisor_, std::move(wanted));
 }
 
 caf::result<void> dispatcher_state::unsubscribe(subscription_id id) {
-  if (!handlers_.contains(id))
+  auto i = handlers_.find(id);
+  if (i == handlers_.end() || i->second.removed)
     return make_error(ec::not_subscribed, fmt::format("there is no subscription {}", id));
-  auto promise = handlers_[id].promise;
-  remove(id);
-  if (promise.pending())
-    promise.deliver(make_error(ec::not_subscribed, "unsubscribed before the broker answered"));
+  remove(id, make_error(ec::not_subscribed, "unsubscribed before the broker answered"));
   return caf::unit;
 }
 
-// Messages handed over to its subscriber may still be answered.
-void dispatcher_state::remove(subscription_id id) {
-  auto i = handlers_.find(id);
-  auto x = std::move(i->second);
-  handlers_.erase(i);
-  if (auto who = subscribers_.find(x.subscriber.address()); --who->second == 0) {
-    self_->demonitor(x.subscriber);
-    subscribers_.erase(who);
-  }
-  auto& from = consumers_[x.consumer];
-  from.handlers.erase(id);
+// Takes a subscription out of the table. What its subscriber has not answered
+// yet may still be answered, or its end be noticed.
+void dispatcher_state::remove(subscription_id id, const caf::error& reason) {
+  auto& x = handlers_.at(id);
+  x.removed = true;
+  if (x.promise.pending())
+    x.promise.deliver(reason);
+  auto& from = consumers_.at(x.consumer);
+  from.handlers.erase(id, x.what.exchange, x.what.routing_key);
   std::erase(from.members, id);
   if (from.handlers.empty()) {
     self_->send(supervisor_, unwant_atom_v, x.consumer);
-    if (!from.no_ack)
-      retired_.insert(x.consumer);
     by_queue_.erase(from.queue);
     consumers_.erase(x.consumer);
-  } else if (!from.handlers.uses(x.what.exchange, x.what.routing_key)) {
+  } else if (from.handlers.bound_to(x.what.exchange, x.what.routing_key).empty()) {
     amqp::binding unused{x.what.exchange, from.queue, x.what.routing_key};
-    std::erase(from.bound, unused);
+    from.bound.erase(unused);
     self_->send(supervisor_, unwant_atom_v, x.consumer, std::move(unused));
   }
+  if (x.counters.in_flight == 0)
+    forget(id);
+}
+
+void dispatcher_state::forget(subscription_id id) {
+  auto x = handlers_.find(id);
+  auto who = subscribers_.find(x->second.subscriber.address());
+  if (who != subscribers_.end() && who->second.erase(id) > 0 && who->second.empty()) {
+    self_->demonitor(x->second.subscriber);
+    subscribers_.erase(who);
+  }
+  handlers_.erase(x);
 }
 
 void dispatcher_state::on_subscriber_down(const caf::actor_addr& who) {
-  std::vector<subscription_id> gone;
-  for (auto& [id, x] : handlers_)
-    if (x.subscriber.address() == who)
-      gone.push_back(id);
-  if (gone.empty())
+  auto i = subscribers_.find(who);
+  if (i == subscribers_.end())
     return;
-  // What it had not answered goes back to its queue.
-  for (auto i = unanswered_.begin(); i != unanswered_.end();) {
-    auto& [tag, open] = *i;
-    const auto erased = std::erase_if(open.waiting, [&](subscription_id id) {
-      return std::binary_search(gone.begin(), gone.end(), id);
-    });
-    open.failed = open.failed || erased > 0;
-    if (open.waiting.empty() && erased > 0) {
-      settle(tag, ack_window::verdict::requeue);
-      i = unanswered_.erase(i);
-    } else {
-      ++i;
-    }
-  }
+  const auto gone = std::move(i->second);
+  subscribers_.erase(i);
+  requeue_unanswered(gone);
   log(log_level::info, fmt::format("a subscriber ended: {} subscriptions removed", gone.size()));
-  for (auto id : gone)
-    remove(id);
+  for (auto id : gone) {
+    auto& x = handlers_.at(id);
+    x.counters.in_flight = 0;
+    if (x.removed)
+      forget(id);
+    else
+      remove(id, make_error(ec::not_subscribed, "the strategy ended before the broker answered"));
+  }
+}
+
+// What a strategy had not answered when it ended goes back to its queue.
+void dispatcher_state::requeue_unanswered(const std::set<subscription_id>& gone) {
+  if (std::none_of(gone.begin(), gone.end(),
+                   [this](auto id) { return handlers_.at(id).counters.in_flight > 0; }))
+    return;
+  for (auto& [tag, open] : unanswered_) {
+    if (std::erase_if(open.waiting, [&](auto id) { return gone.contains(id); }) == 0)
+      continue;
+    open.outcome = verdict::requeue;
+    if (open.waiting.empty())
+      settle(tag, open.outcome);
+  }
+  std::erase_if(unanswered_, [](auto& entry) { return entry.second.waiting.empty(); });
 }
 
 void dispatcher_state::on_consumer_state(const consumer_state& x) {
@@ -179,34 +228,23 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
   if (i == consumers_.end())
     return;
   auto& from = i->second;
+  // A copy: a failure removes from the lists.
+  const auto about = x.binding ? from.handlers.bound_to(x.binding->exchange, x.binding->routing_key)
+                               : from.members;
   if (!x.error) {
     from.queue_name = x.queue;
-    if (x.binding
-        && std::find(from.bound.begin(), from.bound.end(), *x.binding) == from.bound.end())
-      from.bound.push_back(*x.binding);
-    for (auto id : members_of(from, x.binding))
-      establish(handlers_[id], from);
+    if (x.binding)
+      from.bound.insert(*x.binding);
+    for (auto id : about)
+      establish(handlers_.at(id), from);
     return;
   }
   if (x.binding)
-    std::erase(from.bound, *x.binding);
+    from.bound.erase(*x.binding);
   else
     from.bound.clear();
-  for (auto id : members_of(from, x.binding))
+  for (auto id : about)
     fail(id, x.error);
-}
-
-std::vector<subscription_id>
-dispatcher_state::members_of(const consumer& x, const std::optional<amqp::binding>& what) const {
-  if (!what)
-    return x.members;
-  std::vector<subscription_id> result;
-  for (auto id : x.members) {
-    auto& y = handlers_.at(id).what;
-    if (y.exchange == what->exchange && y.routing_key == what->routing_key)
-      result.push_back(id);
-  }
-  return result;
 }
 
 void dispatcher_state::establish(handler& x, const consumer& from) {
@@ -224,19 +262,15 @@ void dispatcher_state::establish(handler& x, const consumer& from) {
 // A subscription that never worked ends with the error; one that did is kept
 // and comes back when the broker lets it.
 void dispatcher_state::fail(subscription_id id, const failure& reason) {
-  auto& x = handlers_[id];
+  auto& x = handlers_.at(id);
   x.counters.consuming = false;
   if (x.established)
     return;
   log(log_level::error, fmt::format("not subscribed: {}: {}", describe(x.what), reason.text));
-  auto promise = x.promise;
-  remove(id);
-  if (promise.pending())
-    promise.deliver(make_error(reason));
+  remove(id, make_error(reason));
 }
 
 void dispatcher_state::on_consumers_lost(const consumers_lost&) {
-  retired_.clear();
   for (auto& [id, x] : consumers_)
     x.bound.clear();
   for (auto& [id, x] : handlers_)
@@ -276,38 +310,41 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
   auto& ids = from.handlers.match(x.exchange, x.routing_key);
   if (ids.empty()) {
     ++counters_.unmatched;
-    return settle(x.tag, ack_window::verdict::ack);
+    return settle(x.tag, verdict::ack);
   }
   if (!open_body(x, from))
-    return settle(x.tag, ack_window::verdict::reject);
+    return settle(x.tag, verdict::reject);
   unanswered open;
-  auto malformed = true;
+  caf::error malformed;
+  auto readable = false;
   for (auto id : ids) {
-    auto& to = handlers_[id];
+    auto& to = handlers_.at(id);
     auto& message = decode(to.what.codec);
     if (!message) {
       ++to.counters.failed;
-      report_malformed(x, from, message.error());
+      malformed = message.error();
       continue;
     }
-    malformed = false;
-    if (to.what.kline_type.empty() || to.what.codec.kline_type(*message) == to.what.kline_type)
+    readable = true;
+    if (wants(to, *message))
       hand_over(to, *message, x.tag, open);
   }
+  if (malformed)
+    report_malformed(x, from, malformed);
   if (!open.waiting.empty())
     unanswered_.emplace(x.tag, std::move(open));
   else
-    settle(x.tag, malformed ? ack_window::verdict::reject : ack_window::verdict::ack);
+    settle(x.tag, readable ? verdict::ack : verdict::reject);
 }
 
 // A consumer that was cancelled while this was on its way: back to its queue,
 // for others.
 void dispatcher_state::settle_unknown(const amqp::delivery& x) {
   ++counters_.unmatched;
-  if (!retired_.contains(x.consumer))
+  if (is_no_ack(x.consumer))
     return;
   window_.open(x.tag);
-  settle(x.tag, ack_window::verdict::requeue);
+  settle(x.tag, verdict::requeue);
 }
 
 bool dispatcher_state::open_body(const amqp::delivery& x, const consumer& from) {
@@ -355,6 +392,11 @@ const caf::expected<caf::message>& dispatcher_state::decode(const event_codec& c
   return decoded_.emplace_back(decoded{codec, std::move(message)}).message;
 }
 
+bool dispatcher_state::wants(const handler& x, const caf::message& what) {
+  auto& type = x.what.kline_type;
+  return type.empty() || x.what.codec.kline_type(what) == type;
+}
+
 void dispatcher_state::hand_over(handler& to, const caf::message& what, std::uint64_t tag,
                                  unanswered& open) {
   ++to.counters.delivered;
@@ -372,16 +414,8 @@ void dispatcher_state::hand_over(handler& to, const caf::message& what, std::uin
 
 void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id,
                                  const caf::error& err) {
-  const auto failed = is_failure(err);
-  if (auto i = handlers_.find(id); i != handlers_.end()) {
-    auto& x = i->second;
-    --x.counters.in_flight;
-    ++(failed ? x.counters.failed : x.counters.succeeded);
-    if (failed)
-      log(log_level::warning,
-          fmt::format("handler of {} failed, the message goes back to '{}': {}", describe(x.what),
-                      consumers_[x.consumer].queue_name, text_of(err)));
-  }
+  if (auto x = handlers_.find(id); x != handlers_.end())
+    count(x->second, err);
   if (life != life_)
     return;
   auto i = unanswered_.find(tag);
@@ -390,11 +424,27 @@ void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscrip
   auto& open = i->second;
   if (std::erase(open.waiting, id) == 0)
     return;
-  open.failed = open.failed || failed;
+  open.outcome = stronger(open.outcome, verdict_of(err));
   if (!open.waiting.empty())
     return;
-  settle(tag, open.failed ? ack_window::verdict::requeue : ack_window::verdict::ack);
+  settle(tag, open.outcome);
   unanswered_.erase(i);
+}
+
+void dispatcher_state::count(handler& x, const caf::error& err) {
+  --x.counters.in_flight;
+  const auto outcome = verdict_of(err);
+  ++(outcome == verdict::ack ? x.counters.succeeded : x.counters.failed);
+  if (outcome == verdict::requeue)
+    log(log_level::warning, fmt::format("handler of {} failed, the message goes back to its queue: "
+                                        "{}",
+                                        describe(x.what), text_of(err)));
+  else if (outcome == verdict::reject)
+    log(log_level::error, fmt::format("the strategy that subscribed {} has no handler for its "
+                                      "events: message dropped",
+                                      describe(x.what)));
+  if (x.removed && x.counters.in_flight == 0)
+    forget(x.counters.id);
 }
 
 void dispatcher_state::report_malformed(const amqp::delivery& x, const consumer& from,
@@ -404,11 +454,28 @@ void dispatcher_state::report_malformed(const amqp::delivery& x, const consumer&
                                       x.exchange, x.routing_key, text_of(reason)));
 }
 
+// A handler on dispatch failed: nothing depends on its answer, but somebody may
+// want to know.
+void dispatcher_state::on_unasked_error(const caf::error& reason) {
+  auto who = subscribers_.find(caf::actor_cast<caf::actor_addr>(self_->current_sender()));
+  if (who == subscribers_.end())
+    return;
+  for (auto id : who->second) {
+    auto& x = handlers_.at(id);
+    if (x.what.ack != ack_policy::on_dispatch)
+      continue;
+    ++x.counters.failed;
+    log(log_level::warning,
+        fmt::format("handler of {} failed: {}", describe(x.what), text_of(reason)));
+    return;
+  }
+}
+
 // Of no effect for deliveries of a no_ack consumer: the window never saw them.
-void dispatcher_state::settle(std::uint64_t tag, ack_window::verdict what) {
+void dispatcher_state::settle(std::uint64_t tag, verdict what) {
   if (!window_.settle(tag, what))
     return;
-  if (what == ack_window::verdict::requeue)
+  if (what == verdict::requeue)
     ++counters_.requeued;
   schedule_flush();
 }
@@ -436,11 +503,12 @@ void dispatcher_state::flush() {
 caf::result<center_status> dispatcher_state::status() {
   auto mine = counters_;
   for (auto& [id, x] : handlers_) {
+    if (x.removed)
+      continue;
     auto row = x.counters;
     row.exchange = x.what.exchange;
     row.routing_key = x.what.routing_key;
-    if (auto i = consumers_.find(x.consumer); i != consumers_.end())
-      row.queue = i->second.queue_name.empty() ? i->second.queue : i->second.queue_name;
+    row.queue = consumers_.at(x.consumer).queue_name;
     mine.handlers.push_back(std::move(row));
   }
   auto promise = self_->make_response_promise<center_status>();
@@ -465,6 +533,10 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher
   auto& state = self->state;
   state.init(std::move(settings), std::move(supervisor));
   self->set_down_handler([&state](caf::down_msg& x) { state.on_subscriber_down(x.source); });
+  // CAF sends back what a handler returns, even if the event was no request: an
+  // error would end us by default, and a value would be complained about.
+  self->set_error_handler([&state](caf::error& x) { state.on_unasked_error(x); });
+  self->set_default_handler(caf::drop);
   return {
       [&state](delivery_batch& x) { state.on_deliveries(x); },
       [&state](flush_atom) { state.on_flush(); },

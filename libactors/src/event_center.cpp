@@ -48,8 +48,8 @@ event_center::event_center(caf::actor dispatcher, caf::actor supervisor)
   // nop
 }
 
-void event_center::subscribe(const caf::actor& strategy, subscription what) const {
-  caf::anon_send(dispatcher_, subscribe_atom_v, std::move(what), strategy);
+void event_center::subscribe(caf::actor strategy, subscription what) const {
+  caf::anon_send(dispatcher_, subscribe_atom_v, std::move(what), std::move(strategy));
 }
 
 void event_center::publish(const event& x) const {
@@ -105,6 +105,7 @@ std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
       .receive([&](const stopped& x) { unsent = x.unsent; },
                [&](const caf::error& err) {
                  log(log_level::error, "event center did not stop: " + text_of(err));
+                 caf::anon_send_exit(supervisor_, caf::exit_reason::kill);
                });
   caf::anon_send(dispatcher_, stop_atom_v);
   self->wait_for(supervisor_, dispatcher_);

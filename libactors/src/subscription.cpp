@@ -46,6 +46,18 @@ subscription&& subscription::on_queue(std::string name) && {
   return std::move(*this);
 }
 
+subscription&& subscription::on_durable_queue(std::string name) && {
+  kind = queue_kind::durable;
+  queue = std::move(name);
+  return std::move(*this);
+}
+
+subscription&& subscription::on_quorum_queue(std::string name) && {
+  kind = queue_kind::quorum;
+  queue = std::move(name);
+  return std::move(*this);
+}
+
 subscription&& subscription::prefetch(std::uint16_t count) && {
   prefetch_count = count;
   return std::move(*this);
@@ -58,6 +70,8 @@ subscription&& subscription::multi(bool on) && {
 
 subscription&& subscription::acked(ack_policy policy) && {
   ack = policy;
+  if (policy == ack_policy::on_success)
+    no_ack = false;
   return std::move(*this);
 }
 
@@ -88,6 +102,9 @@ caf::error check(const subscription& x) {
     return too_long(x, "routing key", x.routing_key);
   if (x.queue && x.queue->size() > max_name)
     return too_long(x, "queue's name", *x.queue);
+  if (x.kind != queue_kind::transient && (!x.queue || x.queue->empty()))
+    return make_error(ec::invalid_argument,
+                      entity(x) + "a queue that is kept needs a name: give it one");
   if (!x.codec.decode)
     return make_error(ec::invalid_argument, entity(x) + "its codec has no decode function");
   if (x.no_ack && x.ack == ack_policy::on_success)
@@ -99,6 +116,17 @@ caf::error check(const subscription& x) {
     return make_error(ec::invalid_argument, entity(x) + "only klines have a type, so '"
                                                 + x.kline_type + "' would match nothing");
   return caf::none;
+}
+
+amqp::queue queue_for(const subscription& x, std::string name) {
+  amqp::queue result;
+  result.exclusive = name.empty();
+  result.name = std::move(name);
+  result.durable = x.kind != queue_kind::transient;
+  result.auto_delete = x.kind == queue_kind::transient;
+  if (x.kind == queue_kind::quorum)
+    result.arguments = {{"x-queue-type", std::string{"quorum"}}};
+  return result;
 }
 
 } // namespace actors

@@ -66,7 +66,7 @@ const amqp::endpoint& supervisor_state::endpoint_of(const supervised_link& x) co
 
 void supervisor_state::connect(link_role role) {
   auto& x = link(role);
-  if (x.connection || stopping_ != stop_stage::none)
+  if (x.connection || !keeps(x))
     return;
   auto where = endpoint_of(x);
   if (where.connection_name.empty())
@@ -96,12 +96,12 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
     return self_->quit(reason);
   auto& x = is_source(consuming_) ? consuming_ : publishing_;
   if (reason)
-    x.last_error = text_of(reason);
+    x.last_failure = to_failure(reason);
   if (!reason)
     log(log_level::info, fmt::format("{} link closed", to_string(x.role)));
   else
     log(log_level::warning, fmt::format("{} link {}: {}", to_string(x.role),
-                                        x.up ? "lost" : "not connected", x.last_error));
+                                        x.up ? "lost" : "not connected", x.last_failure.text));
   if (x.up) {
     ++x.losses;
     if (self_->clock().now() - x.since >= config_.reconnect.settled)
@@ -115,9 +115,15 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
     outbox_.rewind();
   else
     self_->send(dispatcher_, consumers_lost{to_failure(reason)});
-  if (stopping_ != stop_stage::none)
+  if (!keeps(x))
     return continue_stop();
   schedule_connect(x, code_of(reason));
+}
+
+// What waits in the outbox may still get away while the rest is stopping.
+bool supervisor_state::keeps(const supervised_link& x) const noexcept {
+  return stopping_ == stop_stage::none
+         || (stopping_ == stop_stage::draining && x.role == link_role::publishing);
 }
 
 void supervisor_state::schedule_connect(supervised_link& x, ec reason) {
@@ -170,16 +176,22 @@ void supervisor_state::on_consumer_gone(amqp::consumer_id id) {
 
 // Carries out what the ledger decided.
 void supervisor_state::follow(supervised_link& x) {
-  for (auto& note : x.topology.take_notes())
+  auto refused = false;
+  for (auto& note : x.topology.take_notes()) {
+    refused = refused || note.warning;
     log(note.warning ? log_level::warning : log_level::info, note.text);
+  }
   for (auto& request : x.topology.take_requests())
     if (x.connection)
       self_->send(x.connection, link_request{request.id, std::move(request.what)});
-  for (auto& news : x.topology.take_news())
+  for (auto& news : x.topology.take_news()) {
+    refused = refused || news.error;
     self_->send(dispatcher_, std::move(news));
+  }
   if (x.role == link_role::publishing && outbox_.waiting() > 0)
     schedule_flush();
-  schedule_retry(x);
+  if (refused) // else there is no need to look through the whole ledger
+    schedule_retry(x);
 }
 
 void supervisor_state::schedule_retry(supervised_link& x) {
@@ -216,11 +228,11 @@ void supervisor_state::unwant(amqp::consumer_id id, const amqp::binding& what) {
 // -- publishing -----------------------------------------------------------------------------
 
 caf::result<published> supervisor_state::publish(amqp::publication x) {
-  if (stopping_ != stop_stage::none)
-    return make_error(ec::shutting_down, "the event center is stopping");
-  if (x.exchange.size() > 255 || x.routing_key.size() > 255)
-    return make_error(ec::invalid_argument,
-                      "an exchange's name and a routing key have at most 255 bytes");
+  if (auto err = refusal(x)) {
+    ++counters_.rejected;
+    log(log_level::warning, fmt::format("message not published: {}", text_of(err)));
+    return err;
+  }
   if (!publishing_.topology.knows_exchange(x.exchange)) {
     publishing_.topology.want(amqp::exchange{.name = x.exchange});
     follow(publishing_);
@@ -233,6 +245,18 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
   answer_dropped(outbox_.push(std::move(x)));
   schedule_flush();
   return caf::delegated<published>{};
+}
+
+caf::error supervisor_state::refusal(const amqp::publication& x) const {
+  if (stopping_ != stop_stage::none)
+    return make_error(ec::shutting_down, "the event center is stopping");
+  for (auto* name : {&x.exchange, &x.routing_key})
+    if (name->size() > 255)
+      return make_error(ec::invalid_argument,
+                        fmt::format("'{}': an exchange's name and a routing key have at most 255 "
+                                    "bytes",
+                                    *name));
+  return {};
 }
 
 void supervisor_state::stamp(amqp::publication& x) {
@@ -365,7 +389,7 @@ caf::result<stopped> supervisor_state::stop(std::chrono::milliseconds limit) {
   stopping_ = stop_stage::draining;
   stop_promise_ = self_->make_response_promise();
   close(consuming_);
-  self_->delayed_send(self_, limit, deadline_atom_v);
+  self_->delayed_send(self_, limit, deadline_atom_v, stop_stage::draining);
   continue_stop();
   return caf::delegated<stopped>{};
 }
@@ -380,14 +404,20 @@ void supervisor_state::continue_stop() {
   const auto closed = !consuming_.connection && !publishing_.connection;
   if ((stopping_ == stop_stage::draining && drained)
       || (stopping_ == stop_stage::closing && closed))
-    on_deadline();
+    end_stage();
 }
 
-void supervisor_state::on_deadline() {
+// A stage may be over before its deadline, which then is of no effect.
+void supervisor_state::on_deadline(stop_stage stage) {
+  if (stage == stopping_)
+    end_stage();
+}
+
+void supervisor_state::end_stage() {
   if (stopping_ == stop_stage::draining) {
     stopping_ = stop_stage::closing;
     close(publishing_);
-    self_->delayed_send(self_, close_limit, deadline_atom_v);
+    self_->delayed_send(self_, close_limit, deadline_atom_v, stop_stage::closing);
     continue_stop();
   } else if (stopping_ == stop_stage::closing && stop_promise_.pending()) {
     const auto unsent = outbox_.clear();
@@ -415,7 +445,7 @@ supervisor_status supervisor_state::status() const {
     const auto* state = !x->connection ? "down" : !x->up ? "connecting" : "up";
     result.links.push_back({x->role, x->blocked.empty() ? state : "blocked",
                             to_string(endpoint_of(*x)), x->broker, x->connects, x->losses,
-                            x->last_error});
+                            x->last_failure.code, x->last_failure.text});
     for (auto& line : x->topology.refused())
       result.refused.push_back(fmt::format("{} link: {}", to_string(x->role), line));
   }
@@ -452,7 +482,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       [&state](stop_atom, std::uint64_t limit) {
         return state.stop(std::chrono::milliseconds{limit});
       },
-      [&state](deadline_atom) { state.on_deadline(); },
+      [&state](deadline_atom, supervisor_state::stop_stage x) { state.on_deadline(x); },
       [&state](heartbeat_atom) { state.on_heartbeat(); },
   };
 }

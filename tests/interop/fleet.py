@@ -3,13 +3,16 @@
 import asyncio
 import os
 import subprocess
+import tempfile
 import unittest
 import uuid
+from collections import Counter
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aioamqp
 
-from wire import body_of
+from wire import body_of, values
 
 EXCHANGES = ("Orderbook", "Trade", "Kline")
 
@@ -78,8 +81,9 @@ class Strategy:
     def __init__(self):
         self.received = asyncio.Queue()
 
-    async def subscribe(self, channel, server_id="python"):
-        await channel.basic_qos(prefetch_count=1, prefetch_size=0, connection_global=False)
+    async def subscribe(self, channel, server_id="python", prefetch_count=1):
+        await channel.basic_qos(prefetch_count=prefetch_count, prefetch_size=0,
+                                connection_global=False)
         for exchange in EXCHANGES:
             queue = f"{server_id}.{exchange}.#"
             await channel.queue_declare(queue_name=queue, auto_delete=True)
@@ -148,3 +152,51 @@ class Program:
             raise AssertionError(
                 f"waited {seconds} s for {what}; the program printed {len(self.printed)} lines, "
                 f"and its log is\n{''.join(self.log)}") from None
+
+
+class FleetTest(unittest.IsolatedAsyncioTestCase):
+    """A broker and a folder of its own for each test, and our programs on that broker."""
+
+    def setUp(self):
+        self.broker = Broker.create()
+        self.addCleanup(self.broker.remove)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def ticker(self, count, *more):
+        return Program.run("ticker", "--broker", self.broker.url, "--json",
+                           "--count", str(count), *more)
+
+    def market(self, path, *more):
+        return Program.run("market", "--broker", self.broker.url, "--file", path,
+                           "--speed", "max", "--json", *more)
+
+    def assert_same(self, events, rows):
+        """The rows (exchange, routing key, name, values of the data) are these events, each
+        once, with its numbers' digits, and those of a key in their order."""
+        sent = by_key((x.exchange, x.routing_key, x.name, values(x.data)) for x in events)
+        received = by_key(rows)
+        self.assertEqual({key: len(x) for key, x in sent.items()},
+                         {key: len(x) for key, x in received.items()})
+        for key, expected in sent.items():
+            for i, (x, y) in enumerate(zip(expected, received[key])):
+                self.assertEqual(x, y, f"event {i} of {key}")
+
+    def assert_printed(self, events, lines):
+        """The ticker printed these events."""
+        self.assert_same(events, ((x["exchange"], x["routing_key"], x["name"], x["data"])
+                                  for x in map(values, lines)))
+
+    def assert_totals(self, events, totals):
+        """The market says that it has published these events and nothing else."""
+        self.assertEqual((len(events), len(events), 0, 0), tuple(
+            totals[x] for x in ("published", "confirmed", "failed", "skipped")))
+        self.assertEqual(Counter(x.key for x in events), totals["by_key"])
+
+
+def by_key(rows):
+    table = {}
+    for exchange, routing_key, name, data in rows:
+        table.setdefault(f"{exchange}:{routing_key}", []).append((name, data))
+    return table

@@ -49,6 +49,12 @@ def opened(body):
     return values(zlib.decompress(body).decode("utf-8"))
 
 
+def name_and_data(body):
+    """The name and the values of the data in a body."""
+    event = opened(body)
+    return event["n"], event["d"]
+
+
 # -- samples -----------------------------------------------------------------------
 
 

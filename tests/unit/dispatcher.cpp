@@ -2,7 +2,7 @@
 
 #include "actors/dispatcher.hpp"
 
-#include <deque>
+#include <stdexcept>
 
 #include "actors/error.hpp"
 #include "actors/payload.hpp"
@@ -42,6 +42,7 @@ struct journal {
   std::vector<const trade*> addresses;
   std::vector<std::string> events;
   std::vector<std::string> klines;
+  std::vector<std::string> queues;
   bool failing = false;
   bool silent = false;
   std::vector<caf::response_promise> open;
@@ -65,8 +66,12 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, std::shared_pt
         }
         return caf::unit;
       },
-      [=](const event& x) { seen->events.push_back(x.name + " " + x.data.text()); },
+      [=](const event& x) {
+        seen->events.push_back(x.name + " " + x.data.text());
+        seen->queues.push_back(x.queue);
+      },
       [=](const kline& x) { seen->klines.push_back(x.kline_type); },
+      [=](caf::tick_atom) { seen->open.at(0).deliver(caf::unit); },
       [=](caf::ok_atom) {
         for (auto& x : std::exchange(seen->open, {}))
           x.deliver(caf::unit);
@@ -102,6 +107,29 @@ struct fixture : test_coordinator_fixture<> {
     std::optional<subscribed> ok;
     caf::error error;
   };
+
+  /// A confirmed subscription of the strategy that was added last.
+  void subscribe_and_confirm(subscription what) {
+    last_answer = subscribe(std::move(what));
+    confirm();
+    CAF_REQUIRE(last_answer->ok);
+  }
+
+  void unsubscribe(subscription_id id) {
+    caf::anon_send(sut, unsubscribe_atom_v, id);
+    sched.run();
+  }
+
+  void end_last_strategy() {
+    caf::anon_send_exit(strategies.back(), caf::exit_reason::user_shutdown);
+    sched.run();
+  }
+
+  /// Lets the last strategy answer the first message that it has left open.
+  void answer_first_at_last() {
+    caf::anon_send(strategies.back(), caf::tick_atom::value);
+    sched.run();
+  }
 
   /// Lets the last strategy answer what it has left open.
   void answer_at_last() {
@@ -218,7 +246,7 @@ CAF_TEST(a subscriber is told the error and can subscribe again) {
 
 CAF_TEST(an impossible subscription is refused with its reason) {
   add_strategy();
-  auto answer = subscribe(eth_trades().multi().acked(ack_policy::on_success));
+  auto answer = subscribe(eth_trades().acked(ack_policy::on_success).multi());
   CAF_CHECK(code_of(answer->error) == ec::invalid_argument);
   answer = subscribe(trades("binance", std::string(300, 'x')));
   CAF_CHECK(code_of(answer->error) == ec::invalid_argument);
@@ -269,6 +297,26 @@ CAF_TEST(on dispatch acknowledges a batch with one multiple) {
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{3, verdict::ack, true}}));
 }
 
+// CAF sends a handler's error back, and an error ends an actor by default.
+CAF_TEST(a failing handler on dispatch ends nothing but is counted) {
+  auto seen = subscribed_strategy(eth_trades());
+  seen->failing = true;
+  deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)))});
+  CAF_CHECK_EQUAL(status().handlers.at(0).failed, 2u);
+  seen->failing = false;
+  deliver({delivery(3, body(some_trade(3)))});
+  CAF_CHECK(seen->trades == (list{1, 2, 3}));
+}
+
+CAF_TEST(a strategy without a handler for its events ends nothing) {
+  subscribed_strategy(subscription::to<orderbook>("#").prefetch(10));
+  orderbook book;
+  deliver({delivery(1, body(book), "x", "Orderbook")});
+  auto seen = subscribed_strategy(eth_trades());
+  deliver({delivery(2, body(some_trade(2)))});
+  CAF_CHECK(seen->trades == list{2});
+}
+
 CAF_TEST(on success the answer of the handler is the acknowledgement) {
   auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
   deliver({delivery(1, body(some_trade()))});
@@ -315,15 +363,16 @@ CAF_TEST(the death of a strategy requeues what it has not answered and unsubscri
   CAF_CHECK(status().handlers.empty());
 }
 
+// Tags begin anew with each life: the answer to an old 1 is none to the new 1.
 CAF_TEST(acknowledgements of a former life of the channel are dropped) {
   auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
   seen->silent = true;
   deliver({delivery(1, body(some_trade(1)))}, 1);
-  seen->silent = false;
   deliver({delivery(1, body(some_trade(1)))}, 2);
-  CAF_CHECK_EQUAL(settled().size(), 1u);
-  answer_at_last();
+  answer_first_at_last();
   CAF_CHECK(settled().empty());
+  answer_at_last();
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack}}));
 }
 
 CAF_TEST(a malformed body is rejected and hurts nobody) {
@@ -409,6 +458,173 @@ CAF_TEST(a subscription survives the loss of its consumer) {
   CAF_CHECK(status().handlers.at(0).consuming);
   deliver({delivery(1, body(some_trade()))}, 2);
   CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+}
+
+// The old event center looked handlers up by the delivered key.
+CAF_TEST(a star binding gets its messages) {
+  auto seen = subscribed_strategy(trades("binance", "*").multi(false));
+  deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)), "okx.ETH/USDT")});
+  CAF_CHECK(seen->trades == list{1});
+  CAF_CHECK_EQUAL(status().unmatched, 1u);
+}
+
+CAF_TEST(a default queue name ends with the instance) {
+  dispatcher_settings settings;
+  settings.server_id = "srv";
+  settings.instance = "host-1";
+  CAF_CHECK_EQUAL(queue_name(settings, eth_trades()), "srv.Trade.binance.ETH/USDT.host-1");
+  CAF_CHECK_EQUAL(queue_name(settings, eth_trades().on_queue("shared")), "shared");
+  settings.instance.clear();
+  CAF_CHECK_EQUAL(queue_name(settings, eth_trades()), "srv.Trade.binance.ETH/USDT");
+}
+
+CAF_TEST(a default queue name that is too long is refused with its reason) {
+  add_strategy();
+  auto answer = subscribe(trades("binance", std::string(247, 'x')));
+  CAF_CHECK(code_of(answer->error) == ec::invalid_argument);
+  CAF_CHECK(supervisor.take<wanted_consumer>().empty());
+}
+
+CAF_TEST(nobody cannot subscribe) {
+  strategies.emplace_back();
+  CAF_CHECK(code_of(subscribe(eth_trades())->error) == ec::invalid_argument);
+  strategies.pop_back();
+}
+
+// Two subscriptions are two, even alike and of one strategy.
+CAF_TEST(a strategy that subscribes twice gets each message twice until it unsubscribes one) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  const auto first = last_answer->ok->id;
+  subscribe_and_confirm(eth_trades().acked(ack_policy::on_success));
+  deliver({delivery(1, body(some_trade(1)))});
+  CAF_CHECK(seen->trades == (list{1, 1}));
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack}}));
+  unsubscribe(first);
+  deliver({delivery(2, body(some_trade(2)))});
+  CAF_CHECK(seen->trades == (list{1, 1, 2}));
+  end_last_strategy();
+  CAF_CHECK(status().handlers.empty());
+}
+
+CAF_TEST(the end of a strategy that is not subscribed yet is answered) {
+  add_strategy();
+  auto answer = subscribe(eth_trades());
+  end_last_strategy();
+  CAF_CHECK(code_of(answer->error) == ec::not_subscribed);
+  CAF_CHECK(status().handlers.empty());
+  confirm(); // the broker's word comes too late
+  CAF_CHECK(status().handlers.empty());
+}
+
+CAF_TEST(an unsubscribed strategy may still answer what it has) {
+  subscribed_strategy(eth_trades().acked(ack_policy::on_success))->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  const auto id = last_answer->ok->id;
+  unsubscribe(id);
+  CAF_CHECK(status().handlers.empty());
+  CAF_CHECK(settled().empty());
+  answer_at_last();
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack}}));
+}
+
+// Else its delivery would hold a credit of the channel for ever.
+CAF_TEST(the end of an unsubscribed strategy requeues what it has not answered) {
+  subscribed_strategy(eth_trades().acked(ack_policy::on_success))->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  unsubscribe(last_answer->ok->id);
+  end_last_strategy();
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+}
+
+CAF_TEST(a subscription ends once) {
+  subscribed_strategy(eth_trades().acked(ack_policy::on_success))->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  caf::error error;
+  for (auto i = 0; i < 2; ++i) {
+    caf::scoped_actor caller{sys};
+    auto answer = caller->request(sut, caf::infinite, unsubscribe_atom_v, last_answer->ok->id);
+    sched.run();
+    answer.receive([] {}, [&](caf::error& err) { error = std::move(err); });
+    CAF_CHECK(code_of(error) == (i == 0 ? ec::none : ec::not_subscribed));
+  }
+}
+
+CAF_TEST(a handler that returns a value has succeeded) {
+  strategies.push_back(
+      sys.spawn([] { return caf::behavior{[](const trade& x) { return x.timestamp; }}; }));
+  subscribe_and_confirm(eth_trades().acked(ack_policy::on_success));
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack}}));
+  CAF_CHECK_EQUAL(status().handlers.at(0).succeeded, 1u);
+}
+
+CAF_TEST(a handler that throws requeues its message and ends its strategy alone) {
+  auto good = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  strategies.push_back(sys.spawn([] {
+    return caf::behavior{[](const trade&) { throw std::runtime_error("a bug of the strategy"); }};
+  }));
+  subscribe_and_confirm(eth_trades().acked(ack_policy::on_success));
+  deliver({delivery(1, body(some_trade(1)))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+  CAF_CHECK_EQUAL(status().handlers.size(), 1u);
+  deliver({delivery(2, body(some_trade(2)))});
+  CAF_CHECK(good->trades == (list{1, 2}));
+}
+
+// Requeued it would come back as fast as the broker can deliver, for ever.
+CAF_TEST(a message that its strategy has no handler for is rejected) {
+  subscribed_strategy(orderbooks("binance", "ETH/USDT").prefetch(10).acked(ack_policy::on_success));
+  orderbook x;
+  x.platform = "binance";
+  x.symbol = "ETH/USDT";
+  deliver({delivery(1, body(x), "binance.ETH/USDT", "Orderbook")});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::reject}}));
+  CAF_CHECK_EQUAL(status().handlers.at(0).failed, 1u);
+  CAF_CHECK_EQUAL(status().requeued, 0u);
+}
+
+CAF_TEST(a malformed message counts once however many strategies wait for it) {
+  subscribed_strategy(eth_trades());
+  subscribed_strategy(eth_trades());
+  deliver({delivery(1, body("EVENT_TRADE", "{}"))});
+  CAF_CHECK_EQUAL(status().malformed, 1u);
+}
+
+CAF_TEST(deliveries that overtake the word of the broker know their queue) {
+  auto seen = add_strategy();
+  subscribe(subscription::to_events("Trade", "#").on_queue("audit"));
+  wanted = supervisor.take<wanted_consumer>();
+  consumer_ids.push_back(wanted.at(0).consumer.id);
+  deliver({delivery(1, body("ANY", "1"))});
+  CAF_CHECK(seen->queues == std::vector<std::string>{"audit"});
+}
+
+// RabbitMQ closes the channel for a settlement that it does not expect.
+CAF_TEST(what a former consumer without acknowledgements delivers is not settled) {
+  subscribed_strategy(trades("#", "#"));
+  unsubscribe(last_answer->ok->id);
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(settled().empty());
+}
+
+// A death costs what the strategy had, not what everybody has.
+CAF_TEST(ten thousand subscriptions of one queue come and go) {
+  constexpr auto count = 10'000;
+  for (auto i = 0; i < count; ++i) {
+    journals.push_back(std::make_shared<journal>());
+    strategies.push_back(sys.spawn(strategy, journals.back()));
+    auto what = trades("binance", std::to_string(i)).on_queue("q");
+    caf::anon_send(sut, subscribe_atom_v, std::move(what), strategies.back());
+  }
+  sched.run();
+  confirm();
+  CAF_CHECK_EQUAL(status().handlers.size(), static_cast<std::size_t>(count));
+  deliver({delivery(1, body(some_trade(7)), "binance.4711")});
+  CAF_CHECK(journals.at(4711)->trades == list{7});
+  for (auto& x : strategies)
+    caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
+  sched.run();
+  CAF_CHECK(status().handlers.empty());
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

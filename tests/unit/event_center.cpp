@@ -4,6 +4,9 @@
 
 #include "actors/event_center.hpp"
 
+#include <tuple>
+#include <utility>
+
 #include "actors/connection.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
@@ -76,15 +79,7 @@ caf::behavior strategy(caf::event_based_actor* self, event_center center, subscr
 
 struct fixture : test_coordinator_fixture<> {
   fixture() : broker(std::make_shared<amqp::memory_broker>()) {
-    supervisor_settings settings;
-    settings.config.reconnect.jitter = 0;
-    settings.start_connection = connections_over(
-        [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); });
-    settings.epoch = 1;
-    supervisor_actor = sys.spawn(supervisor, settings);
-    dispatcher_settings queues;
-    queues.server_id = "srv";
-    dispatcher_actor = sys.spawn(dispatcher, queues, supervisor_actor);
+    std::tie(dispatcher_actor, supervisor_actor) = spawn_center("");
     center = event_center{dispatcher_actor, supervisor_actor};
   }
 
@@ -94,6 +89,19 @@ struct fixture : test_coordinator_fixture<> {
     for (auto& x : strategies)
       caf::anon_send_exit(x, caf::exit_reason::kill);
     sched.run();
+  }
+
+  std::pair<caf::actor, caf::actor> spawn_center(std::string instance) {
+    supervisor_settings settings;
+    settings.config.reconnect.jitter = 0;
+    settings.start_connection = connections_over(
+        [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); });
+    settings.epoch = 1;
+    auto links = sys.spawn(supervisor, settings);
+    dispatcher_settings queues;
+    queues.server_id = "srv";
+    queues.instance = std::move(instance);
+    return {sys.spawn(dispatcher, queues, links), links};
   }
 
   void start() {
@@ -281,6 +289,61 @@ CAF_TEST(an unroutable message is confirmed like any other) {
   });
   sched.run();
   CAF_CHECK(*confirmed);
+}
+
+CAF_TEST(an unsubscribed strategy gets nothing more and its queue goes) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT"));
+  publish(some_trade(1));
+  center.unsubscribe(self, seen->told.at(0).id);
+  sched.run();
+  CAF_CHECK(broker->queues().empty());
+  publish(some_trade(2));
+  CAF_CHECK(seen->trades == list{1});
+}
+
+// The queue of the first still deletes itself when that of the second is declared.
+CAF_TEST(unsubscribing and subscribing again at once works) {
+  start();
+  auto first = add(trades("binance", "ETH/USDT"));
+  center.unsubscribe(self, first->told.at(0).id);
+  auto second = add(trades("binance", "ETH/USDT"));
+  publish(some_trade(1));
+  CAF_CHECK(first->trades.empty());
+  CAF_CHECK(second->trades == list{1});
+}
+
+CAF_TEST(processes of one server id share messages only under one instance) {
+  start();
+  auto first = add(trades("binance", "ETH/USDT").prefetch(0));
+  for (std::string instance : {"other", ""}) {
+    auto [other, links] = spawn_center(instance);
+    caf::anon_send(links, start_atom_v, other);
+    auto theirs = std::make_shared<journal>();
+    auto partner = sys.spawn(strategy, event_center{other, links},
+                             trades("binance", "ETH/USDT").prefetch(0), theirs);
+    sched.run();
+    first->trades.clear();
+    publish(some_trade(1));
+    publish(some_trade(2));
+    CAF_CHECK_EQUAL(first->trades.size(), instance.empty() ? 1u : 2u);
+    CAF_CHECK_EQUAL(theirs->trades.size(), instance.empty() ? 1u : 2u);
+    for (auto& x : {partner, other, links})
+      caf::anon_send_exit(x, caf::exit_reason::kill);
+    sched.run();
+  }
+}
+
+CAF_TEST(an event center that is not started says so at once) {
+  event_center none;
+  CAF_CHECK(!none);
+  auto errors = 0;
+  auto count = [&](const caf::error&) { ++errors; };
+  none.subscribe(self, trades("binance", "#")).receive([](const subscribed&) {}, count);
+  none.publish(self, some_trade(1)).receive([](const published&) {}, count);
+  none.status(self).receive([](const center_status&) {}, count);
+  none.publish(some_trade(1)); // lost, as nobody waits for it
+  CAF_CHECK_EQUAL(errors, 3);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -21,8 +21,9 @@ CAF_TEST(an empty table matches nothing) {
   handler_table x;
   CAF_CHECK(x.empty());
   CAF_CHECK(x.match("Trade", "binance.ETH/USDT").empty());
-  CAF_CHECK(!x.uses("Trade", "#"));
-  CAF_CHECK(!x.erase(1));
+  CAF_CHECK(x.bound_to("Trade", "#").empty());
+  CAF_CHECK(!x.erase(1, "Trade", "#"));
+  CAF_CHECK(!x.erase(1, "Trade", "a.b"));
 }
 
 CAF_TEST(exact keys and wildcards match together in the order of ids) {
@@ -51,23 +52,23 @@ CAF_TEST(several handlers of one key are independent) {
   x.insert(1, "Trade", "a.b");
   x.insert(2, "Trade", "a.b");
   CAF_CHECK_EQUAL(x.match("Trade", "a.b"), (ids{1, 2}));
-  CAF_CHECK(x.erase(1));
-  CAF_CHECK(!x.erase(1));
-  CAF_CHECK(x.uses("Trade", "a.b"));
+  CAF_CHECK(x.erase(1, "Trade", "a.b"));
+  CAF_CHECK(!x.erase(1, "Trade", "a.b"));
+  CAF_CHECK_EQUAL(x.bound_to("Trade", "a.b"), (ids{2}));
   CAF_CHECK_EQUAL(x.match("Trade", "a.b"), (ids{2}));
-  CAF_CHECK(x.erase(2));
-  CAF_CHECK(!x.uses("Trade", "a.b"));
+  CAF_CHECK(x.erase(2, "Trade", "a.b"));
+  CAF_CHECK(x.bound_to("Trade", "a.b").empty());
   CAF_CHECK(x.empty());
 }
 
-// A binding is used by its own text, not by what it would match.
-CAF_TEST(a wildcard uses only its own binding) {
+// A handler is bound by its own text, not by what it would match.
+CAF_TEST(a wildcard is bound to itself only) {
   handler_table x;
   x.insert(1, "Trade", "a.*");
-  CAF_CHECK(x.uses("Trade", "a.*"));
-  CAF_CHECK(!x.uses("Trade", "a.b"));
-  CAF_CHECK(!x.uses("Trade", "#"));
-  CAF_CHECK(!x.uses("Kline", "a.*"));
+  CAF_CHECK_EQUAL(x.bound_to("Trade", "a.*"), (ids{1}));
+  CAF_CHECK(x.bound_to("Trade", "a.b").empty());
+  CAF_CHECK(x.bound_to("Trade", "#").empty());
+  CAF_CHECK(x.bound_to("Kline", "a.*").empty());
 }
 
 // Both names may hold a colon.
@@ -77,8 +78,8 @@ CAF_TEST(exchange and key do not run into one another) {
   x.insert(2, "a:b", "c");
   CAF_CHECK_EQUAL(x.match("a", "b:c"), (ids{1}));
   CAF_CHECK_EQUAL(x.match("a:b", "c"), (ids{2}));
-  x.erase(2);
-  CAF_CHECK(!x.uses("a:b", "c"));
+  x.erase(2, "a:b", "c");
+  CAF_CHECK(x.bound_to("a:b", "c").empty());
 }
 
 CAF_TEST(a random table answers as a search of all patterns does) {
@@ -109,19 +110,25 @@ CAF_TEST(a random table answers as a search of all patterns does) {
       all.emplace(last, what);
     } else if (choice == 1) {
       const auto id = 1 + random() % last;
-      CAF_REQUIRE_EQUAL(x.erase(id), all.erase(id) > 0);
+      if (auto i = all.find(id); i != all.end()) {
+        CAF_REQUIRE(!x.erase(last + 1, i->second.exchange, i->second.key));
+        CAF_REQUIRE(x.erase(id, i->second.exchange, i->second.key));
+        CAF_REQUIRE(!x.erase(id, i->second.exchange, i->second.key));
+        all.erase(i);
+      }
     } else {
       const pattern message{pick(exchanges), key(plain)};
       const pattern binding{pick(exchanges), key(with_wildcards)};
       ids expected;
-      auto used = false;
+      ids bound;
       for (auto& [id, what] : all) {
         if (what.exchange == message.exchange && topic_matches(what.key, message.key))
           expected.push_back(id);
-        used = used || (what.exchange == binding.exchange && what.key == binding.key);
+        if (what.exchange == binding.exchange && what.key == binding.key)
+          bound.push_back(id);
       }
       CAF_REQUIRE_EQUAL(x.match(message.exchange, message.key), expected);
-      CAF_REQUIRE_EQUAL(x.uses(binding.exchange, binding.key), used);
+      CAF_REQUIRE_EQUAL(x.bound_to(binding.exchange, binding.key), bound);
       matches += expected.size();
     }
     CAF_REQUIRE_EQUAL(x.size(), all.size());

@@ -80,7 +80,7 @@ CAF_TEST(names have a length) {
 }
 
 CAF_TEST(what contradicts itself is refused) {
-  CAF_CHECK_EQUAL(problem(trades("okx", "#").acked(ack_policy::on_success)),
+  CAF_CHECK_EQUAL(problem(trades("okx", "#").acked(ack_policy::on_success).multi()),
                   "invalid_argument: subscription 'Trade:okx.#': no_ack forgets each message on "
                   "sending it, so its handler's answer cannot requeue: choose one");
   CAF_CHECK_EQUAL(problem(trades("okx", "BTC/USDT").of_type("kline_5m")),

@@ -101,6 +101,22 @@ struct fixture : test_coordinator_fixture<> {
     return result;
   }
 
+  /// Stops the supervisor and gives back the answer as it comes.
+  auto stop(std::chrono::milliseconds limit = 500ms) {
+    struct answer {
+      std::optional<stopped> ok;
+      caf::error error;
+    };
+    auto result = std::make_shared<answer>();
+    sys.spawn([=, this](caf::event_based_actor* owner) {
+      owner->request(sut, caf::infinite, stop_atom_v, static_cast<std::uint64_t>(limit.count()))
+          .then([=](const stopped& x) { result->ok = x; },
+                [=](caf::error& err) { result->error = std::move(err); });
+    });
+    sched.run();
+    return result;
+  }
+
   void advance(std::chrono::milliseconds by) {
     sched.advance_time(by);
     sched.run();
@@ -355,13 +371,7 @@ CAF_TEST(a message that the broker could not take is rejected to its publisher) 
 CAF_TEST(stopping sends what waits and closes both links) {
   start_up();
   publish(message("k1"));
-  auto done = std::make_shared<std::optional<stopped>>();
-  sys.spawn([=, this](caf::event_based_actor* owner) {
-    owner->request(sut, caf::infinite, stop_atom_v, std::uint64_t{500}).then([=](const stopped& x) {
-      *done = x;
-    });
-  });
-  sched.run();
+  auto done = stop();
   CAF_CHECK(consuming().closing);
   CAF_CHECK(!publishing().closing);
   consuming().events->down({});
@@ -370,25 +380,151 @@ CAF_TEST(stopping sends what waits and closes both links) {
   CAF_CHECK(publishing().closing);
   publishing().events->down({});
   sched.run();
-  CAF_REQUIRE(done->has_value());
-  CAF_CHECK_EQUAL((*done)->unsent, 0u);
+  CAF_REQUIRE(done->ok);
+  CAF_CHECK_EQUAL(done->ok->unsent, 0u);
 }
 
 CAF_TEST(stopping is bounded in time and counts what is lost) {
   start();
   auto lost = publish(message("k1"));
-  auto done = std::make_shared<std::optional<stopped>>();
-  sys.spawn([=, this](caf::event_based_actor* owner) {
-    owner->request(sut, caf::infinite, stop_atom_v, std::uint64_t{500}).then([=](const stopped& x) {
-      *done = x;
-    });
-  });
-  sched.run();
+  auto done = stop();
   advance(500ms);
   advance(300ms);
-  CAF_REQUIRE(done->has_value());
-  CAF_CHECK_EQUAL((*done)->unsent, 1u);
+  CAF_REQUIRE(done->ok);
+  CAF_CHECK_EQUAL(done->ok->unsent, 1u);
   CAF_CHECK(code_of(lost->error) == ec::shutting_down);
+}
+
+CAF_TEST(a link that stands is not connected twice) {
+  start_up();
+  caf::anon_send(sut, connect_atom_v, link_role::consuming);
+  caf::anon_send(sut, connect_atom_v, link_role::publishing);
+  sched.run();
+  CAF_CHECK_EQUAL(links.size(), 2u);
+}
+
+CAF_TEST(the status says why a link is down) {
+  start();
+  consuming().events->down({ec::login_refused, "the broker refuses the login of user 'guest'"});
+  sched.run();
+  supervisor_status status;
+  auto answer = self->request(sut, caf::infinite, status_atom_v);
+  sched.run();
+  answer.receive([&](supervisor_status& x) { status = std::move(x); },
+                 [](const caf::error& err) { CAF_FAIL(text_of(err)); });
+  CAF_CHECK_EQUAL(status.links.at(0).state, "down");
+  CAF_CHECK(status.links.at(0).last_code == ec::login_refused);
+  CAF_CHECK_EQUAL(status.links.at(0).last_error, "the broker refuses the login of user 'guest'");
+  CAF_CHECK(status.links.at(1).last_code == ec::none);
+}
+
+CAF_TEST(a refused consumer is reported and asked for again later) {
+  start_up();
+  want(1, "q", "#");
+  auto id = consuming().requests.at(0).first;
+  consuming().requests.clear();
+  consuming().events->replied({id, {ec::resource_locked, "RESOURCE_LOCKED"}, {}});
+  sched.run();
+  auto news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK(news[0].error.code == ec::resource_locked);
+  advance(settings.config.reconnect.limit - 1ms);
+  CAF_CHECK(consuming().requests.empty());
+  advance(1ms);
+  CAF_CHECK(names<amqp::declare_queue>(consuming()) == strings{"q"});
+  settle(consuming());
+  news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK(!news[0].error);
+}
+
+CAF_TEST(consumers come back when their channel was closed) {
+  start_up();
+  want(1, "q", "#");
+  settle(consuming());
+  dispatcher.take<consumer_state>();
+  consuming().events->channel_closed(amqp::channel::deliveries, {ec::precondition_failed, "no"});
+  settle(consuming());
+  CAF_CHECK_EQUAL(dispatcher.take<consumers_lost>().size(), 1u);
+  CAF_CHECK_EQUAL(dispatcher.take<consumer_state>().size(), 1u);
+}
+
+// The default exchange needs no declaration: it routes to the queue of that name.
+CAF_TEST(a publication to the default exchange is sent as it is) {
+  start_up();
+  publish(message("some-queue", ""));
+  CAF_CHECK(keys(publishing()) == strings{"some-queue"});
+  CAF_CHECK(publishing().requests.empty());
+}
+
+CAF_TEST(a publication that AMQP cannot carry is refused and counted) {
+  start_up();
+  auto answer = publish(message(std::string(256, 'x')));
+  CAF_CHECK(code_of(answer->error) == ec::invalid_argument);
+  caf::anon_send(sut, publish_atom_v, message(std::string(256, 'x')));
+  auto status = self->request(sut, caf::infinite, status_atom_v);
+  sched.run();
+  status.receive([](const supervisor_status& x) { CAF_CHECK_EQUAL(x.outbox.rejected, 2u); },
+                 [](const caf::error& err) { CAF_FAIL(text_of(err)); });
+}
+
+CAF_TEST(stopping twice is refused the second time) {
+  start_up();
+  publish(message("k1"));
+  stop();
+  auto second = stop();
+  CAF_CHECK(code_of(second->error) == ec::shutting_down);
+}
+
+CAF_TEST(stopping while connecting ends with both links) {
+  start();
+  auto done = stop();
+  CAF_CHECK(consuming().closing && publishing().closing);
+  CAF_CHECK(!done->ok);
+  consuming().events->down({});
+  publishing().events->down({});
+  sched.run();
+  CAF_CHECK(done->ok);
+}
+
+// The deadline of a stage that ended early does not cut the next one short.
+CAF_TEST(links have their time to close however long the outbox took) {
+  start_up();
+  publish(message("k1"));
+  auto done = stop(500ms);
+  advance(400ms);
+  publishing().events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(publishing().closing);
+  advance(299ms);
+  CAF_CHECK(!done->ok);
+  advance(1ms);
+  CAF_CHECK(done->ok);
+}
+
+CAF_TEST(stopping connects once more for what waits in the outbox) {
+  start_up();
+  publishing().events->down({ec::connection_lost, "gone"});
+  sched.run();
+  auto waiting = publish(message("k1"));
+  auto done = stop(10s);
+  advance(0ms);
+  CAF_REQUIRE_EQUAL(links.size(), 3u);
+  consuming().events->down({});
+  sched.run();
+  advance(0ms);
+  CAF_REQUIRE_EQUAL(links.size(), 3u); // the other link has nothing to do
+  auto& again = *links.back();
+  bring_up(again);
+  CAF_CHECK(keys(again) == strings{"k1"});
+  again.events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(waiting->published);
+  CAF_CHECK(again.closing);
+  again.events->down({});
+  sched.run();
+  CAF_REQUIRE(done->ok);
+  CAF_CHECK_EQUAL(done->ok->unsent, 0u);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -2,10 +2,10 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -58,6 +58,7 @@ public:
 
   void on_deliveries(delivery_batch& batch);
   void on_flush();
+  void on_unasked_error(const caf::error& reason);
 
   caf::result<center_status> status();
 
@@ -72,7 +73,17 @@ private:
     /// Waits for the broker's word; not pending afterwards.
     caf::response_promise promise;
     bool established = false;
+    /// No longer in the table: only what its subscriber has not answered yet
+    /// keeps it here.
+    bool removed = false;
     handler_status counters;
+  };
+
+  /// Bindings of one queue, in order.
+  struct by_route {
+    bool operator()(const amqp::binding& x, const amqp::binding& y) const noexcept {
+      return std::tie(x.exchange, x.routing_key) < std::tie(y.exchange, y.routing_key);
+    }
   };
 
   /// A consumer of the broker and the handlers that share it.
@@ -86,13 +97,13 @@ private:
     handler_table handlers;
     std::vector<subscription_id> members;
     /// The bindings that the broker has confirmed.
-    std::vector<amqp::binding> bound;
+    std::set<amqp::binding, by_route> bound;
   };
 
   /// A delivery whose handlers have not all answered yet.
   struct unanswered {
     std::vector<subscription_id> waiting;
-    bool failed = false;
+    ack_window::verdict outcome = ack_window::verdict::ack;
   };
 
   /// One message in the forms that its handlers want, each made once.
@@ -101,25 +112,28 @@ private:
     caf::expected<caf::message> message;
   };
 
-  caf::error conflict(const consumer& x, const subscription& what) const;
+  caf::error refusal(const subscription& what, const caf::actor& subscriber,
+                     const std::string& queue) const;
   amqp::consumer_id add_consumer(const subscription& what, std::string queue);
   void want(amqp::consumer_id id, const consumer& x, const subscription& what);
-  void remove(subscription_id id);
+  void remove(subscription_id id, const caf::error& reason);
+  void forget(subscription_id id);
+  void requeue_unanswered(const std::set<subscription_id>& gone);
   void establish(handler& x, const consumer& from);
   void fail(subscription_id id, const failure& reason);
-  std::vector<subscription_id> members_of(const consumer& x,
-                                          const std::optional<amqp::binding>& what) const;
 
   void open_window(const delivery_batch& batch);
   void dispatch(amqp::delivery& x);
   void settle_unknown(const amqp::delivery& x);
   bool open_body(const amqp::delivery& x, const consumer& from);
   const caf::expected<caf::message>& decode(const event_codec& codec);
+  static bool wants(const handler& x, const caf::message& what);
   void hand_over(handler& to, const caf::message& what, std::uint64_t tag, unanswered& open);
   void on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id, const caf::error& err);
   void settle(std::uint64_t tag, ack_window::verdict what);
   void schedule_flush();
   void flush();
+  void count(handler& x, const caf::error& err);
   void report_malformed(const amqp::delivery& x, const consumer& from, const caf::error& reason);
 
   caf::event_based_actor* self_;
@@ -130,8 +144,8 @@ private:
   std::unordered_map<amqp::consumer_id, consumer> consumers_;
   /// Consumers of named queues, by queue.
   std::unordered_map<std::string, amqp::consumer_id> by_queue_;
-  /// How many subscriptions each monitored subscriber has.
-  std::map<caf::actor_addr, std::size_t> subscribers_;
+  /// The subscriptions of each monitored subscriber.
+  std::map<caf::actor_addr, std::set<subscription_id>> subscribers_;
   subscription_id last_subscription_ = 0;
   amqp::consumer_id last_consumer_ = 0;
 
@@ -141,8 +155,6 @@ private:
   std::uint64_t life_ = 0;
   ack_window window_;
   std::unordered_map<std::uint64_t, unanswered> unanswered_;
-  /// Former consumers that may still deliver and want acknowledgements.
-  std::unordered_set<amqp::consumer_id> retired_;
   bool flush_scheduled_ = false;
 
   // The message being dispatched.

@@ -30,10 +30,15 @@ namespace actors {
 /// `.then(...)` or `.receive(...)`, or drop the result and go on.
 class event_center {
 public:
-  /// Not started: calls are answered with an error at once.
+  /// Not started: calls are answered with `caf::sec::invalid_argument` at once;
+  /// after the end of its owner, with `caf::sec::request_receiver_down`.
   event_center() = default;
 
   event_center(caf::actor dispatcher, caf::actor supervisor);
+
+  // Copied only: to move from a `scoped_event_center` would leave nothing to stop.
+  event_center(const event_center&) = default;
+  event_center& operator=(const event_center&) = default;
 
   // -- receiving -------------------------------------------------------------------
 
@@ -48,7 +53,7 @@ public:
   }
 
   /// The same for a strategy from outside; an error goes to the log.
-  void subscribe(const caf::actor& strategy, subscription what) const;
+  void subscribe(caf::actor strategy, subscription what) const;
 
   /// Ends a subscription. Answer: nothing, or `ec::not_subscribed`.
   template <class Self>
@@ -125,7 +130,8 @@ protected:
 /// Owns the actors of an event center: the constructor starts them, and they
 /// connect in the background; the destructor stops them and waits until the
 /// links are closed. Keep it in `main` and give strategies copies of its
-/// `event_center`. It must end before its actor system.
+/// handle: `system.spawn(my_strategy, event_center{center})`. It must end
+/// before its actor system.
 class scoped_event_center : public event_center {
 public:
   /// Starts the log, then the actors.

@@ -32,8 +32,8 @@
 ///
 /// `center.publish(self, funding{...})`, `subscription::to<funding>("binance.#")`
 /// and a handler `[](const funding& x) {...}` then work as for the built-in ones.
-/// An exception that `from_json` lets pass, such as the one of `in.at("rate")`,
-/// counts as `ec::malformed_json`.
+/// Read numbers by `in.at("rate").to_number<double>()`: a peer may write 1 for 1.0.
+/// An exception that `from_json` lets pass counts as `ec::malformed_json`.
 namespace actors {
 
 /// A struct that knows its event's name and exchange.

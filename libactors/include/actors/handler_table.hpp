@@ -20,15 +20,16 @@ public:
   /// Adds a handler for what `exchange` delivers with a matching routing key.
   void insert(subscription_id id, std::string_view exchange, std::string_view routing_key);
 
-  /// False: not there.
-  bool erase(subscription_id id);
+  /// Removes a handler with its binding. False: not there.
+  bool erase(subscription_id id, std::string_view exchange, std::string_view routing_key);
 
   /// The handlers of a message, ascending; valid until the next call.
   const std::vector<subscription_id>& match(std::string_view exchange,
                                             std::string_view routing_key);
 
-  /// Whether another handler still needs this binding.
-  bool uses(std::string_view exchange, std::string_view routing_key) const;
+  /// The handlers with exactly this binding, in the order they came.
+  const std::vector<subscription_id>& bound_to(std::string_view exchange,
+                                               std::string_view routing_key);
 
   std::size_t size() const noexcept {
     return size_;
@@ -39,18 +40,24 @@ public:
   }
 
 private:
+  using ids = std::vector<subscription_id>;
+
   struct pattern {
     std::string exchange;
     std::string routing_key;
-    subscription_id id = 0;
+    ids handlers;
   };
 
-  static void join(std::string& out, std::string_view exchange, std::string_view routing_key);
+  /// Exchange and routing key as one key, valid until the next call.
+  const std::string& join(std::string_view exchange, std::string_view routing_key);
+
+  std::vector<pattern>::iterator find_wildcard(std::string_view exchange,
+                                               std::string_view routing_key);
 
   /// Exchange and routing key, joined, to handlers.
-  std::unordered_map<std::string, std::vector<subscription_id>> exact_;
+  std::unordered_map<std::string, ids> exact_;
   std::vector<pattern> wildcards_;
-  std::vector<subscription_id> matched_;
+  ids matched_;
   std::string key_;
   std::size_t size_ = 0;
 };

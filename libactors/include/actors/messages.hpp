@@ -128,6 +128,8 @@ struct link_status {
   std::string broker;
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
+  /// Why the link was last lost or not made: `ec::none` if it never was.
+  ec last_code = ec::none;
   std::string last_error;
 };
 

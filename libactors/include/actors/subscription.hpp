@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "actors/amqp/topology.hpp"
 #include "actors/event_type.hpp"
 
 namespace actors {
@@ -22,12 +23,22 @@ enum class ack_policy : std::uint8_t {
   on_success,
 };
 
+/// How a subscription's queue outlives its consumers.
+enum class queue_kind : std::uint8_t {
+  /// Gone with its last consumer, as AIOQuant's: what comes meanwhile is not kept.
+  transient,
+  /// Kept, and over a restart of the broker too, with its persistent messages.
+  durable,
+  /// Durable, and replicated over the nodes of a cluster.
+  quorum,
+};
+
 /// What a strategy wants to receive, and how. Made by the functions below and
 /// refined by chaining:
 ///
-///     center.subscribe(self, orderbooks("binance", "ETH/USDT"));
+///     center.subscribe(self, orderbooks("binance", "ETH/USDT").on_queue("audit"));
 ///     center.subscribe(self, klines("#", "#").of_type("kline_5m"));
-///     center.subscribe(self, trades("okx", "#").on_queue("audit").acked(ack_policy::on_success));
+///     center.subscribe(self, trades("okx", "#").acked(ack_policy::on_success));
 struct subscription {
   std::string exchange;
   /// The binding key: words separated by dots; `*` stands for one word, `#`
@@ -37,6 +48,8 @@ struct subscription {
   /// suffix. Empty: an exclusive queue that the broker names. Else the name of
   /// a queue shared by all who name it.
   std::optional<std::string> queue;
+  /// Others than transient need a queue name.
+  queue_kind kind = queue_kind::transient;
   /// How many unacknowledged messages may be in flight; 0 is without limit.
   std::uint16_t prefetch_count = 1;
   /// The broker forgets each message on sending it ("multi" in AIOQuant):
@@ -64,8 +77,12 @@ struct subscription {
   // -- refinement ----------------------------------------------------------------
 
   subscription&& on_queue(std::string name) &&;
+  /// Consumes a queue of this name that is kept while nobody consumes it.
+  subscription&& on_durable_queue(std::string name) &&;
+  subscription&& on_quorum_queue(std::string name) &&;
   subscription&& prefetch(std::uint16_t count) &&;
   subscription&& multi(bool on = true) &&;
+  /// On success switches `no_ack` off, which a wildcard has switched on.
   subscription&& acked(ack_policy policy) &&;
   subscription&& of_type(std::string type) &&;
 
@@ -92,5 +109,8 @@ struct subscribed {
 
 /// Why a subscription cannot work, or nothing. Error: `ec::invalid_argument`.
 caf::error check(const subscription& x);
+
+/// The queue to declare for a subscription, by the name it goes by.
+amqp::queue queue_for(const subscription& x, std::string name);
 
 } // namespace actors

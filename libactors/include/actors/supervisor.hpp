@@ -54,7 +54,7 @@ struct supervised_link {
   /// Empty: not blocked.
   std::string blocked;
   std::string broker;
-  std::string last_error;
+  failure last_failure;
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
   bool retry_scheduled = false;
@@ -98,8 +98,10 @@ public:
 
   // -- end --------------------------------------------------------------------------
 
+  enum class stop_stage : std::uint8_t { none, draining, closing };
+
   caf::result<stopped> stop(std::chrono::milliseconds limit);
-  void on_deadline();
+  void on_deadline(stop_stage stage);
   void on_heartbeat();
 
   supervisor_status status() const;
@@ -110,16 +112,20 @@ private:
   }
 
   const amqp::endpoint& endpoint_of(const supervised_link& x) const;
+  /// Whether a link that is down is to be connected again.
+  bool keeps(const supervised_link& x) const noexcept;
   void schedule_connect(supervised_link& x, ec reason);
   void follow(supervised_link& x);
   void schedule_retry(supervised_link& x);
   void stamp(amqp::publication& x);
   void schedule_flush();
+  caf::error refusal(const amqp::publication& x) const;
   void answer(std::uint64_t id, failure reason);
   void answer_dropped(const std::vector<outbox::dropped>& xs);
   void refuse_publishing(const failure& reason);
   void close(supervised_link& x);
   void continue_stop();
+  void end_stage();
 
   caf::event_based_actor* self_;
   actors::config config_;
@@ -144,7 +150,6 @@ private:
   bool flush_scheduled_ = false;
   /// Drops since the last line about them.
   std::uint64_t unlogged_drops_ = 0;
-  enum class stop_stage : std::uint8_t { none, draining, closing };
   stop_stage stopping_ = stop_stage::none;
   caf::response_promise stop_promise_;
 };

@@ -1,0 +1,153 @@
+#include "simulation/faulty_transport.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace actors::simulation {
+
+namespace {
+
+constexpr std::array<std::pair<const char*, defect>, 6> names{{
+    {"lost_publication", defect::lost_publication},
+    {"acknowledged_failure", defect::acknowledged_failure},
+    {"reordered_publications", defect::reordered_publications},
+    {"stale_settlement", defect::stale_settlement},
+    {"forgotten_cancel", defect::forgotten_cancel},
+    {"swallowed_confirmation", defect::swallowed_confirmation},
+}};
+
+/// Every so many chances, the defect shows.
+constexpr int rarity = 10;
+
+class listening_sink : public amqp::sink {
+public:
+  listening_sink(std::shared_ptr<amqp::sink> inner, defect what, complaint on_complaint)
+      : inner_(std::move(inner)), what_(what), complain_(std::move(on_complaint)) {
+    // nop
+  }
+
+  void up(std::string broker) override {
+    inner_->up(std::move(broker));
+  }
+
+  void replied(amqp::reply x) override {
+    inner_->replied(std::move(x));
+  }
+
+  void delivered(std::uint32_t incarnation, std::vector<amqp::delivery> xs) override {
+    incarnation_ = incarnation;
+    inner_->delivered(incarnation, std::move(xs));
+  }
+
+  void confirmed(std::vector<amqp::confirmation> xs) override {
+    if (what_ == defect::swallowed_confirmation && ++chances_ % rarity == 0)
+      return;
+    inner_->confirmed(std::move(xs));
+  }
+
+  void returned(amqp::returned_message x) override {
+    inner_->returned(std::move(x));
+  }
+
+  void blocked(std::string reason) override {
+    inner_->blocked(std::move(reason));
+  }
+
+  void unblocked() override {
+    inner_->unblocked();
+  }
+
+  void cancelled(amqp::consumer_id x) override {
+    inner_->cancelled(x);
+  }
+
+  void channel_closed(amqp::channel which, failure reason) override {
+    if (which == amqp::channel::deliveries && reason.code == ec::precondition_failed)
+      complain_("an acknowledgement on the wrong channel: " + reason.text);
+    inner_->channel_closed(which, std::move(reason));
+  }
+
+  void down(failure reason) override {
+    inner_->down(std::move(reason));
+  }
+
+  void confirm(std::uint64_t id) {
+    inner_->confirmed({{id, true}});
+  }
+
+  std::uint32_t incarnation() const noexcept {
+    return incarnation_;
+  }
+
+private:
+  std::shared_ptr<amqp::sink> inner_;
+  defect what_;
+  complaint complain_;
+  std::uint32_t incarnation_ = 0;
+  int chances_ = 0;
+};
+
+class faulty_transport : public amqp::transport {
+public:
+  faulty_transport(amqp::transport_ptr inner, defect what, complaint on_complaint)
+      : inner_(std::move(inner)), what_(what), complain_(std::move(on_complaint)) {
+    // nop
+  }
+
+  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
+    sink_ = std::make_shared<listening_sink>(std::move(events), what_, complain_);
+    inner_->connect(where, sink_);
+  }
+
+  void request(amqp::request_id id, amqp::operation what) override {
+    if (what_ != defect::forgotten_cancel || !std::holds_alternative<amqp::cancel_consumer>(what))
+      inner_->request(id, std::move(what));
+  }
+
+  void publish(std::vector<amqp::publication> xs) override {
+    if (what_ == defect::reordered_publications && xs.size() > 1) {
+      std::swap(xs.front(), xs.back());
+    } else if (what_ == defect::lost_publication && ++chances_ % rarity == 0) {
+      sink_->confirm(xs.front().id);
+      xs.erase(xs.begin());
+    }
+    if (!xs.empty())
+      inner_->publish(std::move(xs));
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
+    using verdict = amqp::settlement::verdict;
+    if (what_ == defect::acknowledged_failure)
+      for (auto& x : xs)
+        x.what = verdict::ack;
+    if (what_ == defect::stale_settlement && ++chances_ % rarity == 0)
+      inner_->settle(sink_->incarnation(), xs); // twice: its tags are settled by then
+    inner_->settle(incarnation, std::move(xs));
+  }
+
+  void close() override {
+    inner_->close();
+  }
+
+private:
+  amqp::transport_ptr inner_;
+  defect what_;
+  complaint complain_;
+  std::shared_ptr<listening_sink> sink_;
+  int chances_ = 0;
+};
+
+} // namespace
+
+defect to_defect(const std::string& name) {
+  auto i = std::find_if(names.begin(), names.end(), [&](auto& x) { return x.first == name; });
+  return i == names.end() ? defect::none : i->second;
+}
+
+amqp::transport_ptr make_faulty_transport(amqp::transport_ptr inner, defect what,
+                                          complaint on_complaint) {
+  return std::make_unique<faulty_transport>(std::move(inner), what, std::move(on_complaint));
+}
+
+} // namespace actors::simulation

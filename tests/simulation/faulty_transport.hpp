@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/amqp/transport.hpp"
+
+namespace actors::simulation {
+
+/// A deliberate fault of our own side, to prove that the invariants see it.
+enum class defect {
+  none,
+  /// A publication is confirmed but never sent.
+  lost_publication,
+  /// A failed delivery is acknowledged.
+  acknowledged_failure,
+  /// Two publications of one batch change places.
+  reordered_publications,
+  /// Settlements of a former life of the channel are sent on the new one.
+  stale_settlement,
+  /// A consumer is not cancelled.
+  forgotten_cancel,
+  /// A confirmation never arrives.
+  swallowed_confirmation,
+};
+
+/// Gives back `defect::none` for an unknown name.
+defect to_defect(const std::string& name);
+
+/// What the broker had against what we sent.
+using complaint = std::function<void(const std::string&)>;
+
+/// Puts a defect between a connection and its transport, and listens to what the
+/// broker says of our acknowledgements.
+amqp::transport_ptr make_faulty_transport(amqp::transport_ptr inner, defect what,
+                                          complaint on_complaint);
+
+} // namespace actors::simulation
