@@ -141,6 +141,8 @@ amqp::consumer_id dispatcher_state::add_consumer(const subscription& what, std::
 }
 
 void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subscription& what) {
+  if (busy_queues_.contains(x.queue))
+    return; // until `on_retired`
   wanted_consumer wanted;
   wanted.consumer = {
       .id = id, .queue = x.queue, .prefetch_count = x.prefetch_count, .no_ack = x.no_ack};
@@ -168,7 +170,7 @@ void dispatcher_state::remove(subscription_id id, const caf::error& reason) {
   from.handlers.erase(id, x.what.exchange, x.what.routing_key);
   std::erase(from.members, id);
   if (from.handlers.empty()) {
-    self_->send(supervisor_, unwant_atom_v, x.consumer);
+    retire(x.consumer, from);
     by_queue_.erase(from.queue);
     consumers_.erase(x.consumer);
   } else if (from.handlers.bound_to(x.what.exchange, x.what.routing_key).empty()) {
@@ -178,6 +180,30 @@ void dispatcher_state::remove(subscription_id id, const caf::error& reason) {
   }
   if (x.counters.in_flight == 0)
     forget(id);
+}
+
+void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
+  if (busy_queues_.contains(x.queue))
+    return; // it was never wanted
+  flush();  // what its strategies leave behind goes back ahead of all that follows
+  self_->send(supervisor_, unwant_atom_v, id);
+  if (x.queue.empty())
+    return;
+  retiring_.emplace(id, x.queue);
+  busy_queues_.insert(x.queue);
+}
+
+// All that a former consumer delivered has been seen: the next may start.
+void dispatcher_state::on_retired(amqp::consumer_id id) {
+  auto queue = std::move(retiring_.extract(id).mapped());
+  busy_queues_.erase(queue);
+  flush();
+  auto next = by_queue_.find(queue);
+  if (next == by_queue_.end())
+    return;
+  auto& x = consumers_.at(next->second);
+  for (auto member : x.members)
+    want(next->second, x, handlers_.at(member).what);
 }
 
 void dispatcher_state::forget(subscription_id id) {
@@ -224,6 +250,8 @@ void dispatcher_state::requeue_unanswered(const std::set<subscription_id>& gone)
 }
 
 void dispatcher_state::on_consumer_state(const consumer_state& x) {
+  if (x.error.code == ec::consumer_cancelled && retiring_.contains(x.id))
+    return on_retired(x.id);
   auto i = consumers_.find(x.id);
   if (i == consumers_.end())
     return;

@@ -89,10 +89,12 @@ void ledger::unwant(amqp::consumer_id id) {
     return;
   switch (x->stage) {
   case consumer_stage::running:
-    ask(amqp::cancel_consumer{id});
-    [[fallthrough]];
+    ask(amqp::cancel_consumer{id}, cancel_request{id, x->queue_name});
+    consumers_.erase(id);
+    break;
   case consumer_stage::waiting:
   case consumer_stage::refused:
+    tell_retired(id, x->queue.name);
     consumers_.erase(id);
     break;
   default:
@@ -115,13 +117,20 @@ void ledger::up() {
 void ledger::down() {
   up_ = false;
   undecided_ = 0;
+  for (auto& [id, about] : asked_)
+    if (auto x = std::get_if<cancel_request>(&about))
+      tell_retired(x->id, x->queue);
   asked_.clear();
   requests_.clear();
   for (auto& x : exchanges_) {
     x.stage = exchange_stage::wanted;
     x.reason = {};
   }
-  std::erase_if(consumers_, [](const auto& kvp) { return kvp.second.unwanted; });
+  std::erase_if(consumers_, [this](const auto& kvp) {
+    if (kvp.second.unwanted)
+      tell_retired(kvp.first, kvp.second.queue.name);
+    return kvp.second.unwanted;
+  });
   for (auto& [id, x] : consumers_)
     reset(x);
 }
@@ -408,6 +417,7 @@ void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
 
 void ledger::refuse(consumer_entry& x, failure reason) {
   if (x.unwanted) {
+    tell_retired(x.consumer.id, x.queue.name);
     consumers_.erase(x.consumer.id);
     return;
   }
@@ -415,6 +425,18 @@ void ledger::refuse(consumer_entry& x, failure reason) {
   x.stage = consumer_stage::refused;
   x.reason = reason;
   news_.push_back({x.consumer.id, x.queue.name, std::nullopt, std::move(reason)});
+}
+
+// The broker may refuse to cancel what it has ended already: gone is gone.
+void ledger::on_reply(const cancel_request& about, const amqp::reply&) {
+  tell_retired(about.id, about.queue);
+}
+
+void ledger::tell_retired(amqp::consumer_id id, const std::string& queue) {
+  news_.push_back({id,
+                   queue,
+                   std::nullopt,
+                   {ec::consumer_cancelled, "queue " + quoted(queue) + ": consumer cancelled"}});
 }
 
 void ledger::refuse(consumer_entry& x, binding_entry& about, failure reason) {

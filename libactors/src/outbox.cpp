@@ -1,6 +1,8 @@
 #include "actors/outbox.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace actors {
 
@@ -20,105 +22,211 @@ std::string_view to_string(overflow_policy x) noexcept {
     return "drop_oldest";
   case overflow_policy::drop_newest:
     return "drop_newest";
+  case overflow_policy::block:
+    return "block";
+  case overflow_policy::latest_per_key:
+    return "latest_per_key";
   }
   return "?";
 }
 
-outbox::outbox(outbox_limits limits) noexcept : limits_(limits) {
+outbox::outbox(outbox_limits limits) : limits_(limits) {
   // nop
 }
 
+// -- publishing -----------------------------------------------------------------------
+
 std::vector<outbox::dropped> outbox::push(amqp::publication x) {
+  auto& home = lanes_[x.exchange];
   const auto size = size_of(x);
-  if (full_for(size) && !may_make_room(size))
-    return {
-        {x.id, limits_.overflow == overflow_policy::reject ? ec::outbox_full : ec::outbox_dropped}};
+  entry added{std::move(x), size, &home};
+  if (limits_.overflow == overflow_policy::latest_per_key)
+    return push_latest(std::move(added));
+  // Whoever is kept aside comes first.
+  if (home.blocked.empty() && has_room(home, size)) {
+    append(std::move(added));
+    return {};
+  }
+  switch (limits_.overflow) {
+  case overflow_policy::block:
+    return push_blocking(std::move(added));
+  case overflow_policy::drop_oldest:
+    return push_dropping_oldest(std::move(added));
+  case overflow_policy::drop_newest:
+    return {{added.message.id, ec::outbox_dropped}};
+  default:
+    return {{added.message.id, ec::outbox_full}};
+  }
+}
+
+std::vector<outbox::dropped> outbox::push_blocking(entry x) {
+  auto& home = *x.home;
+  // This refuses as well what never fits and would stand in the way for ever.
+  if (!within_limits(home.blocked.size() + 1, home.blocked_bytes + x.size))
+    return {{x.message.id, ec::outbox_full}};
+  home.blocked_bytes += x.size;
+  home.blocked.push_back(std::move(x));
+  ++blocked_;
+  return {};
+}
+
+std::vector<outbox::dropped> outbox::push_dropping_oldest(entry x) {
+  auto& home = *x.home;
+  if (!may_make_room(home, x.size))
+    return {{x.message.id, ec::outbox_dropped}};
   std::vector<dropped> result;
-  while (full_for(size))
-    drop_oldest(result);
-  bytes_ += size;
-  entries_.push_back({std::move(x)});
+  shrink(home, append(std::move(x)), result);
   return result;
 }
 
+std::vector<outbox::dropped> outbox::push_latest(entry x) {
+  auto& home = *x.home;
+  auto old = home.latest.find(x.message.routing_key);
+  if (old == home.latest.end()) {
+    auto key = x.message.routing_key;
+    const auto id = x.message.id;
+    auto result = push_dropping_oldest(std::move(x));
+    const auto kept = result.empty() || result.front().id != id;
+    if (kept)
+      home.latest.emplace(std::move(key), home.waiting.back());
+    return result;
+  }
+  if (!may_make_room(home, x.size))
+    return {{x.message.id, ec::outbox_dropped}};
+  auto replaced = old->second;
+  std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped}};
+  home.bytes += x.size - replaced->size;
+  bytes_ += x.size - replaced->size;
+  *replaced = std::move(x);
+  shrink(home, replaced, result);
+  return result;
+}
+
+outbox::place outbox::append(entry x) {
+  auto& home = *x.home;
+  ++home.messages;
+  home.bytes += x.size;
+  bytes_ += x.size;
+  waiting_.push_back(std::move(x));
+  home.waiting.push_back(std::prev(waiting_.end()));
+  return home.waiting.back();
+}
+
+void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
+  while (!within_limits(x.messages, x.bytes)) {
+    auto i = x.waiting.begin();
+    if (*i == spared)
+      ++i;
+    auto victim = *i;
+    x.waiting.erase(i);
+    seal(victim);
+    --x.messages;
+    x.bytes -= victim->size;
+    bytes_ -= victim->size;
+    out.push_back({victim->message.id, ec::outbox_dropped});
+    waiting_.erase(victim);
+  }
+}
+
+void outbox::admit_blocked(lane& x) {
+  while (!x.blocked.empty() && has_room(x, x.blocked.front().size)) {
+    x.blocked_bytes -= x.blocked.front().size;
+    append(std::move(x.blocked.front()));
+    x.blocked.pop_front();
+    --blocked_;
+  }
+}
+
+// -- the wire -------------------------------------------------------------------------
+
 std::vector<amqp::publication> outbox::take() {
   std::vector<amqp::publication> result;
-  for (; waiting() > 0 && unconfirmed() < limits_.window; ++sent_) {
-    result.push_back(entries_[sent_].message);
-    bytes_on_wire_ += size_of(result.back());
+  while (!waiting_.empty() && wire_.size() < limits_.window) {
+    auto i = waiting_.begin();
+    auto& home = *i->home;
+    seal(i);
+    home.waiting.pop_front();
+    ++home.messages_on_wire;
+    home.bytes_on_wire += i->size;
+    wire_.splice(wire_.end(), waiting_, i);
+    places_.emplace(i->message.id, i);
+    result.push_back(i->message);
   }
   return result;
 }
 
 bool outbox::settle(std::uint64_t id) {
-  const auto last = entries_.begin() + static_cast<std::ptrdiff_t>(sent_);
-  auto i = std::lower_bound(entries_.begin(), last, id,
-                            [](const entry& x, std::uint64_t y) { return x.message.id < y; });
-  if (i == last || i->message.id != id || i->settled)
+  auto found = places_.find(id);
+  if (found == places_.end())
     return false;
-  const auto size = size_of(i->message);
-  bytes_ -= size;
-  bytes_on_wire_ -= size;
-  i->message.body.reset();
-  i->settled = true;
-  ++settled_;
-  trim();
+  auto i = found->second;
+  auto& home = *i->home;
+  --home.messages;
+  --home.messages_on_wire;
+  home.bytes -= i->size;
+  home.bytes_on_wire -= i->size;
+  bytes_ -= i->size;
+  places_.erase(found);
+  wire_.erase(i);
+  admit_blocked(home);
   return true;
 }
 
-void outbox::rewind() noexcept {
-  const auto last = entries_.begin() + static_cast<std::ptrdiff_t>(sent_);
-  entries_.erase(std::remove_if(entries_.begin(), last, [](const entry& x) { return x.settled; }),
-                 last);
-  sent_ = settled_ = bytes_on_wire_ = 0;
+void outbox::rewind() {
+  for (auto i = wire_.end(); i != wire_.begin();) {
+    auto& home = *(--i)->home;
+    home.waiting.push_front(i);
+    home.messages_on_wire = home.bytes_on_wire = 0;
+  }
+  waiting_.splice(waiting_.begin(), wire_);
+  places_.clear();
 }
 
 const amqp::publication* outbox::on_wire(std::string_view message_id) const noexcept {
-  for (std::size_t i = 0; i < sent_; ++i)
-    if (!entries_[i].settled && entries_[i].message.properties.message_id == message_id)
-      return &entries_[i].message;
+  for (auto& x : wire_)
+    if (x.message.properties.message_id == message_id)
+      return &x.message;
   return nullptr;
 }
 
 const amqp::publication* outbox::oldest_on_wire() const noexcept {
-  // `trim` keeps settled messages away from the front.
-  return sent_ > 0 ? &entries_.front().message : nullptr;
+  return wire_.empty() ? nullptr : &wire_.front().message;
 }
 
 std::vector<std::uint64_t> outbox::clear() {
   std::vector<std::uint64_t> result;
-  for (auto& x : entries_)
-    if (!x.settled)
+  for (auto* xs : {&wire_, &waiting_})
+    for (auto& x : *xs)
       result.push_back(x.message.id);
-  entries_.clear();
-  sent_ = settled_ = bytes_ = bytes_on_wire_ = 0;
+  for (auto& [exchange, home] : lanes_)
+    for (auto& x : home.blocked)
+      result.push_back(x.message.id);
+  std::sort(result.begin(), result.end());
+  *this = outbox{limits_};
   return result;
 }
 
-bool outbox::full_for(std::size_t size) const noexcept {
-  return entries_.size() - settled_ >= limits_.max_messages || bytes_ + size > limits_.max_bytes;
+// -- limits ---------------------------------------------------------------------------
+
+bool outbox::within_limits(std::size_t messages, std::size_t bytes) const noexcept {
+  return messages <= limits_.max_messages && bytes <= limits_.max_bytes;
 }
 
-// Without room beside the messages on the wire nothing is gained by a drop.
-bool outbox::may_make_room(std::size_t size) const noexcept {
-  return limits_.overflow == overflow_policy::drop_oldest && unconfirmed() < limits_.max_messages
-         && bytes_on_wire_ + size <= limits_.max_bytes;
+bool outbox::has_room(const lane& x, std::size_t size) const noexcept {
+  return within_limits(x.messages + 1, x.bytes + size);
 }
 
-void outbox::drop_oldest(std::vector<dropped>& out) {
-  auto i = entries_.begin() + static_cast<std::ptrdiff_t>(sent_);
-  bytes_ -= size_of(i->message);
-  out.push_back({i->message.id, ec::outbox_dropped});
-  entries_.erase(i);
+bool outbox::may_make_room(const lane& x, std::size_t size) const noexcept {
+  return within_limits(x.messages_on_wire + 1, x.bytes_on_wire + size);
 }
 
-// Confirmations may come out of order; entries leave from the front only.
-void outbox::trim() {
-  while (sent_ > 0 && entries_.front().settled) {
-    entries_.pop_front();
-    --sent_;
-    --settled_;
-  }
+void outbox::seal(place x) {
+  auto& latest = x->home->latest;
+  if (latest.empty())
+    return;
+  auto i = latest.find(x->message.routing_key);
+  if (i != latest.end() && i->second == x)
+    latest.erase(i);
 }
 
 } // namespace actors

@@ -400,7 +400,7 @@ void supervisor_state::close(supervised_link& x) {
 }
 
 void supervisor_state::continue_stop() {
-  const auto drained = outbox_.waiting() + outbox_.unconfirmed() == 0;
+  const auto drained = outbox_.waiting() + outbox_.blocked() + outbox_.unconfirmed() == 0;
   const auto closed = !consuming_.connection && !publishing_.connection;
   if ((stopping_ == stop_stage::draining && drained)
       || (stopping_ == stop_stage::closing && closed))
@@ -451,6 +451,7 @@ supervisor_status supervisor_state::status() const {
   }
   result.outbox = counters_;
   result.outbox.waiting = outbox_.waiting();
+  result.outbox.blocked = outbox_.blocked();
   result.outbox.unconfirmed = outbox_.unconfirmed();
   result.outbox.bytes = outbox_.bytes();
   return result;

@@ -81,7 +81,13 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, std::shared_pt
 
 struct fixture : test_coordinator_fixture<> {
   fixture()
-      : supervisor(sys, caf::behavior{[](status_atom) { return supervisor_status{}; }}),
+      : supervisor(
+          sys,
+          caf::behavior{
+              [](status_atom) { return supervisor_status{}; },
+              [](unwant_atom, amqp::consumer_id id) {
+                return consumer_state{id, "", std::nullopt, {ec::consumer_cancelled, "cancelled"}};
+              }}),
         connection(sys) {
     dispatcher_settings settings;
     settings.server_id = "srv";
@@ -435,6 +441,32 @@ CAF_TEST(the last unsubscribe cancels the consumer) {
   // What was on its way goes back to its queue, for others.
   deliver({delivery(1, body(some_trade()))});
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+}
+
+// Else it could be given what lies behind a message that goes back.
+CAF_TEST(the next consumer of a queue waits until the former one has handed back) {
+  collector slow_supervisor{sys};
+  caf::anon_send_exit(sut, caf::exit_reason::kill);
+  dispatcher_settings settings;
+  settings.server_id = "srv";
+  sut = sys.spawn(dispatcher, settings, slow_supervisor.actor());
+  add_strategy();
+  auto answer = subscribe(eth_trades());
+  auto first = slow_supervisor.take<wanted_consumer>().at(0);
+  caf::anon_send(sut, consumer_state{first.consumer.id, "q", first.binding, {}});
+  sched.run();
+  caf::anon_send(sut, unsubscribe_atom_v, answer->ok->id);
+  subscribe(eth_trades());
+  CAF_CHECK(slow_supervisor.take<wanted_consumer>().empty());
+  consumer_ids.push_back(first.consumer.id);
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+  caf::anon_send(
+      sut, consumer_state{first.consumer.id, "q", std::nullopt, {ec::consumer_cancelled, "gone"}});
+  sched.run();
+  auto next = slow_supervisor.take<wanted_consumer>();
+  CAF_REQUIRE_EQUAL(next.size(), 1u);
+  CAF_CHECK_NOT_EQUAL(next[0].consumer.id, first.consumer.id);
 }
 
 CAF_TEST(deliveries without acknowledgement are never settled) {

@@ -32,6 +32,15 @@ ids ids_of(const std::vector<amqp::publication>& xs) {
   return result;
 }
 
+/// A message of `size` bytes in all to an exchange, with a routing key.
+amqp::publication message_to(std::string exchange, std::string routing_key, std::uint64_t id,
+                             std::size_t size = 10) {
+  auto result = message(id, size - exchange.size() - routing_key.size());
+  result.exchange = std::move(exchange);
+  result.routing_key = std::move(routing_key);
+  return result;
+}
+
 outbox filled(outbox_limits limits, std::uint64_t count) {
   outbox result{limits};
   for (std::uint64_t id = 1; id <= count; ++id)
@@ -155,80 +164,315 @@ CAF_TEST(clearing gives back what was not confirmed) {
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{6}));
 }
 
-// Against two plain lists: what is on the wire and what waits.
+CAF_TEST(a full exchange affects no other) {
+  for (auto policy : {overflow_policy::reject, overflow_policy::drop_oldest,
+                      overflow_policy::drop_newest, overflow_policy::block}) {
+    outbox x{{.max_messages = 2, .overflow = policy}};
+    x.push(message_to("Trade", "k", 1));
+    x.push(message_to("Kline", "k", 2));
+    x.push(message_to("Trade", "k", 3));
+    x.push(message_to("Trade", "k", 4));
+    CAF_CHECK(x.push(message_to("Kline", "k", 5)).empty());
+    const auto drops_oldest = policy == overflow_policy::drop_oldest;
+    CAF_CHECK_EQUAL(ids_of(x.take()), (drops_oldest ? ids{2, 3, 4, 5} : ids{1, 2, 3, 5}));
+  }
+}
+
+// Room on the wire of one exchange is no room for another.
+CAF_TEST(a message finds no room beside the wire of its own exchange only) {
+  outbox x{{.max_messages = 1, .overflow = overflow_policy::drop_oldest, .window = 1}};
+  x.push(message_to("Trade", "k", 1));
+  x.take();
+  CAF_CHECK((x.push(message_to("Trade", "k", 2)) == drops{{2, ec::outbox_dropped}}));
+  CAF_CHECK(x.push(message_to("Kline", "k", 3)).empty());
+  CAF_CHECK((x.push(message_to("Kline", "k", 4)) == drops{{3, ec::outbox_dropped}}));
+}
+
+CAF_TEST(messages kept aside enter in order as soon as there is room) {
+  auto x = filled({.max_messages = 2, .overflow = overflow_policy::block}, 4);
+  CAF_CHECK_EQUAL(x.waiting(), 2u);
+  CAF_CHECK_EQUAL(x.blocked(), 2u);
+  CAF_CHECK_EQUAL(x.bytes(), 20u);
+  x.take();
+  CAF_CHECK_EQUAL(x.blocked(), 2u);
+  x.settle(2);
+  CAF_CHECK_EQUAL(x.blocked(), 1u);
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{3}));
+  x.settle(1);
+  x.settle(3);
+  CAF_CHECK_EQUAL(x.blocked(), 0u);
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4}));
+}
+
+// A small message would fit at once, ahead of the large one before it.
+CAF_TEST(no message overtakes one of its exchange that is kept aside) {
+  outbox x{{.max_bytes = 30, .overflow = overflow_policy::block}};
+  x.push(message_to("Trade", "k", 1, 20));
+  x.push(message_to("Trade", "k", 2, 20));
+  x.push(message_to("Trade", "k", 3, 10));
+  x.push(message_to("Kline", "k", 4, 10));
+  CAF_CHECK_EQUAL(x.blocked(), 2u);
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{1, 4}));
+  x.settle(4);
+  CAF_CHECK_EQUAL(x.blocked(), 2u);
+  x.settle(1);
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{2, 3}));
+}
+
+// It would wait for ever, and all behind it.
+CAF_TEST(a message beyond the limit by itself is refused and blocks nobody) {
+  auto x = filled({.max_bytes = 20, .overflow = overflow_policy::block}, 1);
+  CAF_CHECK((x.push(message(2, 21)) == drops{{2, ec::outbox_full}}));
+  CAF_CHECK(x.push(message(3)).empty());
+  CAF_CHECK_EQUAL(x.blocked(), 0u);
+}
+
+// Publishers that wait for no answer must not fill the memory.
+CAF_TEST(as much is kept aside as fits into the outbox) {
+  auto x = filled({.max_messages = 2, .overflow = overflow_policy::block}, 4);
+  CAF_CHECK((x.push(message(5)) == drops{{5, ec::outbox_full}}));
+  auto y = filled({.max_bytes = 30, .overflow = overflow_policy::block}, 5);
+  CAF_CHECK((y.push(message(6, 11)) == drops{{6, ec::outbox_full}}));
+  CAF_CHECK(y.push(message(7, 10)).empty());
+  CAF_CHECK_EQUAL(y.blocked(), 3u);
+}
+
+CAF_TEST(clearing gives back what was kept aside) {
+  outbox x{{.max_messages = 1, .overflow = overflow_policy::block}};
+  x.push(message_to("Trade", "k", 1));
+  x.push(message_to("Trade", "k", 2));
+  x.push(message_to("Kline", "k", 3));
+  CAF_CHECK_EQUAL(x.clear(), (ids{1, 2, 3}));
+  CAF_CHECK_EQUAL(x.blocked(), 0u);
+  CAF_CHECK(x.push(message_to("Trade", "k", 4)).empty());
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4}));
+}
+
+CAF_TEST(the newest of a key takes the place of the one that waits) {
+  outbox x{{.overflow = overflow_policy::latest_per_key}};
+  x.push(message_to("Kline", "eth", 1));
+  x.push(message_to("Kline", "btc", 2));
+  x.push(message_to("Trade", "eth", 3));
+  CAF_CHECK((x.push(message_to("Kline", "eth", 4, 15)) == drops{{1, ec::outbox_dropped}}));
+  CAF_CHECK_EQUAL(x.bytes(), 35u);
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4, 2, 3}));
+  // What is on the wire is not replaced.
+  CAF_CHECK(x.push(message_to("Kline", "eth", 5)).empty());
+  CAF_CHECK((x.push(message_to("Kline", "eth", 6)) == drops{{5, ec::outbox_dropped}}));
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{6}));
+}
+
+// The broker may have it already: to tell its publisher that it was dropped
+// might be wrong.
+CAF_TEST(a message that was on the wire is sent again ahead of the newest of its key) {
+  outbox x{{.overflow = overflow_policy::latest_per_key}};
+  x.push(message_to("Kline", "eth", 1));
+  x.take();
+  x.push(message_to("Kline", "eth", 2));
+  x.rewind();
+  CAF_CHECK((x.push(message_to("Kline", "eth", 3)) == drops{{2, ec::outbox_dropped}}));
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{1, 3}));
+}
+
+CAF_TEST(without room for one more key the oldest makes room) {
+  outbox x{{.max_messages = 2, .max_bytes = 40, .overflow = overflow_policy::latest_per_key}};
+  x.push(message_to("Kline", "a", 1));
+  x.push(message_to("Kline", "b", 2));
+  CAF_CHECK((x.push(message_to("Kline", "c", 3)) == drops{{1, ec::outbox_dropped}}));
+  // The dropped key begins anew.
+  CAF_CHECK((x.push(message_to("Kline", "a", 4)) == drops{{2, ec::outbox_dropped}}));
+  // A replacement that grew makes room as well, but never drops itself.
+  CAF_CHECK((x.push(message_to("Kline", "c", 5, 35))
+             == drops{{3, ec::outbox_dropped}, {4, ec::outbox_dropped}}));
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{5}));
+}
+
+namespace {
+
+/// What an outbox does, written down as plainly as can be: every question is
+/// answered by a look at all messages.
+struct plain_outbox {
+  outbox_limits limits;
+  std::vector<amqp::publication> wire;
+  std::vector<amqp::publication> waiting;
+  std::vector<amqp::publication> blocked;
+  /// Ids that were on the wire once.
+  std::set<std::uint64_t> sent;
+
+  using list = std::vector<amqp::publication>;
+
+  static std::size_t size_of(const amqp::publication& x) {
+    return x.body->size() + x.exchange.size() + x.routing_key.size();
+  }
+
+  static std::size_t bytes_of(const list& xs) {
+    std::size_t result = 0;
+    for (auto& x : xs)
+      result += size_of(x);
+    return result;
+  }
+
+  static list of(const std::string& exchange, const list& xs) {
+    list result;
+    for (auto& x : xs)
+      if (x.exchange == exchange)
+        result.push_back(x);
+    return result;
+  }
+
+  bool within(const list& xs) const {
+    return xs.size() <= limits.max_messages && bytes_of(xs) <= limits.max_bytes;
+  }
+
+  bool fits(const amqp::publication& x) const {
+    list all{x};
+    for (auto* part : {&wire, &waiting})
+      for (auto& y : of(x.exchange, *part))
+        all.push_back(y);
+    return within(all);
+  }
+
+  bool fits_beside_wire(const amqp::publication& x) const {
+    auto all = of(x.exchange, wire);
+    all.push_back(x);
+    return within(all);
+  }
+
+  static list::iterator oldest_of(const std::string& exchange, list& xs) {
+    return std::find_if(xs.begin(), xs.end(),
+                        [&](const amqp::publication& y) { return y.exchange == exchange; });
+  }
+
+  list::iterator replaceable(const amqp::publication& x) {
+    return std::find_if(waiting.begin(), waiting.end(), [&](const amqp::publication& y) {
+      return y.exchange == x.exchange && y.routing_key == x.routing_key && !sent.count(y.id);
+    });
+  }
+
+  drops push(const amqp::publication& x) {
+    const auto latest = limits.overflow == overflow_policy::latest_per_key;
+    switch (limits.overflow) {
+    case overflow_policy::block: {
+      auto aside = of(x.exchange, blocked);
+      if (aside.empty() && fits(x)) {
+        waiting.push_back(x);
+        return {};
+      }
+      aside.push_back(x);
+      if (!within({x}) || !within(aside))
+        return {{x.id, ec::outbox_full}};
+      blocked.push_back(x);
+      return {};
+    }
+    case overflow_policy::reject:
+    case overflow_policy::drop_newest:
+      if (fits(x)) {
+        waiting.push_back(x);
+        return {};
+      }
+      return {{x.id,
+               limits.overflow == overflow_policy::reject ? ec::outbox_full : ec::outbox_dropped}};
+    default:
+      break;
+    }
+    if (!fits_beside_wire(x))
+      return {{x.id, ec::outbox_dropped}};
+    drops result;
+    auto place = waiting.size();
+    if (auto old = replaceable(x); latest && old != waiting.end()) {
+      result.push_back({old->id, ec::outbox_dropped});
+      place = static_cast<std::size_t>(old - waiting.begin());
+      waiting.erase(old);
+    }
+    while (!fits(x)) {
+      auto i = oldest_of(x.exchange, waiting);
+      if (static_cast<std::size_t>(i - waiting.begin()) < place)
+        --place;
+      result.push_back({i->id, ec::outbox_dropped});
+      waiting.erase(i);
+    }
+    waiting.insert(waiting.begin() + static_cast<std::ptrdiff_t>(place), x);
+    return result;
+  }
+
+  ids take() {
+    ids result;
+    while (!waiting.empty() && wire.size() < limits.window) {
+      result.push_back(waiting.front().id);
+      sent.insert(result.back());
+      wire.push_back(waiting.front());
+      waiting.erase(waiting.begin());
+    }
+    return result;
+  }
+
+  bool settle(std::uint64_t id) {
+    auto i = std::find_if(wire.begin(), wire.end(),
+                          [id](const amqp::publication& y) { return y.id == id; });
+    if (i == wire.end())
+      return false;
+    const auto exchange = i->exchange;
+    wire.erase(i);
+    for (auto j = oldest_of(exchange, blocked); j != blocked.end() && fits(*j);
+         j = oldest_of(exchange, blocked)) {
+      waiting.push_back(*j);
+      blocked.erase(j);
+    }
+    return true;
+  }
+
+  void rewind() {
+    waiting.insert(waiting.begin(), wire.begin(), wire.end());
+    wire.clear();
+  }
+};
+
+} // namespace
+
+// Random steps, each compared with the plain outbox.
 CAF_TEST(every message is confirmed or dropped exactly once and none overtakes) {
-  for (auto seed = 0u; seed < 60; ++seed) {
+  for (auto seed = 0u; seed < 100; ++seed) {
     std::mt19937 random{seed};
-    const outbox_limits limits{.max_messages = 12,
+    const outbox_limits limits{.max_messages = 6,
                                .max_bytes = 150,
-                               .overflow = overflow_policy{static_cast<std::uint8_t>(seed % 3)},
+                               .overflow = overflow_policy{static_cast<std::uint8_t>(seed % 5)},
                                .window = 1 + seed % 16};
     outbox x{limits};
-    std::vector<amqp::publication> wire;
-    std::vector<amqp::publication> waiting;
+    plain_outbox model{.limits = limits};
     std::set<std::uint64_t> ended;
     std::uint64_t last_id = 0;
     auto end = [&](std::uint64_t id) { CAF_REQUIRE(ended.insert(id).second); };
-    auto bytes_of = [](const std::vector<amqp::publication>& xs) {
-      std::size_t result = 0;
-      for (auto& y : xs)
-        result += y.body->size();
-      return result;
-    };
-    auto fits = [&](std::size_t size) {
-      return wire.size() + waiting.size() < limits.max_messages
-             && bytes_of(wire) + bytes_of(waiting) + size <= limits.max_bytes;
-    };
     for (auto step = 0; step < 1'500; ++step) {
       const auto choice = random() % 16;
       if (choice < 8) {
-        auto y = message(++last_id, random() % 50);
-        const auto size = y.body->size();
-        drops expected;
-        auto before = waiting;
-        if (limits.overflow == overflow_policy::drop_oldest)
-          while (!fits(size) && !waiting.empty()) {
-            expected.push_back({waiting.front().id, ec::outbox_dropped});
-            waiting.erase(waiting.begin());
-          }
-        if (fits(size)) {
-          waiting.push_back(y);
-        } else {
-          waiting = before;
-          expected = {{y.id, limits.overflow == overflow_policy::reject ? ec::outbox_full
-                                                                        : ec::outbox_dropped}};
-        }
+        auto y = message_to(random() % 3 == 0 ? "A" : "B", std::string(1, "klmn"[random() % 4]),
+                            ++last_id, 2 + random() % (random() % 16 == 0 ? 160 : 50));
+        const auto expected = model.push(y);
         for (auto& z : expected)
           end(z.id);
         CAF_REQUIRE(x.push(std::move(y)) == expected);
       } else if (choice < 11) {
-        ids expected;
-        while (!waiting.empty() && wire.size() < limits.window) {
-          expected.push_back(waiting.front().id);
-          wire.push_back(waiting.front());
-          waiting.erase(waiting.begin());
-        }
-        CAF_REQUIRE_EQUAL(ids_of(x.take()), expected);
+        CAF_REQUIRE_EQUAL(ids_of(x.take()), model.take());
       } else if (choice < 15) {
-        const auto id = wire.empty() || random() % 8 == 0 ? random() % (last_id + 2)
-                                                          : wire[random() % wire.size()].id;
-        const auto i = std::find_if(wire.begin(), wire.end(),
-                                    [id](const amqp::publication& y) { return y.id == id; });
-        CAF_REQUIRE_EQUAL(x.settle(id), i != wire.end());
-        if (i != wire.end()) {
+        const auto id = model.wire.empty() || random() % 8 == 0
+                            ? random() % (last_id + 2)
+                            : model.wire[random() % model.wire.size()].id;
+        const auto settled = model.settle(id);
+        CAF_REQUIRE_EQUAL(x.settle(id), settled);
+        if (settled)
           end(id);
-          wire.erase(i);
-        }
       } else {
         x.rewind();
-        waiting.insert(waiting.begin(), wire.begin(), wire.end());
-        wire.clear();
+        model.rewind();
       }
-      CAF_REQUIRE_EQUAL(x.waiting(), waiting.size());
-      CAF_REQUIRE_EQUAL(x.unconfirmed(), wire.size());
-      CAF_REQUIRE_EQUAL(x.bytes(), bytes_of(wire) + bytes_of(waiting));
+      CAF_REQUIRE_EQUAL(x.waiting(), model.waiting.size());
+      CAF_REQUIRE_EQUAL(x.unconfirmed(), model.wire.size());
+      CAF_REQUIRE_EQUAL(x.blocked(), model.blocked.size());
+      CAF_REQUIRE_EQUAL(x.bytes(),
+                        plain_outbox::bytes_of(model.wire) + plain_outbox::bytes_of(model.waiting));
       CAF_REQUIRE_EQUAL(x.oldest_on_wire() ? x.oldest_on_wire()->id : 0,
-                        wire.empty() ? 0 : wire.front().id);
+                        model.wire.empty() ? 0 : model.wire.front().id);
+      CAF_REQUIRE(x.blocked() == 0 || x.waiting() + x.unconfirmed() > 0);
     }
     for (auto id : x.clear())
       end(id);

@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -117,6 +118,8 @@ private:
   amqp::consumer_id add_consumer(const subscription& what, std::string queue);
   void want(amqp::consumer_id id, const consumer& x, const subscription& what);
   void remove(subscription_id id, const caf::error& reason);
+  void retire(amqp::consumer_id id, const consumer& x);
+  void on_retired(amqp::consumer_id id);
   void forget(subscription_id id);
   void requeue_unanswered(const std::set<subscription_id>& gone);
   void establish(handler& x, const consumer& from);
@@ -144,6 +147,10 @@ private:
   std::unordered_map<amqp::consumer_id, consumer> consumers_;
   /// Consumers of named queues, by queue.
   std::unordered_map<std::string, amqp::consumer_id> by_queue_;
+  /// Former consumers that may still deliver, and their queues. The next consumer
+  /// of such a queue waits, so that it cannot overtake what they hand back.
+  std::unordered_map<amqp::consumer_id, std::string> retiring_;
+  std::unordered_set<std::string> busy_queues_;
   /// The subscriptions of each monitored subscriber.
   std::map<caf::actor_addr, std::set<subscription_id>> subscribers_;
   subscription_id last_subscription_ = 0;

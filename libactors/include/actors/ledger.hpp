@@ -61,7 +61,8 @@ public:
   /// Drops a binding of a consumer, and the consumer with its last binding.
   void unwant(amqp::consumer_id id, const amqp::binding& what);
 
-  /// Drops a consumer.
+  /// Drops a consumer. Answered by news with `ec::consumer_cancelled` once it
+  /// gets no more deliveries.
   void unwant(amqp::consumer_id id);
 
   // -- what happens ---------------------------------------------------------------
@@ -183,7 +184,12 @@ private:
     amqp::consumer_id id = 0;
   };
 
-  using subject = std::variant<exchange_request, consumer_request, binding_request>;
+  struct cancel_request {
+    amqp::consumer_id id = 0;
+    std::string queue;
+  };
+
+  using subject = std::variant<exchange_request, consumer_request, binding_request, cancel_request>;
 
   amqp::request_id ask(amqp::operation what, subject about);
   void ask(amqp::operation what);
@@ -207,6 +213,8 @@ private:
   void advance_waiting();
   void on_reply(const consumer_request& about, const amqp::reply& x);
   void on_reply(const binding_request& about, const amqp::reply& x);
+  void on_reply(const cancel_request& about, const amqp::reply& x);
+  void tell_retired(amqp::consumer_id id, const std::string& queue);
   void on_declared(consumer_entry& x, const amqp::reply& reply);
   void on_started(consumer_entry& x, const amqp::reply& reply);
   /// Goes on from binding to starting once no answer is missing.

@@ -135,6 +135,8 @@ struct link_status {
 
 struct outbox_status {
   std::uint64_t waiting = 0;
+  /// Kept aside by the policy `block`.
+  std::uint64_t blocked = 0;
   std::uint64_t unconfirmed = 0;
   std::uint64_t bytes = 0;
   std::uint64_t published = 0;

@@ -3,16 +3,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <list>
+#include <string>
 #include <string_view>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "actors/amqp/transport.hpp"
 
 namespace actors {
 
-/// What happens to a publication that finds the outbox full. Whoever loses a
-/// message is told.
+/// What happens to a publication that finds no room in the outbox. Whoever
+/// loses a message is told.
 enum class overflow_policy : std::uint8_t {
   /// The new message is refused (`ec::outbox_full`).
   reject,
@@ -20,26 +22,40 @@ enum class overflow_policy : std::uint8_t {
   drop_oldest,
   /// The new message is dropped (`ec::outbox_dropped`).
   drop_newest,
+  /// The new message is kept aside until there is room. As much as the outbox
+  /// may hold can be kept aside; what comes then is refused (`ec::outbox_full`).
+  block,
+  /// Room or not, a new message replaces the one that waits with the same
+  /// routing key (`ec::outbox_dropped`), in its place, so that a busy key
+  /// neither overtakes nor starves. A message that has been on the wire is not
+  /// replaced: the broker may have it. Without room: as `drop_oldest`.
+  latest_per_key,
 };
 
 std::string_view to_string(overflow_policy x) noexcept;
 
 /// How much may wait while the link is down or slow.
 struct outbox_limits {
+  /// Messages and bytes of each exchange: a full one stands in no other's way.
   std::size_t max_messages = 10'000;
   std::size_t max_bytes = 64 * 1024 * 1024;
   overflow_policy overflow = overflow_policy::reject;
-  /// How many messages may be on the wire unconfirmed.
+  /// How many messages may be on the wire unconfirmed, of all exchanges.
   std::size_t window = 1'000;
 
   bool operator==(const outbox_limits&) const = default;
 };
 
 /// The messages that the broker has not confirmed yet, in order: first those on
-/// the wire, then those that wait. A plain value: it sends nothing.
+/// the wire, then those that wait, last those kept aside, which enter at the
+/// end, one exchange's in order, as soon as it has room. A plain value: it
+/// sends nothing.
 class outbox {
 public:
-  explicit outbox(outbox_limits limits) noexcept;
+  explicit outbox(outbox_limits limits);
+
+  outbox(outbox&&) = default;
+  outbox& operator=(outbox&&) = default;
 
   /// What became of the messages that were not kept.
   struct dropped {
@@ -49,7 +65,7 @@ public:
     bool operator==(const dropped&) const = default;
   };
 
-  /// Appends a message with an id above all earlier ones. Gives back those that
+  /// Takes a message with an id above all earlier ones. Gives back those that
   /// the overflow policy dropped for it, itself perhaps. Messages on the wire
   /// are never dropped.
   std::vector<dropped> push(amqp::publication x);
@@ -58,11 +74,12 @@ public:
   /// from now on.
   std::vector<amqp::publication> take();
 
-  /// Removes a message that the broker has answered. False: not on the wire.
+  /// Removes a message that the broker has answered, and lets those in that
+  /// were kept aside for want of its room. False: not on the wire.
   bool settle(std::uint64_t id);
 
   /// The link is lost: what was on the wire waits again, ahead of the rest.
-  void rewind() noexcept;
+  void rewind();
 
   /// The first message on the wire with this message id.
   const amqp::publication* on_wire(std::string_view message_id) const noexcept;
@@ -70,40 +87,79 @@ public:
   /// The message that has been on the wire for longest, if any.
   const amqp::publication* oldest_on_wire() const noexcept;
 
-  /// Removes everything and gives back the ids, in order.
+  /// Removes everything and gives back the ids, ascending.
   std::vector<std::uint64_t> clear();
 
   std::size_t waiting() const noexcept {
-    return entries_.size() - sent_;
+    return waiting_.size();
   }
 
   std::size_t unconfirmed() const noexcept {
-    return sent_ - settled_;
+    return wire_.size();
   }
 
+  /// How many are kept aside. None, if nothing waits or is on the wire.
+  std::size_t blocked() const noexcept {
+    return blocked_;
+  }
+
+  /// Of all messages that are not kept aside.
   std::size_t bytes() const noexcept {
     return bytes_;
   }
 
 private:
+  struct lane;
+
   struct entry {
     amqp::publication message;
-    bool settled = false;
+    std::size_t size = 0;
+    lane* home = nullptr;
   };
 
-  bool full_for(std::size_t size) const noexcept;
-  bool may_make_room(std::size_t size) const noexcept;
-  void drop_oldest(std::vector<dropped>& out);
-  void trim();
+  using place = std::list<entry>::iterator;
+
+  /// The messages of one exchange.
+  struct lane {
+    /// Those that wait, in order.
+    std::deque<place> waiting;
+    /// Those of `waiting` that were never on the wire, by routing key; kept for
+    /// `latest_per_key` only.
+    std::unordered_map<std::string, place> latest;
+    std::deque<entry> blocked;
+    std::size_t blocked_bytes = 0;
+    /// On the wire and waiting.
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+    std::size_t messages_on_wire = 0;
+    std::size_t bytes_on_wire = 0;
+  };
+
+  /// Whether this many messages and bytes are within the limits.
+  bool within_limits(std::size_t messages, std::size_t bytes) const noexcept;
+  bool has_room(const lane& x, std::size_t size) const noexcept;
+  /// Whether there is room beside the messages on the wire: without it nothing
+  /// is gained by a drop.
+  bool may_make_room(const lane& x, std::size_t size) const noexcept;
+  std::vector<dropped> push_blocking(entry x);
+  std::vector<dropped> push_dropping_oldest(entry x);
+  std::vector<dropped> push_latest(entry x);
+  place append(entry x);
+  /// Drops the oldest that wait, but not `spared`, until the limits hold.
+  void shrink(lane& x, place spared, std::vector<dropped>& out);
+  void admit_blocked(lane& x);
+  /// The message at this place may not be replaced any more.
+  static void seal(place x);
 
   outbox_limits limits_;
-  /// [0, sent_) on the wire, [sent_, end) waiting; ids ascend.
-  std::deque<entry> entries_;
-  std::size_t sent_ = 0;
-  std::size_t settled_ = 0;
-  /// Of the messages that are not settled: all of them, and those on the wire.
+  /// By exchange.
+  std::unordered_map<std::string, lane> lanes_;
+  std::list<entry> wire_;
+  std::list<entry> waiting_;
+  /// Of `wire_`, by id.
+  std::unordered_map<std::uint64_t, place> places_;
   std::size_t bytes_ = 0;
-  std::size_t bytes_on_wire_ = 0;
+  std::size_t blocked_ = 0;
 };
 
 } // namespace actors

@@ -1,0 +1,17 @@
+#include "actors/delivery_queue.hpp"
+
+namespace actors {
+
+std::string_view to_string(delivery_policy x) noexcept {
+  switch (x) {
+  case delivery_policy::drop_oldest:
+    return "drop_oldest";
+  case delivery_policy::drop_newest:
+    return "drop_newest";
+  case delivery_policy::latest_per_key:
+    return "latest_per_key";
+  }
+  return "?";
+}
+
+} // namespace actors

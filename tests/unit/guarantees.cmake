@@ -1,0 +1,11 @@
+# What the delivery guarantees are kept with: plain values.
+actors_add_suites(
+  unit_guarantees
+  LABEL
+  unit
+  LIBRARIES
+  actors_amqp
+  actors_values
+  SOURCES
+  delivery_queue.cpp
+  stream_tracker.cpp)
