@@ -18,14 +18,6 @@ namespace actors {
 
 namespace {
 
-// What the URL says itself stands above the settings for all endpoints.
-bool sets(std::string_view url, std::string_view parameter) {
-  auto query = url.find('?');
-  if (query == std::string_view::npos)
-    return false;
-  return url.find(std::string{parameter} + '=', query) != std::string_view::npos;
-}
-
 void read_timeouts(config_section& in, amqp::endpoint& out) {
   using namespace std::chrono_literals;
   in.read("heartbeat", out.heartbeat, 0s, 3600s);
@@ -35,39 +27,58 @@ void read_timeouts(config_section& in, amqp::endpoint& out) {
   in.read("send_timeout", out.send_timeout, 1ms, 600'000ms);
 }
 
-amqp::endpoint read_host(config_section& in, amqp::endpoint out) {
+// With this section the broker is reached over TLS.
+void read_tls(config_section& rabbitmq, amqp::endpoint& out) {
+  if (!rabbitmq.has("tls"))
+    return;
+  out.scheme = amqp::scheme::amqps;
+  out.port = 5671;
+  auto in = rabbitmq.inner("tls");
+  in.read("cacertfile", out.tls.cacertfile);
+  in.read("certfile", out.tls.certfile);
+  in.read("keyfile", out.tls.keyfile);
+  in.read("verify", out.tls.verify);
+  in.read("server_name", out.tls.server_name);
+}
+
+// From a file or the environment, if a key names one, else from the key itself.
+std::string read_credential(config_section& in, const std::string& key, std::string fallback) {
+  in.read_secret(key, fallback);
+  in.read_secret_from_environment(key + "_env", fallback);
+  in.read_secret_from_file(key + "_file", fallback);
+  return fallback;
+}
+
+void read_login(config_section& in, amqp::endpoint& out) {
+  in.read("auth_mechanism", out.auth_mechanism);
+  out.username = read_credential(in, "username", out.username);
+  out.password = amqp::secret{read_credential(in, "password", out.password.reveal())};
+}
+
+void read_host(config_section& in, amqp::endpoint& out) {
   in.read("host", out.host, not_empty);
   in.read("port", out.port, 1, 65535);
   in.read("vhost", out.vhost, not_empty);
-  in.read_secret("username", out.username);
-  std::string password = out.password.reveal();
-  in.read_secret("password", password);
-  out.password = amqp::secret{std::move(password)};
-  return out;
 }
 
 // An endpoint of "url" or "endpoints". `key` names it in errors.
 void add_url(config_section& in, std::string_view key, const std::string& url,
              const amqp::endpoint& defaults, std::vector<amqp::endpoint>& out) {
-  auto parsed = amqp::parse_endpoint(url);
-  if (!parsed) {
+  auto parsed = amqp::parse_endpoint(url, defaults);
+  if (!parsed)
     in.refuse(key, text_of(parsed.error()));
-    return;
-  }
-  if (!sets(url, "heartbeat"))
-    parsed->heartbeat = defaults.heartbeat;
-  if (!sets(url, "connection_timeout"))
-    parsed->connection_timeout = defaults.connection_timeout;
-  parsed->handshake_timeout = defaults.handshake_timeout;
-  parsed->request_timeout = defaults.request_timeout;
-  parsed->send_timeout = defaults.send_timeout;
-  out.push_back(std::move(*parsed));
+  else if (parsed->scheme == amqp::scheme::amqp && defaults.scheme == amqp::scheme::amqps)
+    in.refuse(key, "begins with amqp://, but there is a section RABBITMQ.tls: write amqps://");
+  else
+    out.push_back(std::move(*parsed));
 }
 
 // "url", then "endpoints"; without either, "host" and its companions.
 std::vector<amqp::endpoint> read_endpoints(config_section in) {
   amqp::endpoint defaults;
   read_timeouts(in, defaults);
+  read_tls(in, defaults);
+  read_login(in, defaults);
   std::vector<amqp::endpoint> result;
   std::string url;
   in.read_secret("url", url);
@@ -77,9 +88,12 @@ std::vector<amqp::endpoint> read_endpoints(config_section in) {
   in.read_secrets("endpoints", urls);
   for (std::size_t i = 0; i < urls.size(); ++i)
     add_url(in, "endpoints[" + std::to_string(i) + ']', urls[i], defaults, result);
-  auto host = read_host(in, defaults);
-  if (result.empty())
-    result.push_back(std::move(host));
+  read_host(in, defaults);
+  if (result.empty()) {
+    if (auto problem = check(defaults))
+      in.refuse("host", problem.text);
+    result.push_back(std::move(defaults));
+  }
   return result;
 }
 

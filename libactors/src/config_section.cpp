@@ -1,8 +1,13 @@
 #include "config_section.hpp"
 
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "actors/json.hpp"
@@ -82,6 +87,10 @@ config_section::config_section(const boost::json::object& in, std::string path,
   // nop
 }
 
+bool config_section::has(std::string_view key) const noexcept {
+  return find(key) != nullptr;
+}
+
 config_section config_section::inner(std::string_view key) {
   auto path = path_ + std::string{key} + '.';
   auto x = find(key);
@@ -153,12 +162,26 @@ void config_section::read(std::string_view key, overflow_policy& out) {
     return;
   if (auto text = x->if_string())
     for (auto policy :
-         {overflow_policy::reject, overflow_policy::drop_oldest, overflow_policy::drop_newest})
+         {overflow_policy::reject, overflow_policy::drop_oldest, overflow_policy::drop_newest,
+          overflow_policy::block, overflow_policy::latest_per_key})
       if (*text == to_string(policy)) {
         out = policy;
         return;
       }
-  mismatch(key, text_or_kind(*x), "reject, drop_oldest or drop_newest");
+  mismatch(key, text_or_kind(*x), "reject, drop_oldest, drop_newest, block or latest_per_key");
+}
+
+void config_section::read(std::string_view key, amqp::auth_mechanism& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  auto text = x->if_string();
+  if (text && *text == "plain")
+    out = amqp::auth_mechanism::plain;
+  else if (text && *text == "external")
+    out = amqp::auth_mechanism::external;
+  else
+    mismatch(key, text_or_kind(*x), "plain or external");
 }
 
 void config_section::read_secret(std::string_view key, std::string& out) {
@@ -185,6 +208,44 @@ void config_section::read_secrets(std::string_view key, std::vector<std::string>
                       "a string");
     out.emplace_back(value.get_string());
   }
+}
+
+void config_section::read_secret_from_environment(std::string_view key, std::string& out) {
+  std::string name;
+  read_secret(key, name);
+  if (name.empty())
+    return;
+  auto value = std::getenv(name.c_str());
+  if (!value)
+    return refuse(key, "the environment has no variable of this name");
+  accept_secret(key, value, out);
+}
+
+void config_section::read_secret_from_file(std::string_view key, std::string& out) {
+  std::string path;
+  read_secret(key, path);
+  if (path.empty())
+    return;
+  errno = 0;
+  std::ifstream in{path, std::ios::binary};
+  std::ostringstream content;
+  content << in.rdbuf(); // unlike the buffer's iterators, this never throws
+  auto text = content.str();
+  if (!in.is_open() || (text.empty() && errno != 0))
+    return refuse(key, std::string{"the file cannot be read: "} + std::strerror(errno));
+  for (auto end : {'\n', '\r'})
+    if (text.ends_with(end))
+      text.pop_back();
+  accept_secret(key, std::move(text), out);
+}
+
+// SASL PLAIN separates its parts by NUL.
+void config_section::accept_secret(std::string_view key, std::string text, std::string& out) {
+  if (text.empty())
+    return refuse(key, "there is nothing in it");
+  if (text.find('\0') != std::string::npos)
+    return refuse(key, "there is a NUL byte in it");
+  out = std::move(text);
 }
 
 void config_section::refuse(std::string_view key, std::string_view why) {

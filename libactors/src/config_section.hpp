@@ -25,6 +25,9 @@ public:
   /// `problem` is shared by all sections of a config.
   config_section(const boost::json::object& in, std::string path, std::string& problem);
 
+  /// Whether there is a key with a value.
+  bool has(std::string_view key) const noexcept;
+
   /// The section under a key; an empty one if there is none.
   config_section inner(std::string_view key);
 
@@ -35,6 +38,7 @@ public:
   void read(std::string_view key, double& out, int min, int max);
   void read(std::string_view key, log_level& out);
   void read(std::string_view key, overflow_policy& out);
+  void read(std::string_view key, amqp::auth_mechanism& out);
 
   /// Reads an integer, which may stand in quotes as some AIOQuant configs have
   /// it.
@@ -56,10 +60,17 @@ public:
   void read_secret(std::string_view key, std::string& out);
   void read_secrets(std::string_view key, std::vector<std::string>& out);
 
+  /// Reads a secret from the environment variable, or the file, that a key
+  /// names; the file's last line break is left away. Errors do not repeat the
+  /// name: some put the secret itself there.
+  void read_secret_from_environment(std::string_view key, std::string& out);
+  void read_secret_from_file(std::string_view key, std::string& out);
+
   /// Notes a problem with a key, if it is the first.
   void refuse(std::string_view key, std::string_view why);
 
 private:
+  void accept_secret(std::string_view key, std::string text, std::string& out);
   const boost::json::value* find(std::string_view key) const noexcept;
   std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t min,
                        std::int64_t max);

@@ -12,6 +12,9 @@ namespace actors {
 
 namespace {
 
+/// Before a message goes back to its queue for another time.
+constexpr auto requeue_pause = std::chrono::seconds{1};
+
 using verdict = ack_window::verdict;
 
 /// What a handler's answer means for its message.
@@ -185,7 +188,13 @@ void dispatcher_state::remove(subscription_id id, const caf::error& reason) {
 void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
   if (busy_queues_.contains(x.queue))
     return; // it was never wanted
-  flush();  // what its strategies leave behind goes back ahead of all that follows
+  // What its strategies leave behind goes back ahead of all that follows.
+  std::erase_if(paused_, [&](auto& entry) {
+    if (entry.second == id)
+      settle(entry.first, verdict::requeue);
+    return entry.second == id;
+  });
+  flush();
   self_->send(supervisor_, unwant_atom_v, id);
   if (x.queue.empty())
     return;
@@ -309,6 +318,7 @@ void dispatcher_state::on_consumers_lost(const consumers_lost&) {
 
 void dispatcher_state::on_deliveries(delivery_batch& batch) {
   open_window(batch);
+  now_ = self_->clock().now();
   // One flush at the end does for all of them.
   const auto scheduled = std::exchange(flush_scheduled_, true);
   for (auto& x : batch.items)
@@ -325,6 +335,7 @@ void dispatcher_state::open_window(const delivery_batch& batch) {
   ++life_;
   window_ = ack_window{};
   unanswered_.clear();
+  paused_.clear();
 }
 
 void dispatcher_state::dispatch(amqp::delivery& x) {
@@ -343,6 +354,8 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
   if (!open_body(x, from))
     return settle(x.tag, verdict::reject);
   unanswered open;
+  open.consumer = x.consumer;
+  open.pause = x.redelivered;
   caf::error malformed;
   auto readable = false;
   for (auto id : ids) {
@@ -350,19 +363,50 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
     auto& message = decode(to.what.codec);
     if (!message) {
       ++to.counters.failed;
+      follow_stream(to, x);
       malformed = message.error();
       continue;
     }
     readable = true;
-    if (wants(to, *message))
-      hand_over(to, *message, x.tag, open);
+    dispatch_to(to, x, *message, open);
   }
   if (malformed)
     report_malformed(x, from, malformed);
+  if (!readable)
+    open.outcome = stronger(open.outcome, verdict::reject);
   if (!open.waiting.empty())
     unanswered_.emplace(x.tag, std::move(open));
   else
-    settle(x.tag, readable ? verdict::ack : verdict::reject);
+    finish(x.tag, open);
+}
+
+void dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
+                                   unanswered& open) {
+  switch (follow_stream(to, x)) {
+  case stream_tracker::verdict::handled:
+    ++to.counters.duplicates;
+    break;
+  case stream_tracker::verdict::in_hand:
+    // Needed only if the first one fails: ask again later.
+    open.outcome = verdict::requeue;
+    open.pause = true;
+    break;
+  case stream_tracker::verdict::fresh:
+    if (wants(to, what))
+      hand_over(to, x, what, open);
+    else
+      to.streams.handled(x.exchange, x.routing_key, x.properties.position);
+  }
+}
+
+stream_tracker::verdict dispatcher_state::follow_stream(handler& to, const amqp::delivery& x) {
+  if (!x.properties.position || !(to.what.deduplicate || to.what.stream_events))
+    return stream_tracker::verdict::fresh;
+  auto arrival = to.streams.arrived(x.exchange, x.routing_key, x.properties.position, now_);
+  if (to.what.stream_events)
+    for (auto& notice : arrival.before)
+      std::visit([&](auto& y) { self_->send(to.subscriber, std::move(y)); }, notice);
+  return to.what.deduplicate ? arrival.what : stream_tracker::verdict::fresh;
 }
 
 // A consumer that was cancelled while this was on its way: back to its queue,
@@ -425,25 +469,37 @@ bool dispatcher_state::wants(const handler& x, const caf::message& what) {
   return type.empty() || x.what.codec.kline_type(what) == type;
 }
 
-void dispatcher_state::hand_over(handler& to, const caf::message& what, std::uint64_t tag,
+void dispatcher_state::hand_over(handler& to, const amqp::delivery& x, const caf::message& what,
                                  unanswered& open) {
   ++to.counters.delivered;
   if (to.what.ack == ack_policy::on_dispatch) {
     self_->send(to.subscriber, what);
+    to.streams.handled(x.exchange, x.routing_key, x.properties.position);
     return;
   }
   const auto id = to.counters.id;
   open.waiting.push_back(id);
   ++to.counters.in_flight;
+  origin_ptr from;
+  if (x.properties.position)
+    from = std::make_shared<const origin>(origin{x.exchange, x.routing_key, x.properties.position});
   self_->request(to.subscriber, caf::infinite, what)
-      .then([=, this, life = life_] { on_answer(life, tag, id, {}); },
-            [=, this, life = life_](const caf::error& err) { on_answer(life, tag, id, err); });
+      .then([=, this, life = life_, tag = x.tag] { on_answer(life, tag, id, from, {}); },
+            [=, this, life = life_, tag = x.tag](const caf::error& err) {
+              on_answer(life, tag, id, from, err);
+            });
 }
 
 void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id,
-                                 const caf::error& err) {
-  if (auto x = handlers_.find(id); x != handlers_.end())
+                                 const origin_ptr& from, const caf::error& err) {
+  if (auto x = handlers_.find(id); x != handlers_.end()) {
+    auto& streams = x->second.streams;
+    if (from && verdict_of(err) == verdict::requeue)
+      streams.failed(from->exchange, from->routing_key, from->position);
+    else if (from)
+      streams.handled(from->exchange, from->routing_key, from->position);
     count(x->second, err);
+  }
   if (life != life_)
     return;
   auto i = unanswered_.find(tag);
@@ -455,8 +511,22 @@ void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscrip
   open.outcome = stronger(open.outcome, verdict_of(err));
   if (!open.waiting.empty())
     return;
-  settle(tag, open.outcome);
+  finish(tag, open);
   unanswered_.erase(i);
+}
+
+// What goes back again and again goes back after a pause, or it would keep the
+// broker, us and the log busy.
+void dispatcher_state::finish(std::uint64_t tag, const unanswered& x) {
+  if (x.outcome != verdict::requeue || !x.pause)
+    return settle(tag, x.outcome);
+  paused_.emplace(tag, x.consumer);
+  self_->delayed_send(self_, requeue_pause, requeue_atom_v, life_, tag);
+}
+
+void dispatcher_state::on_requeue(std::uint64_t life, std::uint64_t tag) {
+  if (life == life_ && paused_.erase(tag) > 0)
+    settle(tag, verdict::requeue);
 }
 
 void dispatcher_state::count(handler& x, const caf::error& err) {
@@ -568,6 +638,9 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher
   return {
       [&state](delivery_batch& x) { state.on_deliveries(x); },
       [&state](flush_atom) { state.on_flush(); },
+      [&state](requeue_atom, std::uint64_t life, std::uint64_t tag) {
+        state.on_requeue(life, tag);
+      },
       [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
         return state.subscribe(std::move(what), std::move(subscriber));
       },

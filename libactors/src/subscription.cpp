@@ -80,6 +80,16 @@ subscription&& subscription::of_type(std::string type) && {
   return std::move(*this);
 }
 
+subscription&& subscription::deduplicated(bool on) && {
+  deduplicate = on;
+  return std::move(*this);
+}
+
+subscription&& subscription::with_stream_events() && {
+  stream_events = true;
+  return std::move(*this);
+}
+
 subscription orderbooks(std::string_view platform, std::string_view symbol) {
   return market_data<orderbook>(platform, symbol);
 }

@@ -128,7 +128,9 @@ bool supervisor_state::keeps(const supervised_link& x) const noexcept {
 
 void supervisor_state::schedule_connect(supervised_link& x, ec reason) {
   ++x.endpoint;
-  const auto delay = reason == ec::login_refused ? x.retry.next_after_refusal() : x.retry.next();
+  // What needs somebody to act is not tried again fast.
+  const auto refused = reason == ec::login_refused || reason == ec::tls_failed;
+  const auto delay = refused ? x.retry.next_after_refusal() : x.retry.next();
   log(log_level::info, fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
                                    to_string(endpoint_of(x)), delay.count()));
   self_->delayed_send(self_, delay, connect_atom_v, x.role);

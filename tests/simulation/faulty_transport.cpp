@@ -8,13 +8,14 @@ namespace actors::simulation {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, defect>, 6> names{{
+constexpr std::array<std::pair<const char*, defect>, 7> names{{
     {"lost_publication", defect::lost_publication},
     {"acknowledged_failure", defect::acknowledged_failure},
     {"reordered_publications", defect::reordered_publications},
     {"stale_settlement", defect::stale_settlement},
     {"forgotten_cancel", defect::forgotten_cancel},
     {"swallowed_confirmation", defect::swallowed_confirmation},
+    {"unnumbered_deliveries", defect::unnumbered_deliveries},
 }};
 
 /// Every so many chances, the defect shows.
@@ -37,6 +38,9 @@ public:
 
   void delivered(std::uint32_t incarnation, std::vector<amqp::delivery> xs) override {
     incarnation_ = incarnation;
+    if (what_ == defect::unnumbered_deliveries)
+      for (auto& x : xs)
+        x.properties.position.reset();
     inner_->delivered(incarnation, std::move(xs));
   }
 

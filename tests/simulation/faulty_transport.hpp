@@ -23,6 +23,8 @@ enum class defect {
   forgotten_cancel,
   /// A confirmation never arrives.
   swallowed_confirmation,
+  /// Messages lose their place in their stream, so that copies are not known.
+  unnumbered_deliveries,
 };
 
 /// Gives back `defect::none` for an unknown name.

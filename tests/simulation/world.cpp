@@ -36,11 +36,20 @@ struct journal {
   std::string name;
   /// Trades in the order they were handled, by symbol.
   std::map<std::string, std::vector<std::int64_t>> handled;
+  /// Those of its present life.
+  std::set<std::pair<std::string, std::int64_t>> lately;
+  std::vector<std::string> twice;
   /// Chances in a hundred.
   unsigned fails = 0;
   unsigned hesitates = 0;
   unsigned crashes = 0;
   std::mt19937_64 random;
+
+  void handle(const trade& x) {
+    handled[x.symbol].push_back(x.timestamp);
+    if (!lately.emplace(x.symbol, x.timestamp).second)
+      twice.push_back(x.symbol + ' ' + std::to_string(x.timestamp));
+  }
 
   bool happens(unsigned percent) {
     return random() % 100 < percent;
@@ -56,6 +65,7 @@ struct strategy_state {
 
 caf::behavior strategy(caf::stateful_actor<strategy_state>* self, event_center center,
                        const subscription& what, std::shared_ptr<journal> seen) {
+  seen->lately.clear();
   // As a user's: without its subscription it ends, and is started again.
   center.subscribe(self, what)
       .then([](const subscribed&) {}, [=](caf::error& err) { self->quit(std::move(err)); });
@@ -71,12 +81,12 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, event_center c
           self->state.open.emplace_back(self->make_response_promise(), x);
           return caf::delegated<void>{};
         }
-        seen->handled[x.symbol].push_back(x.timestamp);
+        seen->handle(x);
         return caf::unit;
       },
       [=](flush_atom) {
         for (auto& [promise, x] : std::exchange(self->state.open, {})) {
-          seen->handled[x.symbol].push_back(x.timestamp);
+          seen->handle(x);
           if (promise.pending())
             promise.deliver(caf::unit);
         }
@@ -405,6 +415,7 @@ private:
 
   void check() {
     check_nothing_lost();
+    check_nothing_twice();
     check_order();
     check_topology();
     check_nothing_left();
@@ -425,6 +436,12 @@ private:
                     + std::to_string(number));
       }
     }
+  }
+
+  void check_nothing_twice() {
+    for (auto& x : strategies_)
+      for (auto& what : x.seen->twice)
+        violate("twice: '" + x.seen->name + "' handled " + what + " again");
   }
 
   void check_order() {

@@ -29,6 +29,7 @@ struct outcome {
 /// seed, then all faults end; what must hold then is checked:
 ///
 /// - nothing confirmed is lost to a strategy that acknowledges on success
+/// - a strategy handles nothing twice in one life
 /// - per routing key, order is kept (prefetch count 1)
 /// - no acknowledgement goes to the wrong channel
 /// - handler table and broker agree, and nothing else consumes

@@ -2,6 +2,7 @@
 
 #include "actors/config.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -63,7 +64,7 @@ CAF_TEST(the commented example has every key with its default) {
   CAF_CHECK(same_settings(*x, config{}));
   CAF_CHECK(!x->instance.empty());
   CAF_CHECK_EQUAL(x->document.size(), 10u);
-  CAF_CHECK_EQUAL(x->document.at("RABBITMQ").as_object().size(), 12u);
+  CAF_CHECK_EQUAL(x->document.at("RABBITMQ").as_object().size(), 18u);
 }
 
 CAF_TEST(a config of AIOQuant works as it is) {
@@ -109,7 +110,7 @@ CAF_TEST(url and endpoints replace the host) {
   CAF_REQUIRE_EQUAL(x.endpoints.size(), 3u);
   CAF_CHECK_EQUAL(x.endpoints[0].host, "b");
   CAF_CHECK_EQUAL(x.endpoints[0].port, 1u);
-  CAF_CHECK_EQUAL(x.endpoints[0].username, "guest");
+  CAF_CHECK_EQUAL(x.endpoints[0].username, "u");
   CAF_CHECK_EQUAL(x.endpoints[1].host, "c");
   CAF_CHECK(x.endpoints[2].scheme == amqp::scheme::memory);
   CAF_CHECK_EQUAL(x.endpoints[2].host, "d");
@@ -124,6 +125,65 @@ CAF_TEST(what a URL sets itself stands above the section) {
   CAF_CHECK(x.endpoints[0].request_timeout == 9ms);
   CAF_CHECK(x.endpoints[1].heartbeat == 7s);
   CAF_CHECK(x.endpoints[1].connection_timeout == 5000ms);
+}
+
+CAF_TEST(a section on TLS switches it on) {
+  auto x = first_endpoint(R"({"RABBITMQ": {"host": "h", "auth_mechanism": "external",
+    "tls": {"cacertfile": "/ca", "certfile": "/c", "keyfile": "/k", "verify": false,
+            "server_name": "s"}}})");
+  CAF_CHECK(x.scheme == amqp::scheme::amqps);
+  CAF_CHECK_EQUAL(x.port, 5671u);
+  CAF_CHECK(x.tls == (amqp::tls_options{"/ca", "/c", "/k", false, "s"}));
+  CAF_CHECK(x.auth_mechanism == amqp::auth_mechanism::external);
+  CAF_CHECK(first_endpoint(R"({"RABBITMQ": {"tls": {}}})").scheme == amqp::scheme::amqps);
+  CAF_CHECK_EQUAL(first_endpoint(R"({"RABBITMQ": {"tls": {}, "port": 9}})").port, 9u);
+}
+
+CAF_TEST(the section on TLS holds for URLs too) {
+  auto x = read(R"({"RABBITMQ": {"tls": {"cacertfile": "/ca"},
+    "endpoints": ["amqps://a", "amqps://b?cacertfile=/other"]}})");
+  CAF_CHECK_EQUAL(x.endpoints.at(0).tls.cacertfile, "/ca");
+  CAF_CHECK_EQUAL(x.endpoints.at(1).tls.cacertfile, "/other");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"tls": {}, "url": "amqp://a"}})"),
+                  "RABBITMQ.url: begins with amqp://, but there is a section RABBITMQ.tls: write "
+                  "amqps://");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"auth_mechanism": "external", "tls": {}}})"),
+                  "RABBITMQ.host: auth_mechanism external needs amqps:// and a client certificate "
+                  "(certfile)");
+}
+
+CAF_TEST(credentials come from files and the environment) {
+  const auto path =
+      (std::filesystem::temp_directory_path() / ("actors-password-" + std::to_string(getpid())))
+          .string();
+  auto login = [](const std::string& keys) {
+    auto x = first_endpoint(R"({"RABBITMQ": {"password": "plain", )" + keys + "}}");
+    return x.username + ' ' + x.password.reveal();
+  };
+  auto from_file = "\"password_file\": \"" + path + '"';
+  std::ofstream{path} << "from file\n";
+  ::setenv("ACTORS_TEST_USER", "bob", 1);
+  CAF_CHECK_EQUAL(login(from_file), "guest from file");
+  CAF_CHECK_EQUAL(login(R"("username_env": "ACTORS_TEST_USER")"), "bob plain");
+  CAF_CHECK_EQUAL(login(R"("password_env": "ACTORS_TEST_USER", )" + from_file), "guest from file");
+  auto x = first_endpoint(R"({"RABBITMQ": {"url": "amqp://mq", )" + from_file + "}}");
+  CAF_CHECK_EQUAL(x.password.reveal(), "from file");
+  auto y = first_endpoint(R"({"RABBITMQ": {"url": "amqp://ann:own@mq", )" + from_file + "}}");
+  CAF_CHECK_EQUAL(y.password.reveal(), "own");
+  std::ofstream{path, std::ios::trunc} << "\n";
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {)" + from_file + "}}"),
+                  "RABBITMQ.password_file: there is nothing in it");
+  std::filesystem::remove(path);
+}
+
+// Some put the secret itself where its place should stand.
+CAF_TEST(a credential that is not there is not repeated) {
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"password_file": "271828"}})"),
+                  "RABBITMQ.password_file: the file cannot be read: No such file or directory");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"password_file": "/"}})"),
+                  "RABBITMQ.password_file: the file cannot be read: Is a directory");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"password_env": "271828"}})"),
+                  "RABBITMQ.password_env: the environment has no variable of this name");
 }
 
 CAF_TEST(the log) {
@@ -157,6 +217,16 @@ CAF_TEST(the other sections) {
   CAF_CHECK(x.outbox == (outbox_limits{1, 2, overflow_policy::drop_oldest, 3}));
   CAF_CHECK(x.reconnect == (backoff_policy{1ms, 2ms, 1.5, 0, 3ms, 4ms}));
   CAF_CHECK(x.payload == (payload_limits{100, 2, 3}));
+}
+
+CAF_TEST(the outbox knows each policy by its name) {
+  for (auto policy :
+       {overflow_policy::reject, overflow_policy::drop_oldest, overflow_policy::drop_newest,
+        overflow_policy::block, overflow_policy::latest_per_key}) {
+    const std::string name{to_string(policy)};
+    auto x = read(R"({"OUTBOX": {"overflow": ")" + name + R"("}})");
+    CAF_CHECK(x.outbox.overflow == policy);
+  }
 }
 
 CAF_TEST(keys of the app stay readable) {
@@ -194,9 +264,9 @@ CAF_TEST(a wrong value names its key and what is allowed) {
   CAF_CHECK_EQUAL(problem(R"({"LOG": {"level": "LOUD"}})"),
                   "LOG.level: found \"LOUD\", allowed is DEBUG, INFO, WARNING, ERROR, CRITICAL or "
                   "OFF");
-  CAF_CHECK_EQUAL(problem(R"({"OUTBOX": {"overflow": "block"}})"),
-                  "OUTBOX.overflow: found \"block\", allowed is reject, drop_oldest or "
-                  "drop_newest");
+  CAF_CHECK_EQUAL(problem(R"({"OUTBOX": {"overflow": "wait"}})"),
+                  "OUTBOX.overflow: found \"wait\", allowed is reject, drop_oldest, "
+                  "drop_newest, block or latest_per_key");
   CAF_CHECK_EQUAL(problem(R"({"RECONNECT": {"jitter": 1.5}})"),
                   "RECONNECT.jitter: found 1.5, allowed is a number from 0 to 1");
   CAF_CHECK_EQUAL(problem(R"({"RECONNECT": {"first": 20000}})"),

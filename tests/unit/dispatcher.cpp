@@ -71,6 +71,12 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, std::shared_pt
         seen->queues.push_back(x.queue);
       },
       [=](const kline& x) { seen->klines.push_back(x.kline_type); },
+      [=](const stream_gap& x) {
+        seen->events.push_back("gap " + std::to_string(x.from) + " to " + std::to_string(x.to));
+      },
+      [=](const stream_restarted& x) {
+        seen->events.push_back("restarted " + std::to_string(x.epoch));
+      },
       [=](caf::tick_atom) { seen->open.at(0).deliver(caf::unit); },
       [=](caf::ok_atom) {
         for (auto& x : std::exchange(seen->open, {}))
@@ -441,6 +447,51 @@ CAF_TEST(the last unsubscribe cancels the consumer) {
   // What was on its way goes back to its queue, for others.
   deliver({delivery(1, body(some_trade()))});
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+}
+
+amqp::delivery numbered(amqp::delivery x, std::uint64_t sequence, std::uint64_t epoch = 1) {
+  x.properties.position = amqp::stream_position{epoch, sequence};
+  return x;
+}
+
+CAF_TEST(a copy of a handled message is dropped and counted) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  deliver({numbered(delivery(1, body(some_trade(1))), 1)});
+  deliver({numbered(delivery(2, body(some_trade(1))), 1),
+           numbered(delivery(3, body(some_trade(2))), 2)});
+  CAF_CHECK(seen->trades == (list{1, 2}));
+  CAF_CHECK_EQUAL(status().handlers.at(0).duplicates, 1u);
+  CAF_CHECK_EQUAL(settled().size(), 3u);
+}
+
+CAF_TEST(a failed message is no copy when it comes again) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  seen->failing = true;
+  deliver({numbered(delivery(1, body(some_trade(1))), 1)});
+  seen->failing = false;
+  deliver({numbered(delivery(2, body(some_trade(1))), 1)});
+  CAF_CHECK(seen->trades == (list{1, 1}));
+}
+
+CAF_TEST(a copy of a message in hand goes back and comes after a pause) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
+  seen->silent = true;
+  deliver({numbered(delivery(1, body(some_trade(1))), 1)}, 1);
+  deliver({numbered(delivery(1, body(some_trade(1))), 1)}, 2);
+  CAF_CHECK(seen->trades == list{1});
+  CAF_CHECK(settled().empty());
+  sched.advance_time(std::chrono::seconds{1});
+  sched.run();
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+}
+
+CAF_TEST(a strategy that asks for it is told of gaps and restarts in order) {
+  auto seen = subscribed_strategy(eth_trades().with_stream_events());
+  deliver({numbered(delivery(1, body(some_trade(1))), 1),
+           numbered(delivery(2, body(some_trade(4))), 4),
+           numbered(delivery(3, body(some_trade(5))), 1, 2)});
+  CAF_CHECK(seen->events == (std::vector<std::string>{"gap 2 to 3", "restarted 2"}));
+  CAF_CHECK(seen->trades == (list{1, 4, 5}));
 }
 
 // Else it could be given what lies behind a message that goes back.

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -24,6 +27,7 @@
 #include "actors/handler_table.hpp"
 #include "actors/messages.hpp"
 #include "actors/payload.hpp"
+#include "actors/stream_tracker.hpp"
 
 namespace actors {
 
@@ -59,6 +63,7 @@ public:
 
   void on_deliveries(delivery_batch& batch);
   void on_flush();
+  void on_requeue(std::uint64_t life, std::uint64_t tag);
   void on_unasked_error(const caf::error& reason);
 
   caf::result<center_status> status();
@@ -78,6 +83,7 @@ private:
     /// keeps it here.
     bool removed = false;
     handler_status counters;
+    stream_tracker streams;
   };
 
   /// Bindings of one queue, in order.
@@ -105,7 +111,19 @@ private:
   struct unanswered {
     std::vector<subscription_id> waiting;
     ack_window::verdict outcome = ack_window::verdict::ack;
+    amqp::consumer_id consumer = 0;
+    /// It came back before: if it goes back again, then not at once.
+    bool pause = false;
   };
+
+  /// Where a message stands in its stream.
+  struct origin {
+    std::string exchange;
+    std::string routing_key;
+    std::optional<amqp::stream_position> position;
+  };
+
+  using origin_ptr = std::shared_ptr<const origin>;
 
   /// One message in the forms that its handlers want, each made once.
   struct decoded {
@@ -131,8 +149,13 @@ private:
   bool open_body(const amqp::delivery& x, const consumer& from);
   const caf::expected<caf::message>& decode(const event_codec& codec);
   static bool wants(const handler& x, const caf::message& what);
-  void hand_over(handler& to, const caf::message& what, std::uint64_t tag, unanswered& open);
-  void on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id, const caf::error& err);
+  void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
+                   unanswered& open);
+  stream_tracker::verdict follow_stream(handler& to, const amqp::delivery& x);
+  void hand_over(handler& to, const amqp::delivery& x, const caf::message& what, unanswered& open);
+  void on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id, const origin_ptr& from,
+                 const caf::error& err);
+  void finish(std::uint64_t tag, const unanswered& x);
   void settle(std::uint64_t tag, ack_window::verdict what);
   void schedule_flush();
   void flush();
@@ -162,9 +185,12 @@ private:
   std::uint64_t life_ = 0;
   ack_window window_;
   std::unordered_map<std::uint64_t, unanswered> unanswered_;
+  /// Deliveries that go back after a pause, and whose they are.
+  std::unordered_map<std::uint64_t, amqp::consumer_id> paused_;
   bool flush_scheduled_ = false;
 
   // The message being dispatched.
+  std::chrono::steady_clock::time_point now_;
   payload_decoder decoder_;
   received_event received_;
   bool checked_ = false;

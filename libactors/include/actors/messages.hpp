@@ -14,6 +14,7 @@
 #include "actors/amqp/transport.hpp"
 #include "actors/ec.hpp"
 #include "actors/ledger.hpp"
+#include "actors/stream_tracker.hpp"
 #include "actors/subscription.hpp"
 
 /// Every value that travels between the actors. The actors meet only here.
@@ -166,6 +167,8 @@ struct handler_status {
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
   std::uint64_t in_flight = 0;
+  /// Copies of messages that were handled before.
+  std::uint64_t duplicates = 0;
 };
 
 struct dispatcher_status {
@@ -205,6 +208,7 @@ CAF_ADD_ATOM(actors, actors, connect_atom, "connect")
 CAF_ADD_ATOM(actors, actors, close_atom, "close")
 CAF_ADD_ATOM(actors, actors, flush_atom, "flush")
 CAF_ADD_ATOM(actors, actors, retry_atom, "retry")
+CAF_ADD_ATOM(actors, actors, requeue_atom, "requeue")
 CAF_ADD_ATOM(actors, actors, stop_atom, "stop")
 CAF_ADD_ATOM(actors, actors, deadline_atom, "deadline")
 CAF_ADD_ATOM(actors, actors, heartbeat_atom, "heartbeat")
@@ -231,6 +235,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_down)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::wanted_consumer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_state)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumers_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_gap)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_restarted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::published)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscription)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscribed)

@@ -58,6 +58,13 @@ struct subscription {
   ack_policy ack = ack_policy::on_dispatch;
   /// Only candles of this type ("kline_5m"); empty is all. Klines only.
   std::string kline_type;
+  /// Drop copies of what this subscription has handled already: a publisher
+  /// sends again what was not confirmed when its link broke. Needs a publisher
+  /// that numbers its messages, as libactors does; others are unaffected.
+  bool deduplicate = true;
+  /// Send `stream_gap` and `stream_restarted` to the strategy, in order with its
+  /// events.
+  bool stream_events = false;
   /// What the handler gets: a struct, or the generic `event`.
   event_codec codec = generic_codec();
 
@@ -85,6 +92,8 @@ struct subscription {
   /// On success switches `no_ack` off, which a wildcard has switched on.
   subscription&& acked(ack_policy policy) &&;
   subscription&& of_type(std::string type) &&;
+  subscription&& deduplicated(bool on) &&;
+  subscription&& with_stream_events() &&;
 
   bool operator==(const subscription&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "actors/amqp/endpoint.hpp"
 
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -133,22 +134,72 @@ caf::error read_vhost(std::string_view text, endpoint& result) {
   return {};
 }
 
+caf::error read_heartbeat(std::string_view text, endpoint& result) {
+  auto seconds = to_number<std::uint16_t>(text, 0, 65'535);
+  if (!seconds)
+    return invalid("heartbeat is a number of seconds from 0 to 65535");
+  result.heartbeat = std::chrono::seconds{*seconds};
+  return {};
+}
+
+caf::error read_connection_timeout(std::string_view text, endpoint& result) {
+  auto limit = to_number<std::uint32_t>(text, 1, 3'600'000);
+  if (!limit)
+    return invalid("connection_timeout is a number of milliseconds from 1 to 3600000");
+  result.connection_timeout = std::chrono::milliseconds{*limit};
+  return {};
+}
+
+caf::error read_auth_mechanism(std::string_view text, endpoint& result) {
+  if (text != "plain" && text != "external")
+    return invalid("auth_mechanism is plain or external");
+  result.auth_mechanism = text == "plain" ? auth_mechanism::plain : auth_mechanism::external;
+  return {};
+}
+
+caf::error read_verify(std::string_view text, endpoint& result) {
+  if (text != "verify_peer" && text != "verify_none")
+    return invalid("verify is verify_peer or verify_none");
+  result.tls.verify = text == "verify_peer";
+  return {};
+}
+
+/// A parameter whose value is a text of its own, e.g. the name of a file.
+template <std::string tls_options::*Member>
+caf::error read_text(std::string_view text, endpoint& result) {
+  auto value = unescape(text);
+  if (!value)
+    return invalid("a percent escape in a query parameter is malformed; "
+                   "write each '%' itself as %25");
+  result.tls.*Member = std::move(*value);
+  return {};
+}
+
+struct parameter {
+  std::string_view name;
+  caf::error (*read)(std::string_view text, endpoint& result);
+};
+
+constexpr std::array<parameter, 8> parameters{{
+    {"heartbeat", &read_heartbeat},
+    {"connection_timeout", &read_connection_timeout},
+    {"auth_mechanism", &read_auth_mechanism},
+    {"verify", &read_verify},
+    {"cacertfile", &read_text<&tls_options::cacertfile>},
+    {"certfile", &read_text<&tls_options::certfile>},
+    {"keyfile", &read_text<&tls_options::keyfile>},
+    {"server_name_indication", &read_text<&tls_options::server_name>},
+}};
+
 caf::error read_parameter(std::string_view text, endpoint& result) {
-  if (consume_prefix(text, "heartbeat=")) {
-    auto seconds = to_number<std::uint16_t>(text, 0, 65'535);
-    if (!seconds)
-      return invalid("heartbeat is a number of seconds from 0 to 65535");
-    result.heartbeat = std::chrono::seconds{*seconds};
-    return {};
-  }
-  if (consume_prefix(text, "connection_timeout=")) {
-    auto limit = to_number<std::uint32_t>(text, 1, 3'600'000);
-    if (!limit)
-      return invalid("connection_timeout is a number of milliseconds from 1 to 3600000");
-    result.connection_timeout = std::chrono::milliseconds{*limit};
-    return {};
-  }
-  return invalid("unknown query parameter; known are heartbeat and connection_timeout");
+  auto name = take_until(text, "=");
+  for (auto& x : parameters)
+    if (name == x.name && consume_prefix(text, "="))
+      return x.read(text, result);
+  std::string known;
+  for (auto& x : parameters)
+    known.append(known.empty() ? "" : ", ").append(x.name);
+  return invalid("unknown query parameter; known are " + known);
 }
 
 caf::error read_parameters(std::string_view text, endpoint& result) {
@@ -160,11 +211,11 @@ caf::error read_parameters(std::string_view text, endpoint& result) {
   return {};
 }
 
-caf::expected<endpoint> parse_memory(std::string_view text) {
+caf::expected<endpoint> parse_memory(std::string_view text, const endpoint& defaults) {
   auto name = unescape(text);
   if (!name)
     return invalid("a percent escape in the name of the in-process broker is malformed");
-  endpoint result;
+  auto result = defaults;
   result.scheme = scheme::memory;
   result.host = std::move(*name);
   return result;
@@ -172,10 +223,14 @@ caf::expected<endpoint> parse_memory(std::string_view text) {
 
 } // namespace
 
-caf::expected<endpoint> parse_endpoint(std::string_view url) {
-  endpoint result;
+caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& defaults) {
   if (consume_prefix(url, "memory:"))
-    return parse_memory(url);
+    return parse_memory(url, defaults);
+  auto result = defaults;
+  result.scheme = scheme::amqp;
+  result.host = endpoint{}.host;
+  result.port = plain_port;
+  result.vhost = endpoint{}.vhost;
   if (consume_prefix(url, "amqps://")) {
     result.scheme = scheme::amqps;
     result.port = tls_port;
@@ -199,7 +254,23 @@ caf::expected<endpoint> parse_endpoint(std::string_view url) {
   consume_prefix(url, "?");
   if (auto error = read_parameters(url, result))
     return error;
+  if (auto problem = check(result))
+    return invalid(std::move(problem.text));
   return result;
+}
+
+failure check(const endpoint& x) {
+  auto wrong = [](std::string text) { return failure{ec::invalid_endpoint, std::move(text)}; };
+  if (x.scheme == scheme::memory)
+    return {};
+  if (x.scheme == scheme::amqp && x.tls != tls_options{})
+    return wrong("TLS settings need TLS: write amqps://");
+  if (x.tls.certfile.empty() && !x.tls.keyfile.empty())
+    return wrong("keyfile without certfile: name the certificate that the key belongs to");
+  if (x.auth_mechanism == auth_mechanism::external
+      && (x.scheme != scheme::amqps || x.tls.certfile.empty()))
+    return wrong("auth_mechanism external needs amqps:// and a client certificate (certfile)");
+  return {};
 }
 
 std::string to_string(const endpoint& x) {

@@ -11,6 +11,7 @@
 
 #include "amqp/rabbitmq_session.hpp"
 #include "amqp/rabbitmq_socket.hpp"
+#include "amqp/rabbitmq_tls.hpp"
 
 namespace actors::amqp {
 
@@ -75,8 +76,8 @@ private:
 /// Moves bytes between a session and its socket, on the link's thread.
 class pump {
 public:
-  pump(mailbox& commands, tcp_stream stream, session& talk)
-      : commands_(commands), stream_(std::move(stream)), session_(talk), buffer_(read_size) {
+  pump(mailbox& commands, byte_stream& stream, session& talk)
+      : commands_(commands), stream_(stream), session_(talk), buffer_(read_size) {
     // nop
   }
 
@@ -98,14 +99,14 @@ public:
 
 private:
   void wait() {
-    short wanted = write_blocked_ ? POLLIN | POLLOUT : POLLIN;
+    auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));
     std::array<pollfd, 2> fds{{{stream_.fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
     auto ready = ::poll(fds.data(), fds.size(), poll_timeout(session_.deadline()));
     if (ready > 0 && fds[1].revents != 0)
       commands_.wake.drain();
-    if (ready > 0 && (fds[0].revents & POLLOUT) != 0)
+    if (ready > 0 && (fds[0].revents & write_wants_) != 0)
       write_blocked_ = false;
-    if (ready > 0 && (fds[0].revents & ~POLLOUT) != 0)
+    if (ready > 0 && (fds[0].revents & (read_wants_ | POLLERR | POLLHUP)) != 0)
       read();
     // After reading: what arrived in time counts even if we were late.
     session_.tick(clock::now());
@@ -113,48 +114,54 @@ private:
 
   void read() {
     auto result = stream_.read(buffer_.data(), buffer_.size());
-    if (result.what == io_result::status::done)
+    read_wants_ = result.wants;
+    if (result.size > 0)
       session_.feed({buffer_.data(), result.size}, clock::now());
-    else if (result.what == io_result::status::ended)
-      session_.lost(result.why);
-    else if (!write_error_.empty())
+    if (result.what == io_result::status::ended)
+      session_.lost(std::move(result.why));
+    else if (result.what == io_result::status::would_block && write_error_)
       session_.lost(write_error_);
   }
 
   /// Hands everything to the kernel in one call, as far as there is room.
   void write() {
     auto bytes = session_.output();
-    if (bytes.empty() || !write_error_.empty())
+    if (bytes.empty() || write_error_)
       return;
     auto result = stream_.write(bytes);
     if (result.what == io_result::status::ended) {
       // The broker may have said why before it closed: read to the end.
-      write_error_ = result.why;
+      write_error_ = std::move(result.why);
       return read();
     }
     write_blocked_ = result.size < bytes.size();
+    write_wants_ = result.wants;
     if (result.size > 0)
       session_.consume(result.size, clock::now());
   }
 
   mailbox& commands_;
-  tcp_stream stream_;
+  byte_stream& stream_;
   session& session_;
   std::vector<char> buffer_;
+  short read_wants_ = POLLIN;
+  short write_wants_ = POLLOUT;
   bool write_blocked_ = false;
-  std::string write_error_;
+  failure write_error_;
 };
 
-failure unsupported(const endpoint& where) {
-  switch (where.scheme) {
-  case scheme::amqp:
-    return {};
-  case scheme::amqps:
-    return {ec::tls_failed, "TLS (amqps) is not supported yet, use amqp"};
-  case scheme::memory:
-    return {ec::invalid_endpoint, "an in-process broker is not reached over TCP"};
-  }
-  return {};
+/// A connection on which AMQP can begin.
+attempt<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const interruption& stop) {
+  if (where.scheme == scheme::memory)
+    return {{}, {ec::invalid_endpoint, "an in-process broker is not reached over TCP"}};
+  if (auto problem = check(where))
+    return {{}, std::move(problem)};
+  auto dialed = dial(where, stop);
+  if (!dialed.result)
+    return {{}, std::move(dialed.error)};
+  if (where.scheme == scheme::amqps)
+    return start_tls(std::move(dialed.result), where, stop);
+  return {std::make_unique<tcp_stream>(std::move(dialed.result)), {}};
 }
 
 /// A link's life, on its thread.
@@ -166,13 +173,11 @@ void run_link(mailbox& commands, const endpoint& where, bool confirms,
     if (!commands.stopped())
       events->down(std::move(reason));
   };
-  if (auto reason = unsupported(where))
-    return fail(std::move(reason));
-  auto result = dial(where, commands.wake, [&] { return commands.ending(); });
-  if (!result.stream)
-    return fail(std::move(result.error));
+  auto opened = open_stream(where, {commands.wake, [&] { return commands.ending(); }});
+  if (!opened.result)
+    return fail(std::move(opened.error));
   session talk{where, confirms, events, clock::now()};
-  pump{commands, std::move(*result.stream), talk}.run();
+  pump{commands, *opened.result, talk}.run();
 }
 
 /// Keeps signals for the application's own threads.

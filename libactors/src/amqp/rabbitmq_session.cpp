@@ -12,6 +12,9 @@ namespace {
 
 constexpr auto close_limit = std::chrono::seconds{2};
 
+/// The first byte of a TLS record that refuses our greeting.
+constexpr char tls_alert = 0x15;
+
 bool sendable(const publication& x) noexcept {
   return x.exchange.size() <= max_short_string && x.routing_key.size() <= max_short_string
          && x.properties.message_id.size() <= max_short_string && fits(x.properties.headers);
@@ -220,8 +223,7 @@ void session::feed(std::string_view bytes, time_point now) {
     if (status == frame_status::incomplete)
       break;
     if (status == frame_status::malformed)
-      broken(phase_ == phase::greeting ? "the peer does not speak AMQP 0-9-1"
-                                       : "a frame is malformed");
+      on_malformed(rest);
     else
       on_frame(next);
   }
@@ -253,14 +255,26 @@ void session::down(ec code, std::string text) {
   events_->down({code, text.empty() ? std::move(text) : peer_ + ": " + text});
 }
 
+void session::on_malformed(std::string_view bytes) {
+  if (phase_ != phase::greeting)
+    return broken("a frame is malformed");
+  if (where_.scheme == scheme::amqp && bytes.starts_with(tls_alert))
+    return down(ec::tls_failed, "the broker speaks TLS on this port: write amqps://");
+  broken("the peer does not speak AMQP 0-9-1");
+}
+
 void session::broken(const std::string& what) {
   down(ec::protocol_error, what);
 }
 
-void session::lost(const std::string& why) {
+void session::lost(failure why) {
   if (phase_ == phase::closing)
     return down(ec::none, {});
-  down(ec::connection_lost, in_handshake() ? why + " during the handshake" : why);
+  if (in_handshake() && why.code == ec::connection_lost)
+    why.text += where_.scheme == scheme::amqps && phase_ == phase::greeting
+                    ? " right after the TLS handshake: does it accept our certificate?"
+                    : " during the handshake";
+  down(why.code, std::move(why.text));
 }
 
 // -- state ------------------------------------------------------------------------

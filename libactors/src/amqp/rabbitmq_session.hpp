@@ -76,8 +76,8 @@ public:
   /// Notes that the first `size` bytes of the output were sent.
   void consume(std::size_t size, time_point now);
 
-  /// Notes that the TCP connection ended.
-  void lost(const std::string& why);
+  /// Notes that the connection ended.
+  void lost(failure why);
 
   /// Whether `sink::down` was raised, the last event.
   bool is_down() const noexcept {
@@ -150,6 +150,7 @@ private:
   /// Raises what was gathered from the bytes of one call.
   void flush();
   void down(ec code, std::string text);
+  void on_malformed(std::string_view bytes);
   void broken(const std::string& what);
   void unexpected(amqp_method_number_t id);
 

@@ -19,6 +19,18 @@ constexpr std::size_t max_batch_items = 512;
 constexpr std::size_t max_batch_bytes = 1024 * 1024;
 constexpr auto channels = static_cast<std::uint16_t>(channel::publishing);
 
+constexpr auto no_plain = "the broker offers no login by password (PLAIN), only: ";
+constexpr auto no_external =
+    "the broker offers no login by certificate (EXTERNAL): enable its "
+    "plugin rabbitmq_auth_mechanism_ssl and the mechanism; it offers only: ";
+
+/// Who logs in.
+std::string who(const endpoint& x) {
+  return x.auth_mechanism == auth_mechanism::external
+             ? "the holder of certificate '" + x.tls.certfile + "'"
+             : "user '" + x.username + "'";
+}
+
 template <class Close>
 std::string reply_text(const Close& x) {
   return std::string{view(x.reply_text)} + " (" + std::to_string(x.reply_code) + ")";
@@ -104,9 +116,10 @@ void session::on_greeting(std::string_view payload) {
   auto greeting = read_server_greeting(payload.substr(sizeof(std::uint32_t)));
   if (!greeting || greeting->major != 0 || greeting->minor != 9)
     return broken("the broker does not greet as AMQP 0-9-1 asks");
-  if ((" " + greeting->mechanisms + " ").find(" PLAIN ") == std::string::npos)
-    return down(ec::login_refused,
-                "the broker offers no login by password (PLAIN), only: " + greeting->mechanisms);
+  const auto external = where_.auth_mechanism == auth_mechanism::external;
+  const std::string mechanism = external ? "EXTERNAL" : "PLAIN";
+  if ((" " + greeting->mechanisms + " ").find(" " + mechanism + " ") == std::string::npos)
+    return down(ec::login_refused, (external ? no_external : no_plain) + greeting->mechanisms);
   broker_ = std::move(greeting->broker);
   table_view capabilities{{}};
   for (auto name : {"authentication_failure_close", "basic.nack", "connection.blocked",
@@ -119,10 +132,12 @@ void session::on_greeting(std::string_view payload) {
   if (!where_.connection_name.empty())
     about.add("connection_name", where_.connection_name);
   about.add("capabilities", capabilities);
-  auto response = '\0' + where_.username + '\0' + where_.password.reveal();
+  // With EXTERNAL the certificate says it all.
+  auto response =
+      external ? std::string{} : '\0' + where_.username + '\0' + where_.password.reveal();
   amqp_connection_start_ok_t start{};
   start.client_properties = about.get();
-  start.mechanism = bytes_of("PLAIN");
+  start.mechanism = bytes_of(mechanism);
   start.response = bytes_of(response);
   start.locale = bytes_of("en_US");
   if (!out_.method(0, AMQP_CONNECTION_START_OK_METHOD, start))
@@ -206,11 +221,10 @@ void session::on_connection_closed(std::string_view arguments) {
   if (phase_ == phase::closing)
     return down(ec::none, {});
   if (phase_ == phase::tuning && code == ec::access_refused)
-    return down(ec::login_refused,
-                "the broker refuses the login of user '" + where_.username + "': " + text);
+    return down(ec::login_refused, "the broker refuses the login of " + who(where_) + ": " + text);
   if (phase_ == phase::opening && (code == ec::not_allowed || code == ec::invalid_path))
-    return down(ec::not_allowed, "the broker refuses user '" + where_.username + "' the vhost '"
-                                     + where_.vhost + "': " + text);
+    return down(ec::not_allowed,
+                "the broker refuses " + who(where_) + " the vhost '" + where_.vhost + "': " + text);
   down(code, "the broker closed the connection: " + text);
 }
 

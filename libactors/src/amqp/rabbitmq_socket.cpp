@@ -22,10 +22,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-std::string error_text(int code) {
-  return std::generic_category().message(code);
-}
-
 void set_option(int fd, int level, int name, int value) {
   // All options only improve on defaults that work as well.
   static_cast<void>(::setsockopt(fd, level, name, &value, sizeof(value)));
@@ -63,30 +59,16 @@ std::string address_text(const addrinfo& x) {
 }
 
 /// One attempt to connect: 0, an errno, or ECANCELED if it was interrupted.
-int await_connected(int fd, clock::time_point limit, wake_up& wake,
-                    const std::function<bool()>& interrupted) {
-  for (;;) {
-    std::array<pollfd, 2> fds{{{fd, POLLOUT, 0}, {wake.fd(), POLLIN, 0}}};
-    auto ready = ::poll(fds.data(), fds.size(), poll_timeout(limit));
-    if (ready < 0 && errno != EINTR)
-      return errno;
-    if (ready > 0 && fds[1].revents != 0) {
-      wake.drain();
-      if (interrupted())
-        return ECANCELED;
-    }
-    if (ready > 0 && fds[0].revents != 0) {
-      int error = 0;
-      socklen_t size = sizeof(error);
-      return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-    }
-    if (clock::now() >= limit)
-      return ETIMEDOUT;
-  }
+int await_connected(int fd, clock::time_point limit, const interruption& stop) {
+  auto error = await(fd, POLLOUT, limit, stop);
+  if (error != 0)
+    return error;
+  socklen_t size = sizeof(error);
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
 int connect_to(const addrinfo& address, const endpoint& where, clock::time_point limit,
-               wake_up& wake, const std::function<bool()>& interrupted, file_descriptor& result) {
+               const interruption& stop, file_descriptor& result) {
   file_descriptor fd{::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd)
     return errno;
@@ -94,12 +76,16 @@ int connect_to(const addrinfo& address, const endpoint& where, clock::time_point
   if (::connect(fd.get(), address.ai_addr, address.ai_addrlen) != 0) {
     auto error = errno;
     if (error == EINPROGRESS)
-      error = await_connected(fd.get(), limit, wake, interrupted);
+      error = await_connected(fd.get(), limit, stop);
     if (error != 0)
       return error;
   }
   result = std::move(fd);
   return 0;
+}
+
+io_result lost(std::string why) {
+  return {.what = io_result::status::ended, .why = {ec::connection_lost, std::move(why)}};
 }
 
 } // namespace
@@ -131,17 +117,39 @@ int poll_timeout(clock::time_point limit) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
 }
 
+int await(int fd, short events, clock::time_point limit, const interruption& stop) {
+  for (;;) {
+    std::array<pollfd, 2> fds{{{fd, events, 0}, {stop.wake.fd(), POLLIN, 0}}};
+    auto ready = ::poll(fds.data(), fds.size(), poll_timeout(limit));
+    if (ready < 0 && errno != EINTR)
+      return errno;
+    if (ready > 0 && fds[1].revents != 0) {
+      stop.wake.drain();
+      if (stop.requested())
+        return ECANCELED;
+    }
+    if (ready > 0 && fds[0].revents != 0)
+      return 0;
+    if (clock::now() >= limit)
+      return ETIMEDOUT;
+  }
+}
+
+std::string error_text(int code) {
+  return std::generic_category().message(code);
+}
+
 io_result tcp_stream::read(char* to, std::size_t size) {
   for (;;) {
     auto count = ::recv(fd_.get(), to, size, 0);
     if (count > 0)
-      return {io_result::status::done, static_cast<std::size_t>(count), {}};
+      return {.size = static_cast<std::size_t>(count), .wants = POLLIN};
     if (count == 0)
-      return {io_result::status::ended, 0, "the broker closed the TCP connection"};
+      return lost("the broker closed the TCP connection");
     if (errno == EAGAIN)
-      return {io_result::status::would_block, 0, {}};
+      return {.what = io_result::status::would_block, .wants = POLLIN};
     if (errno != EINTR)
-      return {io_result::status::ended, 0, error_text(errno)};
+      return lost(error_text(errno));
   }
 }
 
@@ -149,15 +157,15 @@ io_result tcp_stream::write(std::string_view bytes) {
   for (;;) {
     auto count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count >= 0)
-      return {io_result::status::done, static_cast<std::size_t>(count), {}};
+      return {.size = static_cast<std::size_t>(count), .wants = POLLOUT};
     if (errno == EAGAIN)
-      return {io_result::status::would_block, 0, {}};
+      return {.what = io_result::status::would_block, .wants = POLLOUT};
     if (errno != EINTR)
-      return {io_result::status::ended, 0, error_text(errno)};
+      return lost(error_text(errno));
   }
 }
 
-dialed dial(const endpoint& where, wake_up& wake, const std::function<bool()>& interrupted) {
+attempt<file_descriptor> dial(const endpoint& where, const interruption& stop) {
   std::string why;
   auto addresses = resolve(where, why);
   if (!addresses)
@@ -172,9 +180,9 @@ dialed dial(const endpoint& where, wake_up& wake, const std::function<bool()>& i
     auto now = clock::now();
     auto share = now + std::max(limit - now, clock::duration::zero()) / untried--;
     file_descriptor fd;
-    error = connect_to(*x, where, share, wake, interrupted, fd);
+    error = connect_to(*x, where, share, stop, fd);
     if (error == 0)
-      return {tcp_stream{std::move(fd)}, {}};
+      return {std::move(fd), {}};
     if (error == ECANCELED)
       return {};
     why += (why.empty() ? "" : "; ") + address_text(*x) + ": " + error_text(error);

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +17,9 @@ namespace actors::amqp {
 /// Owns a file descriptor.
 class file_descriptor {
 public:
-  explicit file_descriptor(int fd = -1) noexcept : fd_(fd) {
+  file_descriptor() noexcept = default;
+
+  explicit file_descriptor(int fd) noexcept : fd_(fd) {
     // nop
   }
 
@@ -42,7 +43,7 @@ public:
   }
 
 private:
-  int fd_;
+  int fd_ = -1;
 };
 
 /// Ends another thread's `poll`.
@@ -71,44 +72,74 @@ private:
 /// wakes too early.
 int poll_timeout(std::chrono::steady_clock::time_point limit);
 
+/// Who can end a wait early: asked each time `wake` is signalled.
+struct interruption {
+  wake_up& wake;
+  std::function<bool()> requested;
+};
+
+/// Waits for `events` on a file descriptor: 0, an errno, ETIMEDOUT at `limit`,
+/// or ECANCELED if it was interrupted.
+int await(int fd, short events, std::chrono::steady_clock::time_point limit,
+          const interruption& stop);
+
+/// The system's words for an errno.
+std::string error_text(int code);
+
 /// What came of one call that does not block.
 struct io_result {
   enum class status : std::uint8_t { done, would_block, ended };
 
   status what = status::done;
+  /// How many bytes were moved, also before the end.
   std::size_t size = 0;
   /// Why the stream ended.
-  std::string why;
+  failure why = {};
+  /// What to poll for before the next call.
+  short wants = 0;
 };
 
-/// A TCP connection that never blocks. TLS will be another such stream.
-class tcp_stream {
+/// A connection that never blocks.
+class byte_stream {
+public:
+  virtual ~byte_stream() = default;
+
+  virtual int fd() const noexcept = 0;
+
+  /// Takes what is there. After that `poll` tells of more.
+  virtual io_result read(char* to, std::size_t size) = 0;
+
+  /// Hands over as much as there is room for.
+  virtual io_result write(std::string_view bytes) = 0;
+};
+
+class tcp_stream : public byte_stream {
 public:
   explicit tcp_stream(file_descriptor fd) noexcept : fd_(std::move(fd)) {
     // nop
   }
 
-  int fd() const noexcept {
+  int fd() const noexcept override {
     return fd_.get();
   }
 
-  io_result read(char* to, std::size_t size);
+  io_result read(char* to, std::size_t size) override;
 
-  io_result write(std::string_view bytes);
+  io_result write(std::string_view bytes) override;
 
 private:
   file_descriptor fd_;
 };
 
-/// Either a stream, or why there is none; neither if it was interrupted.
-struct dialed {
-  std::optional<tcp_stream> stream;
-  failure error;
+/// Either a connection, or why there is none; neither if it was interrupted.
+template <class T>
+struct attempt {
+  T result = {};
+  failure error = {};
 };
 
 /// Resolves the host and tries its addresses one after the other, all of them
-/// within the endpoint's connection time-out. Ends early when `interrupted`
-/// says so, which is asked each time `wake` is signalled.
-dialed dial(const endpoint& where, wake_up& wake, const std::function<bool()>& interrupted);
+/// within the endpoint's connection time-out.
+attempt<file_descriptor> dial(const endpoint& where, const interruption& stop);
 
 } // namespace actors::amqp

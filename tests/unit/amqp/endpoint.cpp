@@ -65,6 +65,35 @@ CAF_TEST(IPv6 addresses stand in brackets) {
   CAF_CHECK(!refusal("amqp://[::1]x").empty());
 }
 
+CAF_TEST(TLS settings) {
+  auto x = parsed("amqps://mq?cacertfile=/etc/a%20b.pem&certfile=/me.pem&keyfile=/me.key"
+                  "&verify=verify_none&server_name_indication=mq.example&auth_mechanism=external");
+  CAF_CHECK(x.tls == (tls_options{"/etc/a b.pem", "/me.pem", "/me.key", false, "mq.example"}));
+  CAF_CHECK(x.auth_mechanism == auth_mechanism::external);
+  CAF_CHECK(parsed("amqps://mq?verify=verify_peer&auth_mechanism=plain").tls == tls_options{});
+}
+
+CAF_TEST(what a URL leaves out may have another default) {
+  endpoint defaults;
+  defaults.host = "elsewhere";
+  defaults.port = 1;
+  defaults.username = "bob";
+  defaults.password = secret{"hush"};
+  defaults.heartbeat = std::chrono::seconds{3};
+  defaults.tls.cacertfile = "/ca.pem";
+  auto x = parse_endpoint("amqps://mq?heartbeat=4", defaults);
+  CAF_REQUIRE(x);
+  CAF_CHECK_EQUAL(x->host, "mq");
+  CAF_CHECK_EQUAL(x->port, 5671u);
+  CAF_CHECK_EQUAL(x->username, "bob");
+  CAF_CHECK(x->heartbeat == std::chrono::seconds{4});
+  CAF_CHECK_EQUAL(x->tls.cacertfile, "/ca.pem");
+  auto y = parse_endpoint("amqps://ann@mq", defaults);
+  CAF_REQUIRE(y);
+  CAF_CHECK_EQUAL(y->username, "ann");
+  CAF_CHECK_EQUAL(y->password.reveal(), "");
+}
+
 CAF_TEST(brokers inside the process) {
   CAF_CHECK(parsed("memory:").scheme == scheme::memory);
   CAF_CHECK_EQUAL(parsed("memory:").host, "");
@@ -90,6 +119,13 @@ CAF_TEST(a refusal says what is wrong) {
   says("amqp://mq?connection_timeout=0", "connection_timeout");
   says("amqp://mq?color=red", "unknown query parameter");
   says("amqp://mq#x", "%23");
+  says("amqp://mq?cacertfile=/ca.pem", "amqps://");
+  says("amqps://mq?verify=yes", "verify_none");
+  says("amqps://mq?verify", "unknown query parameter");
+  says("amqps://mq?cacertfile=%2", "percent escape");
+  says("amqps://mq?keyfile=/me.key", "without certfile");
+  says("amqps://mq?auth_mechanism=magic", "external");
+  says("amqps://mq?auth_mechanism=external", "certfile");
   says(std::string{"amqp://mq/"} + std::string(256, 'v'), "vhost");
 }
 

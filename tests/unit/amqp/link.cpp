@@ -170,11 +170,61 @@ CAF_TEST(a host that does not exist) {
   CAF_CHECK(outcome() == ec::resolve_failed);
 }
 
-CAF_TEST(TLS is not supported yet) {
+CAF_TEST(settings that do not go together) {
   endpoint where;
+  where.tls.cacertfile = "/ca.pem";
+  connect(where);
+  CAF_CHECK(outcome() == ec::invalid_endpoint);
+}
+
+CAF_TEST(a certificate that cannot be read is named) {
+  listener broker;
+  auto where = broker.where();
   where.scheme = scheme::amqps;
+  where.tls.cacertfile = "/nowhere/ca.pem";
   connect(where);
   CAF_CHECK(outcome() == ec::tls_failed);
+  CAF_CHECK(events->take().front().find("cacertfile '/nowhere/ca.pem' cannot be read: No such file")
+            != std::string::npos);
+}
+
+CAF_TEST(a broker that answers TLS with AMQP) {
+  listener broker;
+  auto where = broker.where();
+  where.scheme = scheme::amqps;
+  connect(where);
+  broker.accept();
+  broker.send({"AMQP\x00\x00\x09\x01", 8});
+  CAF_CHECK(outcome() == ec::tls_failed);
+  CAF_CHECK(events->take().front().find("does not speak TLS on this port") != std::string::npos);
+}
+
+CAF_TEST(a broker that hangs up on TLS) {
+  listener broker;
+  auto where = broker.where();
+  where.scheme = scheme::amqps;
+  connect(where);
+  broker.accept();
+  broker.hang_up();
+  CAF_CHECK(outcome() == ec::connection_lost);
+}
+
+CAF_TEST(a broker that is silent on TLS) {
+  listener broker;
+  auto where = broker.where();
+  where.scheme = scheme::amqps;
+  where.handshake_timeout = 50ms;
+  connect(where);
+  CAF_CHECK(outcome() == ec::handshake_timeout);
+}
+
+CAF_TEST(giving up in a TLS handshake that hangs) {
+  listener broker;
+  auto where = broker.where();
+  where.scheme = scheme::amqps;
+  connect(where);
+  broker.accept();
+  CAF_CHECK(destroy() < 2s);
 }
 
 CAF_TEST(a host that does not answer) {

@@ -17,7 +17,8 @@ using lines = std::vector<std::string>;
 struct session_fixture {
   using broker = broker_script;
 
-  explicit session_fixture(bool confirms = true) : talk(where(), confirms, events, now) {
+  explicit session_fixture(bool confirms = true, const endpoint& to = where())
+      : talk(to, confirms, events, now) {
     // nop
   }
 

@@ -85,9 +85,24 @@ CAF_TEST(a broker with too few channels) {
   CAF_CHECK(events->down_code == ec::not_allowed);
 }
 
+// What a port for TLS answers to a greeting without.
+CAF_TEST(a broker that speaks TLS) {
+  feed(std::string_view{"\x15\x03\x03\x00\x02\x02\x0A", 7});
+  CAF_CHECK(raised()
+            == lines{"down tls_failed: amqp://localhost:5672/: the broker speaks TLS on this "
+                     "port: write amqps://"});
+}
+
+// TLS 1.3 refuses a client certificate only after its handshake.
+CAF_TEST(a TLS connection that ends during the login keeps its reason) {
+  talk.lost({ec::tls_failed, "it demands a client certificate"});
+  CAF_CHECK(raised()
+            == lines{"down tls_failed: amqp://localhost:5672/: it demands a client certificate"});
+}
+
 CAF_TEST(a connection lost during the login) {
   feed(broker::start());
-  talk.lost("the broker closed the TCP connection");
+  talk.lost({ec::connection_lost, "the broker closed the TCP connection"});
   CAF_CHECK(raised()
             == lines{"down connection_lost: amqp://localhost:5672/: the broker closed the TCP "
                      "connection during the handshake"});
@@ -105,9 +120,58 @@ CAF_TEST(down is the last event) {
   feed(broker::handshake());
   publish(1);
   close();
-  talk.lost("x");
+  talk.lost({ec::connection_lost, "x"});
   pass(std::chrono::hours{1});
   CAF_CHECK(raised().empty());
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
+
+namespace {
+
+endpoint certified() {
+  auto result = session_fixture::where();
+  result.scheme = scheme::amqps;
+  result.auth_mechanism = auth_mechanism::external;
+  result.tls.certfile = "/me.pem";
+  return result;
+}
+
+struct certified_fixture : session_fixture {
+  certified_fixture() : session_fixture(true, certified()) {
+    // nop
+  }
+};
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(certified_tests, certified_fixture)
+
+CAF_TEST(a login by certificate sends no password) {
+  sent();
+  feed(broker::start("PLAIN EXTERNAL"));
+  auto greeting = std::string{talk.output()};
+  CAF_CHECK(greeting.find(std::string{"\x08"
+                                      "EXTERNAL\0\0\0\0",
+                                      13})
+            != std::string::npos);
+  CAF_CHECK(greeting.find("s3cret") == std::string::npos);
+  CAF_CHECK(greeting.find("guest") == std::string::npos);
+}
+
+CAF_TEST(a broker without logins by certificate) {
+  feed(broker::start("PLAIN AMQPLAIN"));
+  CAF_CHECK(raised()
+            == lines{"down login_refused: amqps://localhost:5672/: the broker offers no login by "
+                     "certificate (EXTERNAL): enable its plugin rabbitmq_auth_mechanism_ssl and "
+                     "the mechanism; it offers only: PLAIN AMQPLAIN"});
+}
+
+CAF_TEST(a refused certificate is named) {
+  feed(broker::start("EXTERNAL") + broker::close_connection(403, "ACCESS_REFUSED - no"));
+  CAF_CHECK(raised()
+            == lines{"down login_refused: amqps://localhost:5672/: the broker refuses the login "
+                     "of the holder of certificate '/me.pem': ACCESS_REFUSED - no (403)"});
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -7,6 +7,8 @@
 
 #include <caf/expected.hpp>
 
+#include "actors/ec.hpp"
+
 namespace actors::amqp {
 
 /// A text that is never shown: it has no stream operator and no formatter, so
@@ -32,6 +34,30 @@ private:
 /// Which transport an endpoint is reached by.
 enum class scheme : std::uint8_t { amqp, amqps, memory };
 
+/// How we log in: with user name and password (SASL PLAIN), or with our client
+/// certificate (SASL EXTERNAL, RabbitMQ's plugin rabbitmq_auth_mechanism_ssl).
+enum class auth_mechanism : std::uint8_t { plain, external };
+
+/// Who is trusted, and who we are, over `amqps`. The files are in PEM form and
+/// read at each connect, so that renewed certificates need no restart.
+struct tls_options {
+  /// The certificates of the authorities to trust. Empty: those of the system.
+  std::string cacertfile;
+  /// Our certificate, followed by those between it and its authority. Empty:
+  /// we show none.
+  std::string certfile;
+  /// The private key of our certificate, without a passphrase. Empty: it
+  /// stands in `certfile`.
+  std::string keyfile;
+  /// Whether the broker must have a valid certificate for its name. Without
+  /// this, anybody in between can read and change everything.
+  bool verify = true;
+  /// The name that the certificate must be for. Empty: the host's.
+  std::string server_name;
+
+  bool operator==(const tls_options&) const = default;
+};
+
 /// Where a broker is, and how to log in.
 struct endpoint {
   amqp::scheme scheme = amqp::scheme::amqp;
@@ -41,11 +67,15 @@ struct endpoint {
   std::string vhost = "/";
   std::string username = "guest";
   secret password{"guest"};
+  amqp::auth_mechanism auth_mechanism = amqp::auth_mechanism::plain;
+  /// Used with `scheme::amqps` only.
+  tls_options tls;
   /// Silence of twice this time ends the link. 0 switches heartbeats off.
   std::chrono::seconds heartbeat{10};
   /// Limit for the TCP connection.
   std::chrono::milliseconds connection_timeout{5'000};
-  /// Limit for the AMQP handshake after that.
+  /// Limit for the TLS handshake after that, and for the AMQP handshake after
+  /// both.
   std::chrono::milliseconds handshake_timeout{10'000};
   /// Limit for the answer to a request (declare, bind, consume, ...).
   std::chrono::milliseconds request_timeout{10'000};
@@ -61,9 +91,16 @@ struct endpoint {
 /// or `memory:[name]`. Source: RabbitMQ URI specification; parts may be
 /// percent-escaped; a path that is missing or just "/" is the vhost "/" (many
 /// users write it so), "/%2f" too. Query parameters: `heartbeat` (s),
-/// `connection_timeout` (ms). Errors are `ec::invalid_endpoint` and never hold
-/// the password.
-caf::expected<endpoint> parse_endpoint(std::string_view url);
+/// `connection_timeout` (ms), `auth_mechanism` (plain, external), and for amqps
+/// `cacertfile`, `certfile`, `keyfile`, `verify` (verify_peer, verify_none) and
+/// `server_name_indication`. Credentials and settings that the URL does not name
+/// are those of `defaults`. Errors are `ec::invalid_endpoint` and never hold the
+/// password.
+caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& defaults = {});
+
+/// Whether the settings go together: TLS settings without TLS are a mistake, and
+/// a login by certificate needs one. Nothing, or `ec::invalid_endpoint`.
+failure check(const endpoint& x);
 
 /// The endpoint as a URL without credentials, e.g. "amqp://localhost:5672/".
 std::string to_string(const endpoint& x);
