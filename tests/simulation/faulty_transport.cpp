@@ -13,7 +13,7 @@ constexpr std::array<std::pair<const char*, defect>, 7> names{{
     {"acknowledged_failure", defect::acknowledged_failure},
     {"reordered_publications", defect::reordered_publications},
     {"stale_settlement", defect::stale_settlement},
-    {"forgotten_cancel", defect::forgotten_cancel},
+    {"forgotten_binding", defect::forgotten_binding},
     {"swallowed_confirmation", defect::swallowed_confirmation},
     {"unnumbered_deliveries", defect::unnumbered_deliveries},
 }};
@@ -105,7 +105,10 @@ public:
   }
 
   void request(amqp::request_id id, amqp::operation what) override {
-    if (what_ != defect::forgotten_cancel || !std::holds_alternative<amqp::cancel_consumer>(what))
+    if (what_ == defect::forgotten_binding && std::holds_alternative<amqp::bind_queue>(what)
+        && ++chances_ % 3 == 0)
+      sink_->replied(amqp::reply{.id = id});
+    else
       inner_->request(id, std::move(what));
   }
 

@@ -19,8 +19,8 @@ enum class defect {
   reordered_publications,
   /// Settlements of a former life of the channel are sent on the new one.
   stale_settlement,
-  /// A consumer is not cancelled.
-  forgotten_cancel,
+  /// A binding is not made.
+  forgotten_binding,
   /// A confirmation never arrives.
   swallowed_confirmation,
   /// Messages lose their place in their stream, so that copies are not known.
