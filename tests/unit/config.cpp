@@ -95,8 +95,8 @@ CAF_TEST(the broker) {
 }
 
 CAF_TEST(numbers may stand in quotes or have a point) {
-  CAF_CHECK_EQUAL(first_endpoint(R"({"RABBITMQ": {"port": "5673"}})").port, 5673u);
-  CAF_CHECK_EQUAL(first_endpoint(R"({"RABBITMQ": {"port": 5673.0}})").port, 5673u);
+  CAF_CHECK(first_endpoint(R"({"RABBITMQ": {"port": "5673"}})").port == 5673u);
+  CAF_CHECK(first_endpoint(R"({"RABBITMQ": {"port": 5673.0}})").port == 5673u);
 }
 
 CAF_TEST(a missing section and null are the defaults) {
@@ -136,14 +136,14 @@ CAF_TEST(a section on TLS switches it on) {
   CAF_CHECK(x.tls == (amqp::tls_options{"/ca", "/c", "/k", false, "s"}));
   CAF_CHECK(x.auth_mechanism == amqp::auth_mechanism::external);
   CAF_CHECK(first_endpoint(R"({"RABBITMQ": {"tls": {}}})").scheme == amqp::scheme::amqps);
-  CAF_CHECK_EQUAL(first_endpoint(R"({"RABBITMQ": {"tls": {}, "port": 9}})").port, 9u);
+  CAF_CHECK(first_endpoint(R"({"RABBITMQ": {"tls": {}, "port": 9}})").port == 9u);
 }
 
 CAF_TEST(the section on TLS holds for URLs too) {
   auto x = read(R"({"RABBITMQ": {"tls": {"cacertfile": "/ca"},
     "endpoints": ["amqps://a", "amqps://b?cacertfile=/other"]}})");
-  CAF_CHECK_EQUAL(x.endpoints.at(0).tls.cacertfile, "/ca");
-  CAF_CHECK_EQUAL(x.endpoints.at(1).tls.cacertfile, "/other");
+  CAF_CHECK(x.endpoints.at(0).tls.cacertfile == "/ca");
+  CAF_CHECK(x.endpoints.at(1).tls.cacertfile == "/other");
   CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"tls": {}, "url": "amqp://a"}})"),
                   "RABBITMQ.url: begins with amqp://, but there is a section RABBITMQ.tls: write "
                   "amqps://");
@@ -231,7 +231,7 @@ CAF_TEST(the outbox knows each policy by its name) {
 
 CAF_TEST(keys of the app stay readable) {
   auto x = read(R"({"MY": {"spread": 0.5}, "RABBITMQ": {"mine": [1]}})");
-  CAF_CHECK_EQUAL(x.document.at("MY").at("spread").as_double(), 0.5);
+  CAF_CHECK(x.document.at("MY").at("spread").as_double() == 0.5);
   CAF_CHECK(x.document.at("RABBITMQ").as_object().contains("mine"));
 }
 
@@ -241,7 +241,7 @@ CAF_TEST(an instance is unique unless it is given) {
   CAF_CHECK(x != y);
   CAF_CHECK(x.find("-" + std::to_string(getpid()) + "-") != std::string::npos);
   CAF_CHECK(x.find_first_of(". /#*") == std::string::npos);
-  CAF_CHECK_EQUAL(read(R"({"INSTANCE": ""})").instance, "");
+  CAF_CHECK(read(R"({"INSTANCE": ""})").instance == "");
 }
 
 // -- errors ----------------------------------------------------------------------------

@@ -299,7 +299,7 @@ CAF_TEST(what no handler wants is acknowledged and counted) {
   deliver({delivery(1, body(some_trade()), "binance.BTC/USDT"), delivery(2, body(some_trade()))});
   CAF_CHECK_EQUAL(seen->trades.size(), 1u);
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{2, verdict::ack, true}}));
-  CAF_CHECK_EQUAL(status().unmatched, 1u);
+  CAF_CHECK(status().unmatched == 1u);
 }
 
 CAF_TEST(on dispatch acknowledges a batch with one multiple) {
@@ -314,7 +314,7 @@ CAF_TEST(a failing handler on dispatch ends nothing but is counted) {
   auto seen = subscribed_strategy(eth_trades());
   seen->failing = true;
   deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)))});
-  CAF_CHECK_EQUAL(status().handlers.at(0).failed, 2u);
+  CAF_CHECK(status().handlers.at(0).failed == 2u);
   seen->failing = false;
   deliver({delivery(3, body(some_trade(3)))});
   CAF_CHECK(seen->trades == (list{1, 2, 3}));
@@ -393,7 +393,7 @@ CAF_TEST(a malformed body is rejected and hurts nobody) {
            delivery(3, body("EVENT_ORDERBOOK", "{}")), delivery(4, body("EVENT_TRADE", "{")),
            delivery(5, body(some_trade(5)))});
   CAF_CHECK(seen->trades == list{5});
-  CAF_CHECK_EQUAL(status().malformed, 4u);
+  CAF_CHECK(status().malformed == 4u);
   auto items = settled();
   CAF_REQUIRE_EQUAL(items.size(), 5u);
   CAF_CHECK(items[0] == (amqp::settlement{1, verdict::reject}));
@@ -460,7 +460,7 @@ CAF_TEST(a copy of a handled message is dropped and counted) {
   deliver({numbered(delivery(2, body(some_trade(1))), 1),
            numbered(delivery(3, body(some_trade(2))), 2)});
   CAF_CHECK(seen->trades == (list{1, 2}));
-  CAF_CHECK_EQUAL(status().handlers.at(0).duplicates, 1u);
+  CAF_CHECK(status().handlers.at(0).duplicates == 1u);
   CAF_CHECK_EQUAL(settled().size(), 3u);
 }
 
@@ -548,7 +548,7 @@ CAF_TEST(a star binding gets its messages) {
   auto seen = subscribed_strategy(trades("binance", "*").multi(false));
   deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)), "okx.ETH/USDT")});
   CAF_CHECK(seen->trades == list{1});
-  CAF_CHECK_EQUAL(status().unmatched, 1u);
+  CAF_CHECK(status().unmatched == 1u);
 }
 
 CAF_TEST(a default queue name ends with the instance) {
@@ -638,7 +638,7 @@ CAF_TEST(a handler that returns a value has succeeded) {
   subscribe_and_confirm(eth_trades().acked(ack_policy::on_success));
   deliver({delivery(1, body(some_trade()))});
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack}}));
-  CAF_CHECK_EQUAL(status().handlers.at(0).succeeded, 1u);
+  CAF_CHECK(status().handlers.at(0).succeeded == 1u);
 }
 
 CAF_TEST(a handler that throws requeues its message and ends its strategy alone) {
@@ -662,15 +662,15 @@ CAF_TEST(a message that its strategy has no handler for is rejected) {
   x.symbol = "ETH/USDT";
   deliver({delivery(1, body(x), "binance.ETH/USDT", "Orderbook")});
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::reject}}));
-  CAF_CHECK_EQUAL(status().handlers.at(0).failed, 1u);
-  CAF_CHECK_EQUAL(status().requeued, 0u);
+  CAF_CHECK(status().handlers.at(0).failed == 1u);
+  CAF_CHECK(status().requeued == 0u);
 }
 
 CAF_TEST(a malformed message counts once however many strategies wait for it) {
   subscribed_strategy(eth_trades());
   subscribed_strategy(eth_trades());
   deliver({delivery(1, body("EVENT_TRADE", "{}"))});
-  CAF_CHECK_EQUAL(status().malformed, 1u);
+  CAF_CHECK(status().malformed == 1u);
 }
 
 CAF_TEST(deliveries that overtake the word of the broker know their queue) {

@@ -74,7 +74,7 @@ CAF_TEST(an event type of the user) {
   auto message = codec.decode(received("EVENT_FUNDING", text));
   CAF_REQUIRE(message);
   CAF_REQUIRE(message->match_elements<app::funding>());
-  CAF_CHECK_EQUAL(message->get_as<app::funding>(0).rate, 0.0001);
+  CAF_CHECK(message->get_as<app::funding>(0).rate == 0.0001);
 }
 
 CAF_TEST(what a user function refuses is an error) {

@@ -166,7 +166,7 @@ CAF_TEST(a kline is read) {
   CAF_CHECK_EQUAL(x.open.text() + x.high.text() + x.low.text() + x.close.text() + x.volume.text(),
                   "1.02.00.51.5100.00");
   CAF_CHECK_EQUAL(x.kline_type, "kline_5m");
-  CAF_CHECK_EQUAL(read<kline>(with(kline_text, "\"kline_5m\"", "null")).kline_type, "");
+  CAF_CHECK(read<kline>(with(kline_text, "\"kline_5m\"", "null")).kline_type == "");
 }
 
 CAF_TEST(events are written to the letter) {
@@ -184,8 +184,8 @@ CAF_TEST(text is escaped both ways) {
   x.symbol = "币/USDT";
   CAF_CHECK(read<trade>(written(x)) == x);
   auto escaped = with(trade_text, "ETH/USDT", R"(\u5e01\/USDT)");
-  CAF_CHECK_EQUAL(read<trade>(escaped).symbol, "币/USDT");
-  CAF_CHECK_EQUAL(read<trade>(with(trade_text, "\"s\"", R"("\u0073")")).symbol, "ETH/USDT");
+  CAF_CHECK(read<trade>(escaped).symbol == "币/USDT");
+  CAF_CHECK(read<trade>(with(trade_text, "\"s\"", R"("\u0073")")).symbol == "ETH/USDT");
   auto price = with(trade_text, "\"8680.70000000\"", R"("8680\u002e7")");
   CAF_CHECK(read<trade>(price).price.text() == "8680.7");
   // Longer than the parser's own buffer, so that it comes in parts.

@@ -28,13 +28,13 @@ CAF_TEST(market data of a platform and a symbol) {
   CAF_CHECK(!x.no_ack);
   CAF_CHECK(x.ack == ack_policy::on_dispatch);
   CAF_CHECK(x.codec == codec_of<orderbook>());
-  CAF_CHECK_EQUAL(trades("okx", "BTC/USDT").exchange, "Trade");
-  CAF_CHECK_EQUAL(klines("okx", "BTC/USDT").exchange, "Kline");
+  CAF_CHECK(trades("okx", "BTC/USDT").exchange == "Trade");
+  CAF_CHECK(klines("okx", "BTC/USDT").exchange == "Kline");
   CAF_CHECK_EQUAL(problem(x), "none");
 }
 
 CAF_TEST(a wildcard is multi as in AIOQuant) {
-  CAF_CHECK_EQUAL(trades("#", "#").routing_key, "#.#");
+  CAF_CHECK(trades("#", "#").routing_key == "#.#");
   CAF_CHECK(trades("#", "#").no_ack);
   CAF_CHECK(trades("okx", "#").no_ack);
   CAF_CHECK(trades("#", "BTC/USDT").no_ack);

@@ -44,15 +44,15 @@ CAF_TEST(a full URL) {
 CAF_TEST(what a URL leaves out has a default) {
   CAF_CHECK(parsed("amqp://") == endpoint{});
   CAF_CHECK(parsed("amqp://localhost") == endpoint{});
-  CAF_CHECK_EQUAL(parsed("amqps://mq").port, 5671u);
+  CAF_CHECK(parsed("amqps://mq").port == 5671u);
   CAF_CHECK_EQUAL(parsed("amqp://bob@mq").password.reveal(), "");
 }
 
 CAF_TEST(the default vhost is written in three ways) {
-  CAF_CHECK_EQUAL(parsed("amqp://mq").vhost, "/");
-  CAF_CHECK_EQUAL(parsed("amqp://mq/").vhost, "/");
-  CAF_CHECK_EQUAL(parsed("amqp://mq/%2f").vhost, "/");
-  CAF_CHECK_EQUAL(parsed("amqp://mq/a%2Fb").vhost, "a/b");
+  CAF_CHECK(parsed("amqp://mq").vhost == "/");
+  CAF_CHECK(parsed("amqp://mq/").vhost == "/");
+  CAF_CHECK(parsed("amqp://mq/%2f").vhost == "/");
+  CAF_CHECK(parsed("amqp://mq/a%2Fb").vhost == "a/b");
 }
 
 CAF_TEST(IPv6 addresses stand in brackets) {
@@ -60,7 +60,7 @@ CAF_TEST(IPv6 addresses stand in brackets) {
   CAF_CHECK_EQUAL(x.host, "::1");
   CAF_CHECK_EQUAL(x.port, 5673u);
   CAF_CHECK_EQUAL(to_string(x), "amqp://[::1]:5673/");
-  CAF_CHECK_EQUAL(parsed("amqp://[fe80::2]").port, 5672u);
+  CAF_CHECK(parsed("amqp://[fe80::2]").port == 5672u);
   CAF_CHECK(!refusal("amqp://[::1").empty());
   CAF_CHECK(!refusal("amqp://[::1]x").empty());
 }
@@ -96,8 +96,8 @@ CAF_TEST(what a URL leaves out may have another default) {
 
 CAF_TEST(brokers inside the process) {
   CAF_CHECK(parsed("memory:").scheme == scheme::memory);
-  CAF_CHECK_EQUAL(parsed("memory:").host, "");
-  CAF_CHECK_EQUAL(parsed("memory:demo").host, "demo");
+  CAF_CHECK(parsed("memory:").host == "");
+  CAF_CHECK(parsed("memory:demo").host == "demo");
   CAF_CHECK_EQUAL(to_string(parsed("memory:demo")), "memory:demo");
 }
 

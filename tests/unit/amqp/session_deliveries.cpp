@@ -69,7 +69,7 @@ CAF_TEST(a message arrives in pieces) {
   for (auto byte : bytes)
     feed({&byte, 1});
   CAF_CHECK(raised() == lines{"delivered 1 in life 1"});
-  CAF_CHECK_EQUAL(events->deliveries.front().body, "abcdef");
+  CAF_CHECK(events->deliveries.front().body == "abcdef");
 }
 
 CAF_TEST(large batches are cut) {
@@ -156,7 +156,7 @@ CAF_TEST(a message that was half sent dies with its channel) {
   consume_from(2, 7, "q");
   feed(broker::consuming("la-7") + broker::message("la-7", 1, "whole"));
   CAF_REQUIRE_EQUAL(events->deliveries.size(), 1u);
-  CAF_CHECK_EQUAL(events->deliveries.front().body, "whole");
+  CAF_CHECK(events->deliveries.front().body == "whole");
 }
 
 CAF_TEST(a giant message ends the link before its memory is spent) {

@@ -125,8 +125,8 @@ CAF_TEST(every event is counted with its answer by exchange and key) {
   CAF_CHECK_EQUAL(report->all.confirmed, 5u);
   CAF_CHECK_EQUAL(report->all.failed, 0u);
   CAF_REQUIRE_EQUAL(report->by_stream.size(), 2u);
-  CAF_CHECK_EQUAL(report->by_stream.at("Trade:p.odd").confirmed, 3u);
-  CAF_CHECK_EQUAL(report->by_stream.at("Trade:p.even").confirmed, 2u);
+  CAF_CHECK(report->by_stream.at("Trade:p.odd").confirmed == 3u);
+  CAF_CHECK(report->by_stream.at("Trade:p.even").confirmed == 2u);
   CAF_CHECK_EQUAL(report->skipped.at("noise"), 3u);
   CAF_CHECK_EQUAL(report->feed_error + report->publish_error, "");
 }
