@@ -470,9 +470,8 @@ CAF_TEST(every message is confirmed or dropped exactly once and none overtakes) 
       CAF_REQUIRE_EQUAL(x.blocked(), model.blocked.size());
       CAF_REQUIRE_EQUAL(x.bytes(),
                         plain_outbox::bytes_of(model.wire) + plain_outbox::bytes_of(model.waiting));
-      CAF_REQUIRE(x.oldest_on_wire()        ? x.oldest_on_wire()->id
-                  : 0 == model.wire.empty() ? 0
-                                            : model.wire.front().id);
+      CAF_REQUIRE((x.oldest_on_wire() ? x.oldest_on_wire()->id : 0)
+                  == (model.wire.empty() ? 0 : model.wire.front().id));
       CAF_REQUIRE(x.blocked() == 0 || x.waiting() + x.unconfirmed() > 0);
     }
     for (auto id : x.clear())

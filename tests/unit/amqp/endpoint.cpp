@@ -45,7 +45,7 @@ CAF_TEST(what a URL leaves out has a default) {
   CAF_CHECK(parsed("amqp://") == endpoint{});
   CAF_CHECK(parsed("amqp://localhost") == endpoint{});
   CAF_CHECK(parsed("amqps://mq").port == 5671u);
-  CAF_CHECK_EQUAL(parsed("amqp://bob@mq").password.reveal(), "");
+  CAF_CHECK(parsed("amqp://bob@mq").password.reveal() == "");
 }
 
 CAF_TEST(the default vhost is written in three ways) {
