@@ -130,6 +130,27 @@ CONFORMANCE_TEST(a_declaration_answers_with_the_name) {
   CAF_CHECK_EQUAL(x.answer(x.send(declare_queue{{name}, true})).queue, name);
 }
 
+CONFORMANCE_TEST(a_declaration_answers_with_what_waits_and_who_consumes) {
+  client x{broker};
+  client other{broker};
+  const declare_queue declare{{broker.name("q"), false, false, false}};
+  const declare_queue check{{broker.name("q")}, true};
+  auto fresh = x.answer(x.send(declare));
+  CAF_CHECK_EQUAL(fresh.messages, 0u);
+  CAF_CHECK_EQUAL(fresh.consumers, 0u);
+  x.fill(declare.what.name, {"1", "2", "3"});
+  CAF_CHECK_EQUAL(x.answer(x.send(check)).messages, 3u);
+  // What is in a consumer's hands does not wait.
+  x.consume({1, declare.what.name, 1});
+  other.consume({1, declare.what.name, 1});
+  x.take();
+  other.take();
+  for (auto again : {x.answer(x.send(declare)), x.answer(x.send(check))}) {
+    CAF_CHECK_EQUAL(again.messages, 1u);
+    CAF_CHECK_EQUAL(again.consumers, 2u);
+  }
+}
+
 CONFORMANCE_TEST(an_exclusive_queue_is_locked_to_its_link) {
   client owner{broker};
   client other{broker};

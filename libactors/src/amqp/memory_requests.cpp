@@ -89,7 +89,7 @@ void state::request(link& from, request_id id, const operation& what) {
   }
   reply answer{id, take_refusal(what), {}};
   if (!answer.error)
-    answer.error = carry_out(from, what, answer.queue);
+    answer.error = carry_out(from, what, answer);
   if (answer.error)
     answer.error.text = to_string(what) + ": " + answer.error.text;
   auto error = answer.error;
@@ -103,13 +103,10 @@ void state::request(link& from, request_id id, const operation& what) {
   flush();
 }
 
-failure state::carry_out(link& from, const operation& what, std::string& queue) {
+failure state::carry_out(link& from, const operation& what, reply& answer) {
   auto visitor = overloaded{
       [&](const declare_exchange& x) { return exchanges_.declare(x.what, x.passive); },
-      [&](const declare_queue& x) {
-        queue = x.what.name;
-        return x.passive ? check(from, queue) : declare(from, x.what, queue);
-      },
+      [&](const declare_queue& x) { return declare(from, x, answer); },
       [&](const amqp::delete_queue& x) { return erase(from, x.name); },
       [&](const bind_queue& x) { return bind(from, x.what); },
       [&](const unbind_queue& x) { return unbind(from, x.what); },
@@ -120,6 +117,16 @@ failure state::carry_out(link& from, const operation& what, std::string& queue) 
       },
   };
   return std::visit(visitor, what);
+}
+
+failure state::declare(link& from, const declare_queue& x, reply& answer) {
+  answer.queue = x.what.name;
+  auto error = x.passive ? check(from, answer.queue) : declare(from, x.what, answer.queue);
+  if (auto* queue = find(answer.queue); queue && !error) {
+    answer.messages = queue->ready();
+    answer.consumers = queue->subscribers().size();
+  }
+  return error;
 }
 
 failure state::declare(link& from, const queue& wanted, std::string& name) {

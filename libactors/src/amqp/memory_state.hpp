@@ -109,7 +109,9 @@ private:
 
   // -- requests -----------------------------------------------------------------
 
-  failure carry_out(link& from, const operation& what, std::string& queue);
+  failure carry_out(link& from, const operation& what, reply& answer);
+
+  failure declare(link& from, const declare_queue& x, reply& answer);
 
   failure declare(link& from, const queue& wanted, std::string& name);
 

@@ -132,7 +132,7 @@ private:
   void on_tune(std::string_view arguments);
   void on_connection_closed(std::string_view arguments);
   void on_channel_closed(channel which, std::string_view arguments);
-  void on_granted(request_queue& queue, std::string queue_name);
+  void on_granted(request_queue& queue, reply answer);
   void on_deliver(std::string_view arguments);
   void on_return(std::string_view arguments);
   void on_cancelled(std::string_view arguments);

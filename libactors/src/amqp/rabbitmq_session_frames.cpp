@@ -271,18 +271,24 @@ void session::on_request_method(request_queue& queue, amqp_method_number_t id,
                                 std::string_view arguments) {
   if (queue.items.empty() || id != answer_to(queue.items.front().what))
     return unexpected(id);
-  if (id != AMQP_QUEUE_DECLARE_OK_METHOD)
-    return on_granted(queue, {});
-  if (auto x = decode<amqp_queue_declare_ok_t>(id, arguments))
-    on_granted(queue, std::string{view(x->queue)});
+  reply answer;
+  if (id == AMQP_QUEUE_DECLARE_OK_METHOD) {
+    auto x = decode<amqp_queue_declare_ok_t>(id, arguments);
+    if (x == nullptr)
+      return;
+    answer.queue = view(x->queue);
+    answer.messages = x->message_count;
+    answer.consumers = x->consumer_count;
+  }
+  on_granted(queue, std::move(answer));
 }
 
-void session::on_granted(request_queue& queue, std::string queue_name) {
-  auto id = queue.items.front().id;
+void session::on_granted(request_queue& queue, reply answer) {
+  answer.id = queue.items.front().id;
   queue.items.pop_front();
   queue.since = now_;
   flush();
-  events_->replied({id, {}, std::move(queue_name)});
+  events_->replied(std::move(answer));
 }
 
 void session::on_deliveries_method(amqp_method_number_t id, std::string_view arguments) {

@@ -131,6 +131,10 @@ struct reply {
   failure error;
   /// The queue's name, for `declare_queue`.
   std::string queue;
+  /// What waits in the queue and is in nobody's hands, for `declare_queue`.
+  std::uint64_t messages = 0;
+  /// Who consumes from the queue, all links together, for `declare_queue`.
+  std::uint64_t consumers = 0;
 };
 
 // -- events ---------------------------------------------------------------------
