@@ -120,11 +120,26 @@ void read_backoff(config_section in, backoff_policy& out) {
     in.refuse("limit", "is below RECONNECT.first");
 }
 
-void read_outbox(config_section in, outbox_limits& out) {
+void read_exchange_limits(config_section& in, exchange_limits& out) {
   in.read("max_messages", out.max_messages, 1, 100'000'000);
   in.read("max_bytes", out.max_bytes, 1, std::int64_t{1} << 40);
   in.read("overflow", out.overflow);
+}
+
+void read_outbox(config_section in, outbox_limits& out) {
+  read_exchange_limits(in, out.each);
   in.read("window", out.window, 1, 1'000'000);
+  auto exchanges = in.inner("exchanges");
+  for (auto& name : exchanges.keys()) {
+    auto own = exchanges.inner(name);
+    read_exchange_limits(own, out.exchanges.emplace(name, out.each).first->second);
+  }
+}
+
+void read_shutdown(config_section in, shutdown_config& out) {
+  using namespace std::chrono_literals;
+  in.read("limit", out.limit, 0ms, 3'600'000ms);
+  in.read("unsent_file", out.unsent_file);
 }
 
 void read_payload(config_section in, payload_limits& out) {
@@ -153,9 +168,11 @@ config read_document(config_section& in) {
   in.inner("HEARTBEAT").read("interval", out.heartbeat.interval, 0s, 86'400s);
   read_backoff(in.inner("RECONNECT"), out.reconnect);
   read_outbox(in.inner("OUTBOX"), out.outbox);
+  read_shutdown(in.inner("SHUTDOWN"), out.shutdown);
   read_payload(in.inner("PAYLOAD"), out.payload);
   read_exchanges(in, out.exchanges);
   in.read("PUBLISHER_CONFIRMS", out.publisher_confirms);
+  in.read("VERIFY_INTERVAL", out.verify_interval, 0s, 86'400s);
   return out;
 }
 

@@ -91,6 +91,14 @@ bool config_section::has(std::string_view key) const noexcept {
   return find(key) != nullptr;
 }
 
+std::vector<std::string> config_section::keys() const {
+  std::vector<std::string> result;
+  for (auto& [key, value] : in_)
+    if (!value.is_null())
+      result.emplace_back(key);
+  return result;
+}
+
 config_section config_section::inner(std::string_view key) {
   auto path = path_ + std::string{key} + '.';
   auto x = find(key);

@@ -28,6 +28,9 @@ public:
   /// Whether there is a key with a value.
   bool has(std::string_view key) const noexcept;
 
+  /// The names of all keys with a value.
+  std::vector<std::string> keys() const;
+
   /// The section under a key; an empty one if there is none.
   config_section inner(std::string_view key);
 

@@ -92,8 +92,12 @@ std::string_view to_string(ec code) noexcept {
     return "publish_rejected";
   case ec::consumer_cancelled:
     return "consumer_cancelled";
+  case ec::consumer_wedged:
+    return "consumer_wedged";
   case ec::handler_failed:
     return "handler_failed";
+  case ec::handler_timeout:
+    return "handler_timeout";
   case ec::shutting_down:
     return "shutting_down";
   }
@@ -152,7 +156,9 @@ bool is_transient(ec code) noexcept {
   case ec::outbox_dropped:
   case ec::publish_rejected:
   case ec::consumer_cancelled:
+  case ec::consumer_wedged:
   case ec::handler_failed:
+  case ec::handler_timeout:
     return true;
   }
   return false;

@@ -1,6 +1,7 @@
 #include "actors/event_center.hpp"
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 
 #include <caf/exit_reason.hpp>
@@ -12,6 +13,7 @@
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "actors/supervisor.hpp"
+#include "actors/unsent_file.hpp"
 
 namespace actors {
 
@@ -52,19 +54,23 @@ void event_center::subscribe(caf::actor strategy, subscription what) const {
   caf::anon_send(dispatcher_, subscribe_atom_v, std::move(what), std::move(strategy));
 }
 
-void event_center::publish(const event& x) const {
-  send(make_publication(x));
+void event_center::publish(const event& x, publish_options options) const {
+  send(make_publication(x, std::move(options)));
 }
 
-amqp::publication event_center::make_publication(const event& x) {
-  return make_publication(x.name, x.exchange, x.routing_key, x.data.text());
+amqp::publication event_center::make_publication(const event& x, publish_options options) {
+  return make_publication(x.name, x.exchange, x.routing_key, x.data.text(), std::move(options));
 }
 
 amqp::publication event_center::make_publication(std::string_view name, std::string exchange,
-                                                 std::string routing_key, std::string_view data) {
+                                                 std::string routing_key, std::string_view data,
+                                                 publish_options options) {
   amqp::publication result;
   result.exchange = std::move(exchange);
   result.routing_key = std::move(routing_key);
+  result.mandatory = options.mandatory;
+  result.properties.persistent = options.persistent;
+  result.properties.message_id = std::move(options.message_id);
   result.body =
       std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
   return result;
@@ -77,14 +83,16 @@ void event_center::send(amqp::publication x) const {
 // -- scoped_event_center --------------------------------------------------------------
 
 scoped_event_center::scoped_event_center(caf::actor_system& system, config settings)
-    : system_(system) {
+    : system_(system), shutdown_(settings.shutdown) {
   open_log(settings.log);
   if (settings.endpoints.empty())
     settings.endpoints.emplace_back();
   for (auto& x : settings.endpoints)
     if (x.scheme == amqp::scheme::memory)
       brokers_.push_back(amqp::memory_broker::named(x.host));
-  supervisor_ = system.spawn(supervisor, settings_for_supervisor(settings));
+  auto links = settings_for_supervisor(settings);
+  links.unsent = take_unsent();
+  supervisor_ = system.spawn(supervisor, std::move(links));
   dispatcher_ = system.spawn(
       dispatcher, dispatcher_settings{settings.server_id, settings.instance, settings.payload},
       supervisor_);
@@ -95,23 +103,71 @@ scoped_event_center::~scoped_event_center() {
   stop();
 }
 
+std::size_t scoped_event_center::stop() {
+  return stop(shutdown_.limit);
+}
+
 std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
   if (!supervisor_)
     return 0;
-  std::size_t unsent = 0;
+  drain(limit);
+  const auto unsent = stop_supervisor(limit);
+  caf::scoped_actor self{system_};
+  self->send(dispatcher_, stop_atom_v);
+  self->wait_for(supervisor_, dispatcher_);
+  supervisor_ = nullptr;
+  dispatcher_ = nullptr;
+  keep_unsent(unsent);
+  return unsent.size();
+}
+
+void scoped_event_center::drain(std::chrono::milliseconds limit) {
+  caf::scoped_actor self{system_};
+  self->request(dispatcher_, limit + stop_grace, drain_atom_v,
+                static_cast<std::uint64_t>(limit.count()))
+      .receive([](const drained&) {},
+               [](const caf::error& err) {
+                 log(log_level::error, "event center was not drained: " + text_of(err));
+               });
+}
+
+std::vector<amqp::publication>
+scoped_event_center::stop_supervisor(std::chrono::milliseconds limit) {
+  std::vector<amqp::publication> unsent;
   caf::scoped_actor self{system_};
   self->request(supervisor_, limit + stop_grace, stop_atom_v,
                 static_cast<std::uint64_t>(limit.count()))
-      .receive([&](const stopped& x) { unsent = x.unsent; },
+      .receive([&](stopped& x) { unsent = std::move(x.unsent); },
                [&](const caf::error& err) {
                  log(log_level::error, "event center did not stop: " + text_of(err));
                  caf::anon_send_exit(supervisor_, caf::exit_reason::kill);
                });
-  caf::anon_send(dispatcher_, stop_atom_v);
-  self->wait_for(supervisor_, dispatcher_);
-  supervisor_ = nullptr;
-  dispatcher_ = nullptr;
   return unsent;
+}
+
+// The file stays until the next stop: if we die before the broker has its
+// messages, they are sent once more, and receivers drop the copies.
+std::vector<amqp::publication> scoped_event_center::take_unsent() const {
+  auto& path = shutdown_.unsent_file;
+  if (path.empty())
+    return {};
+  auto xs = read_unsent_file(path);
+  if (xs)
+    return std::move(*xs);
+  log(log_level::error, text_of(xs.error()) + "; it is kept as '" + path + ".unreadable'");
+  std::error_code code;
+  std::filesystem::rename(path, path + ".unreadable", code);
+  return {};
+}
+
+void scoped_event_center::keep_unsent(const std::vector<amqp::publication>& xs) const {
+  auto& path = shutdown_.unsent_file;
+  if (path.empty())
+    return;
+  if (auto err = write_unsent_file(path, xs))
+    log(log_level::error, text_of(err));
+  else if (!xs.empty())
+    log(log_level::info, "the next start sends what is in '" + path + "'");
 }
 
 } // namespace actors

@@ -47,7 +47,11 @@ void ledger::want(wanted_consumer what) {
   if (x.bindings.empty()) {
     x.consumer = what.consumer;
     x.queue = what.queue;
+    for (auto& queue : what.beside)
+      x.beside.push_back({std::move(queue)});
   }
+  // Where to go on reading a stream changes with what was read.
+  x.consumer.arguments = std::move(what.consumer.arguments);
   auto known = std::find_if(x.bindings.begin(), x.bindings.end(),
                             [&](const binding_entry& y) { return y.what == what.binding; });
   if (known == x.bindings.end())
@@ -123,7 +127,7 @@ void ledger::down() {
   asked_.clear();
   requests_.clear();
   for (auto& x : exchanges_) {
-    x.stage = exchange_stage::wanted;
+    x.stage = entity_stage::wanted;
     x.reason = {};
   }
   std::erase_if(consumers_, [this](const auto& kvp) {
@@ -167,10 +171,10 @@ void ledger::consumers_lost() {
 
 void ledger::refuse_exchange(std::string_view name, failure reason) {
   auto x = find_exchange(name);
-  if (!x || x->stage != exchange_stage::ready)
+  if (!x || x->stage != entity_stage::ready)
     return;
   say(true, "exchange " + quoted(name) + " refused: " + reason.text);
-  x->stage = exchange_stage::refused;
+  x->stage = entity_stage::refused;
   x->reason = std::move(reason);
 }
 
@@ -178,9 +182,12 @@ void ledger::retry() {
   if (!up_)
     return;
   for (auto& x : exchanges_)
-    if (x.stage == exchange_stage::refused)
+    if (x.stage == entity_stage::refused)
       declare(x);
   for (auto& [id, x] : consumers_) {
+    for (auto& y : x.beside)
+      if (y.stage == entity_stage::refused)
+        declare(id, y);
     if (x.stage == consumer_stage::refused)
       reset(x);
     x.restarts = 0;
@@ -196,8 +203,54 @@ void ledger::redeclare_exchanges() {
   if (!up_)
     return;
   for (auto& x : exchanges_)
-    if (x.stage == exchange_stage::ready)
+    if (x.stage == entity_stage::ready)
       declare(x);
+}
+
+void ledger::queue_missing(std::string_view name) {
+  if (!up_)
+    return;
+  for (auto& [id, x] : consumers_)
+    for (auto& y : x.beside)
+      if (y.what.name == name && y.stage == entity_stage::ready)
+        declare(id, y);
+}
+
+void ledger::verify() {
+  if (!up_)
+    return;
+  for (auto& [id, x] : consumers_) {
+    if (x.stage != consumer_stage::running)
+      continue;
+    for (auto& y : x.bindings)
+      if (y.stage == binding_stage::bound)
+        y.stage = binding_stage::wanted;
+    bind(x);
+    auto queue = x.queue;
+    queue.name = x.queue_name;
+    ask(amqp::declare_queue{std::move(queue), true}, verify_request{id});
+  }
+}
+
+bool ledger::suspects() const noexcept {
+  return std::any_of(consumers_.begin(), consumers_.end(),
+                     [](auto& x) { return x.second.missing; });
+}
+
+void ledger::on_reply(const verify_request& about, const amqp::reply& reply) {
+  auto x = find_consumer(about.id);
+  if (!x || x->stage != consumer_stage::running)
+    return;
+  const auto gone = reply.error ? reply.error.code == ec::not_found : reply.consumers == 0;
+  if (!std::exchange(x->missing, gone) || !gone)
+    return;
+  const auto text = "queue " + quoted(x->queue_name)
+                    + ": the broker has lost our consumer without a word, it is started again";
+  say(true, text);
+  news_.push_back({about.id, x->queue_name, std::nullopt, {ec::consumer_wedged, text}});
+  ask(amqp::cancel_consumer{about.id});
+  reset(*x);
+  advance(*x);
 }
 
 // -- exchanges ----------------------------------------------------------------------
@@ -205,39 +258,47 @@ void ledger::redeclare_exchanges() {
 void ledger::declare(exchange_entry& x) {
   x.reason = {};
   if (x.what.name.empty()) {
-    x.stage = exchange_stage::ready;
+    x.stage = entity_stage::ready;
     return;
   }
   ++undecided_;
   const auto passive = is_predeclared(x.what.name);
-  x.stage = passive ? exchange_stage::checking : exchange_stage::declaring;
+  x.stage = passive ? entity_stage::checking : entity_stage::declaring;
   ask(amqp::declare_exchange{x.what, passive}, exchange_request{x.what.name});
 }
 
 void ledger::on_reply(const exchange_request& about, const amqp::reply& reply) {
   auto x = find_exchange(about.name);
-  if (!x || (x->stage != exchange_stage::declaring && x->stage != exchange_stage::checking))
+  if (!x || (x->stage != entity_stage::declaring && x->stage != entity_stage::checking))
     return;
-  if (!reply.error) {
-    if (x->stage == exchange_stage::checking && x->reason)
-      say(true, "exchange " + quoted(about.name)
-                    + " exists with other settings, used as it is: " + x->reason.text);
-    x->reason = {};
-    return decide(*x, exchange_stage::ready);
-  }
-  if (x->stage == exchange_stage::declaring && may_exist(reply.error.code)) {
-    x->stage = exchange_stage::checking;
-    x->reason = reply.error;
-    ask(amqp::declare_exchange{x->what, true}, about);
-    return;
-  }
-  if (!x->reason)
-    x->reason = reply.error;
-  say(true, "exchange " + quoted(about.name) + " refused: " + x->reason.text);
-  decide(*x, exchange_stage::refused);
+  const auto stage = judge(x->stage, x->reason, "exchange " + quoted(about.name), reply);
+  if (stage != entity_stage::checking)
+    return decide(*x, stage);
+  x->stage = stage;
+  ask(amqp::declare_exchange{x->what, true}, about);
 }
 
-void ledger::decide(exchange_entry& x, exchange_stage stage) {
+// What a reply to a declaration means. An entity that cannot be declared our way
+// may be there another way.
+ledger::entity_stage ledger::judge(entity_stage stage, failure& reason, const std::string& name,
+                                   const amqp::reply& reply) {
+  if (!reply.error) {
+    if (stage == entity_stage::checking && reason)
+      say(true, name + " exists with other settings, used as it is: " + reason.text);
+    reason = {};
+    return entity_stage::ready;
+  }
+  if (stage == entity_stage::declaring && may_exist(reply.error.code)) {
+    reason = reply.error;
+    return entity_stage::checking;
+  }
+  if (!reason)
+    reason = reply.error;
+  say(true, name + " refused: " + reason.text);
+  return entity_stage::refused;
+}
+
+void ledger::decide(exchange_entry& x, entity_stage stage) {
   x.stage = stage;
   --undecided_;
   for (auto& [id, y] : consumers_)
@@ -272,14 +333,41 @@ void ledger::advance(consumer_entry& x) {
 bool ledger::awaits_exchange(const consumer_entry& x) const {
   return std::any_of(x.bindings.begin(), x.bindings.end(), [&](const binding_entry& y) {
     auto exchange = find_exchange(y.what.exchange);
-    return exchange && exchange->stage != exchange_stage::ready
-           && exchange->stage != exchange_stage::refused;
+    return exchange && exchange->stage != entity_stage::ready
+           && exchange->stage != entity_stage::refused;
   });
 }
 
 void ledger::declare(consumer_entry& x) {
+  declare_beside(x);
   x.stage = consumer_stage::declaring;
   ask(amqp::declare_queue{x.queue}, consumer_request{x.consumer.id});
+}
+
+// Ahead of the consumer's own queue, so that they are there when it needs them.
+void ledger::declare_beside(consumer_entry& x) {
+  for (auto& y : x.beside)
+    declare(x.consumer.id, y);
+}
+
+void ledger::declare(amqp::consumer_id id, entity<amqp::queue>& x) {
+  x.reason = {};
+  x.stage = entity_stage::declaring;
+  ask(amqp::declare_queue{x.what}, beside_request{id, x.what.name});
+}
+
+// A missing one stops nobody: what cannot be sent there goes back to its queue.
+void ledger::on_reply(const beside_request& about, const amqp::reply& reply) {
+  auto x = find_consumer(about.id);
+  if (!x)
+    return;
+  for (auto& y : x->beside) {
+    if (y.what.name != about.name)
+      continue;
+    y.stage = judge(y.stage, y.reason, "queue " + quoted(about.name), reply);
+    if (y.stage == entity_stage::checking)
+      ask(amqp::declare_queue{y.what, true}, about);
+  }
 }
 
 void ledger::on_reply(const consumer_request& about, const amqp::reply& reply) {
@@ -321,9 +409,9 @@ void ledger::bind(consumer_entry& x) {
     if (y.stage != binding_stage::wanted)
       continue;
     auto& exchange = *find_exchange(y.what.exchange);
-    if (exchange.stage == exchange_stage::refused) {
+    if (exchange.stage == entity_stage::refused) {
       refuse(x, y, exchange.reason);
-    } else if (exchange.stage == exchange_stage::ready) {
+    } else if (exchange.stage == entity_stage::ready) {
       auto what = y.what;
       what.queue = x.queue_name;
       y.stage = binding_stage::asked;
@@ -363,7 +451,7 @@ void ledger::on_reply(const binding_request& about, const amqp::reply& reply) {
 // Something it joins is gone, though it was there a moment ago.
 void ledger::join_again(consumer_entry& x, binding_entry& about, const failure& reason) {
   auto& exchange = *find_exchange(about.what.exchange);
-  if (exchange.stage == exchange_stage::ready)
+  if (exchange.stage == entity_stage::ready)
     declare(exchange);
   if (x.stage == consumer_stage::binding) {
     restart(x, reason);
@@ -447,6 +535,7 @@ void ledger::refuse(consumer_entry& x, binding_entry& about, failure reason) {
 
 void ledger::reset(consumer_entry& x) {
   x.restarts = 0;
+  x.missing = false;
   x.stage = consumer_stage::waiting;
   x.reason = {};
   for (auto& y : x.bindings)
@@ -505,15 +594,18 @@ bool ledger::knows_exchange(std::string_view name) const {
 
 failure ledger::exchange_failure(std::string_view name) const {
   auto x = find_exchange(name);
-  return x && x->stage == exchange_stage::refused ? x->reason : failure{};
+  return x && x->stage == entity_stage::refused ? x->reason : failure{};
 }
 
 std::vector<std::string> ledger::refused() const {
   std::vector<std::string> result;
   for (auto& x : exchanges_)
-    if (x.stage == exchange_stage::refused)
+    if (x.stage == entity_stage::refused)
       result.push_back("exchange " + quoted(x.what.name) + ": " + x.reason.text);
   for (auto& [id, x] : consumers_) {
+    for (auto& y : x.beside)
+      if (y.stage == entity_stage::refused)
+        result.push_back("queue " + quoted(y.what.name) + ": " + y.reason.text);
     if (x.stage == consumer_stage::refused)
       result.push_back("queue " + quoted(x.queue.name) + ": " + x.reason.text);
     else

@@ -12,6 +12,11 @@ std::size_t size_of(const amqp::publication& x) noexcept {
   return (x.body ? x.body->size() : 0) + x.exchange.size() + x.routing_key.size();
 }
 
+/// What `latest_per_key` keeps one of.
+std::string key_of(const amqp::publication& x) {
+  return x.subject.empty() ? x.routing_key : x.routing_key + '\n' + x.subject;
+}
+
 } // namespace
 
 std::string_view to_string(overflow_policy x) noexcept {
@@ -30,24 +35,24 @@ std::string_view to_string(overflow_policy x) noexcept {
   return "?";
 }
 
-outbox::outbox(outbox_limits limits) : limits_(limits) {
+outbox::outbox(outbox_limits limits) : limits_(std::move(limits)) {
   // nop
 }
 
 // -- publishing -----------------------------------------------------------------------
 
 std::vector<outbox::dropped> outbox::push(amqp::publication x) {
-  auto& home = lanes_[x.exchange];
+  auto& home = lane_of(x.exchange);
   const auto size = size_of(x);
   entry added{std::move(x), size, &home};
-  if (limits_.overflow == overflow_policy::latest_per_key)
+  if (home.limits.overflow == overflow_policy::latest_per_key)
     return push_latest(std::move(added));
   // Whoever is kept aside comes first.
-  if (home.blocked.empty() && has_room(home, size)) {
+  if (home.blocked.empty() && home.has_room(size)) {
     append(std::move(added));
     return {};
   }
-  switch (limits_.overflow) {
+  switch (home.limits.overflow) {
   case overflow_policy::block:
     return push_blocking(std::move(added));
   case overflow_policy::drop_oldest:
@@ -59,10 +64,19 @@ std::vector<outbox::dropped> outbox::push(amqp::publication x) {
   }
 }
 
+outbox::lane& outbox::lane_of(const std::string& exchange) {
+  auto [i, added] = lanes_.try_emplace(exchange);
+  if (added) {
+    auto own = limits_.exchanges.find(exchange);
+    i->second.limits = own == limits_.exchanges.end() ? limits_.each : own->second;
+  }
+  return i->second;
+}
+
 std::vector<outbox::dropped> outbox::push_blocking(entry x) {
   auto& home = *x.home;
   // This refuses as well what never fits and would stand in the way for ever.
-  if (!within_limits(home.blocked.size() + 1, home.blocked_bytes + x.size))
+  if (!home.allows(home.blocked.size() + 1, home.blocked_bytes + x.size))
     return {{x.message.id, ec::outbox_full}};
   home.blocked_bytes += x.size;
   home.blocked.push_back(std::move(x));
@@ -72,7 +86,7 @@ std::vector<outbox::dropped> outbox::push_blocking(entry x) {
 
 std::vector<outbox::dropped> outbox::push_dropping_oldest(entry x) {
   auto& home = *x.home;
-  if (!may_make_room(home, x.size))
+  if (!home.may_make_room(x.size))
     return {{x.message.id, ec::outbox_dropped}};
   std::vector<dropped> result;
   shrink(home, append(std::move(x)), result);
@@ -81,9 +95,9 @@ std::vector<outbox::dropped> outbox::push_dropping_oldest(entry x) {
 
 std::vector<outbox::dropped> outbox::push_latest(entry x) {
   auto& home = *x.home;
-  auto old = home.latest.find(x.message.routing_key);
+  auto key = key_of(x.message);
+  auto old = home.latest.find(key);
   if (old == home.latest.end()) {
-    auto key = x.message.routing_key;
     const auto id = x.message.id;
     auto result = push_dropping_oldest(std::move(x));
     const auto kept = result.empty() || result.front().id != id;
@@ -91,7 +105,7 @@ std::vector<outbox::dropped> outbox::push_latest(entry x) {
       home.latest.emplace(std::move(key), home.waiting.back());
     return result;
   }
-  if (!may_make_room(home, x.size))
+  if (!home.may_make_room(x.size))
     return {{x.message.id, ec::outbox_dropped}};
   auto replaced = old->second;
   std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped}};
@@ -113,7 +127,7 @@ outbox::place outbox::append(entry x) {
 }
 
 void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
-  while (!within_limits(x.messages, x.bytes)) {
+  while (!x.allows(x.messages, x.bytes)) {
     auto i = x.waiting.begin();
     if (*i == spared)
       ++i;
@@ -129,7 +143,7 @@ void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
 }
 
 void outbox::admit_blocked(lane& x) {
-  while (!x.blocked.empty() && has_room(x, x.blocked.front().size)) {
+  while (!x.blocked.empty() && x.has_room(x.blocked.front().size)) {
     x.blocked_bytes -= x.blocked.front().size;
     append(std::move(x.blocked.front()));
     x.blocked.pop_front();
@@ -193,38 +207,24 @@ const amqp::publication* outbox::oldest_on_wire() const noexcept {
   return wire_.empty() ? nullptr : &wire_.front().message;
 }
 
-std::vector<std::uint64_t> outbox::clear() {
-  std::vector<std::uint64_t> result;
+std::vector<amqp::publication> outbox::clear() {
+  std::vector<amqp::publication> result;
   for (auto* xs : {&wire_, &waiting_})
     for (auto& x : *xs)
-      result.push_back(x.message.id);
+      result.push_back(std::move(x.message));
   for (auto& [exchange, home] : lanes_)
     for (auto& x : home.blocked)
-      result.push_back(x.message.id);
-  std::sort(result.begin(), result.end());
+      result.push_back(std::move(x.message));
+  std::sort(result.begin(), result.end(), [](auto& x, auto& y) { return x.id < y.id; });
   *this = outbox{limits_};
   return result;
-}
-
-// -- limits ---------------------------------------------------------------------------
-
-bool outbox::within_limits(std::size_t messages, std::size_t bytes) const noexcept {
-  return messages <= limits_.max_messages && bytes <= limits_.max_bytes;
-}
-
-bool outbox::has_room(const lane& x, std::size_t size) const noexcept {
-  return within_limits(x.messages + 1, x.bytes + size);
-}
-
-bool outbox::may_make_room(const lane& x, std::size_t size) const noexcept {
-  return within_limits(x.messages_on_wire + 1, x.bytes_on_wire + size);
 }
 
 void outbox::seal(place x) {
   auto& latest = x->home->latest;
   if (latest.empty())
     return;
-  auto i = latest.find(x->message.routing_key);
+  auto i = latest.find(key_of(x->message));
   if (i != latest.end() && i->second == x)
     latest.erase(i);
 }

@@ -5,6 +5,31 @@
 
 namespace actors {
 
+namespace {
+
+/// How many notices may wait for one strategy.
+constexpr std::size_t max_notices = 100;
+
+/// Widens the gap `x` by the gap `y`, if they touch.
+bool widen(stream_gap& x, const stream_gap& y) {
+  if (x.exchange != y.exchange || x.routing_key != y.routing_key || x.to + 1 != y.from)
+    return false;
+  x.to = y.to;
+  return true;
+}
+
+} // namespace
+
+void append(std::vector<stream_notice>& out, stream_notice x) {
+  auto* next = std::get_if<stream_gap>(&x);
+  auto* last = out.empty() ? nullptr : std::get_if<stream_gap>(&out.back());
+  if (next && last && widen(*last, *next))
+    return;
+  if (out.size() >= max_notices)
+    out.erase(out.begin());
+  out.push_back(std::move(x));
+}
+
 stream_tracker::stream_tracker(stream_limits limits) noexcept : limits_(limits) {
   limits_.window = std::max<std::size_t>(limits_.window, 1);
   limits_.max_streams = std::max<std::size_t>(limits_.max_streams, 1);
@@ -107,7 +132,7 @@ stream_tracker::track* stream_tracker::find_track(stream& x, std::uint64_t epoch
 }
 
 stream_tracker::track* stream_tracker::add_track(stream& x, const amqp::stream_position& first,
-                                                 std::vector<notice>& out) const {
+                                                 std::vector<stream_notice>& out) const {
   const auto known = !x.tracks.empty();
   const auto restarted = known && first.epoch > x.newest_epoch;
   if (restarted)

@@ -22,7 +22,11 @@ subscription market_data(std::string_view platform, std::string_view symbol) {
 }
 
 std::string entity(const subscription& x) {
-  return "subscription '" + x.exchange + ':' + x.routing_key + "': ";
+  return "subscription '" + to_string(x) + "': ";
+}
+
+caf::error refused(const subscription& x, std::string_view why) {
+  return make_error(ec::invalid_argument, entity(x) + std::string{why});
 }
 
 caf::error too_long(const subscription& x, std::string_view what, std::string_view name) {
@@ -32,7 +36,93 @@ caf::error too_long(const subscription& x, std::string_view what, std::string_vi
                         + " bytes, allowed are 255");
 }
 
+bool is_kept(const subscription& x) noexcept {
+  return x.kind != queue_kind::transient;
+}
+
+bool sends_dead_letters(const subscription& x) noexcept {
+  return x.ack == ack_policy::on_success
+         && (x.error == error_policy::dead_letter || x.error == error_policy::retry);
+}
+
+caf::error check_names(const subscription& x) {
+  if (x.exchange.empty())
+    return refused(x, "the exchange has no name: give one such as 'Orderbook'");
+  if (x.exchange.size() > max_name)
+    return too_long(x, "exchange's name", x.exchange);
+  if (x.routing_key.size() > max_name)
+    return too_long(x, "routing key", x.routing_key);
+  if (x.queue && x.queue->size() > max_name)
+    return too_long(x, "queue's name", *x.queue);
+  if (is_kept(x) && (!x.queue || x.queue->empty()))
+    return refused(x, "a queue that is kept needs a name: give it one");
+  return caf::none;
+}
+
+caf::error check_queue(const subscription& x) {
+  if (x.limits.delivery_limit > 0 && x.kind != queue_kind::quorum)
+    return refused(x, "only quorum queues have a delivery limit: use on_quorum_queue");
+  if (x.kind != queue_kind::stream)
+    return caf::none;
+  if (x.no_ack || x.prefetch_count == 0)
+    return refused(x, "a stream is read with acknowledgements and a prefetch count");
+  if (x.limits.message_ttl.count() > 0 || x.limits.expires.count() > 0 || x.limits.max_length > 0)
+    return refused(x, "of the limits a stream knows max_length_bytes alone");
+  if (x.error == error_policy::requeue || x.error == error_policy::retry)
+    return refused(x, "a stream takes no message back: choose reject or dead_letter");
+  return caf::none;
+}
+
+caf::error check_retry(const subscription& x) {
+  if (!sends_dead_letters(x))
+    return caf::none;
+  if (!is_kept(x))
+    return refused(x, "retries and dead letters need a queue that is kept: use on_durable_queue or "
+                      "on_quorum_queue");
+  if (longest_name(*x.queue, x.retry) > max_name)
+    return refused(x, "the queue's name leaves no room for the names of the queues beside it: "
+                      "shorten it");
+  if (x.error != error_policy::retry)
+    return caf::none;
+  auto& policy = x.retry;
+  if (policy.delay.count() < 1 || policy.max_delay < policy.delay || !(policy.factor >= 1)
+      || policy.max_retries < 1 || policy.max_retries > 100)
+    return refused(x, "a retry needs a delay of at least 1 ms, a max_delay that is not shorter, a "
+                      "factor of at least 1 and 1 to 100 retries");
+  return caf::none;
+}
+
+caf::error check_handler(const subscription& x) {
+  if (!x.codec.decode)
+    return refused(x, "its codec has no decode function");
+  if (x.no_ack && x.ack == ack_policy::on_success)
+    return refused(x, "no_ack forgets each message on sending it, so its handler's answer cannot "
+                      "requeue: choose one");
+  if (!x.kline_type.empty() && !x.codec.kline_type)
+    return refused(x, "only klines have a type, so '" + x.kline_type + "' would match nothing");
+  return caf::none;
+}
+
+void add_limit(amqp::field_table& out, const char* name, std::int64_t value) {
+  if (value > 0)
+    out.emplace_back(name, value);
+}
+
 } // namespace
+
+std::string_view to_string(error_policy x) noexcept {
+  switch (x) {
+  case error_policy::requeue:
+    return "requeue";
+  case error_policy::reject:
+    return "reject";
+  case error_policy::dead_letter:
+    return "dead_letter";
+  case error_policy::retry:
+    return "retry";
+  }
+  return "?";
+}
 
 subscription subscription::to_events(std::string exchange, std::string routing_key) {
   subscription result;
@@ -58,6 +148,22 @@ subscription&& subscription::on_quorum_queue(std::string name) && {
   return std::move(*this);
 }
 
+subscription&& subscription::on_stream(std::string name, amqp::field_value from) && {
+  kind = queue_kind::stream;
+  queue = std::move(name);
+  offset = std::move(from);
+  prefetch_count = 100;
+  no_ack = false;
+  if (error == error_policy::requeue)
+    error = error_policy::reject;
+  return std::move(*this);
+}
+
+subscription&& subscription::limited(queue_limits x) && {
+  limits = x;
+  return std::move(*this);
+}
+
 subscription&& subscription::prefetch(std::uint16_t count) && {
   prefetch_count = count;
   return std::move(*this);
@@ -75,6 +181,30 @@ subscription&& subscription::acked(ack_policy policy) && {
   return std::move(*this);
 }
 
+subscription&& subscription::on_error(error_policy policy) && {
+  error = policy;
+  return std::move(*this).acked(ack_policy::on_success);
+}
+
+subscription&& subscription::dead_lettered() && {
+  return std::move(*this).on_error(error_policy::dead_letter);
+}
+
+subscription&& subscription::retried(retry_policy policy) && {
+  retry = policy;
+  return std::move(*this).on_error(error_policy::retry);
+}
+
+subscription&& subscription::within(std::chrono::milliseconds limit) && {
+  time_limit = limit;
+  return std::move(*this);
+}
+
+subscription&& subscription::keeping(delivery_policy policy, std::size_t max_waiting) && {
+  window = {policy, max_waiting};
+  return std::move(*this);
+}
+
 subscription&& subscription::of_type(std::string type) && {
   kline_type = std::move(type);
   return std::move(*this);
@@ -85,8 +215,9 @@ subscription&& subscription::deduplicated(bool on) && {
   return std::move(*this);
 }
 
-subscription&& subscription::with_stream_events() && {
+subscription&& subscription::with_stream_events(std::chrono::milliseconds max_age) && {
   stream_events = true;
+  stale_after = max_age;
   return std::move(*this);
 }
 
@@ -102,40 +233,51 @@ subscription klines(std::string_view platform, std::string_view symbol) {
   return market_data<kline>(platform, symbol);
 }
 
+std::string to_string(const subscription& x) {
+  return x.exchange + ':' + x.routing_key;
+}
+
 caf::error check(const subscription& x) {
-  if (x.exchange.empty())
-    return make_error(ec::invalid_argument,
-                      entity(x) + "the exchange has no name: give one such as 'Orderbook'");
-  if (x.exchange.size() > max_name)
-    return too_long(x, "exchange's name", x.exchange);
-  if (x.routing_key.size() > max_name)
-    return too_long(x, "routing key", x.routing_key);
-  if (x.queue && x.queue->size() > max_name)
-    return too_long(x, "queue's name", *x.queue);
-  if (x.kind != queue_kind::transient && (!x.queue || x.queue->empty()))
-    return make_error(ec::invalid_argument,
-                      entity(x) + "a queue that is kept needs a name: give it one");
-  if (!x.codec.decode)
-    return make_error(ec::invalid_argument, entity(x) + "its codec has no decode function");
-  if (x.no_ack && x.ack == ack_policy::on_success)
-    return make_error(ec::invalid_argument,
-                      entity(x)
-                          + "no_ack forgets each message on sending it, so its handler's answer "
-                            "cannot requeue: choose one");
-  if (!x.kline_type.empty() && !x.codec.kline_type)
-    return make_error(ec::invalid_argument, entity(x) + "only klines have a type, so '"
-                                                + x.kline_type + "' would match nothing");
+  for (auto* part : {check_names, check_queue, check_retry, check_handler})
+    if (auto err = part(x))
+      return err;
   return caf::none;
+}
+
+bool share_consumer(const subscription& x, const subscription& y) {
+  return x.kind == y.kind && x.prefetch_count == y.prefetch_count && x.no_ack == y.no_ack
+         && x.limits == y.limits && x.offset == y.offset
+         && sends_dead_letters(x) == sends_dead_letters(y)
+         && (!sends_dead_letters(x) || (x.error == y.error && x.retry == y.retry));
 }
 
 amqp::queue queue_for(const subscription& x, std::string name) {
   amqp::queue result;
   result.exclusive = name.empty();
   result.name = std::move(name);
-  result.durable = x.kind != queue_kind::transient;
-  result.auto_delete = x.kind == queue_kind::transient;
-  if (x.kind == queue_kind::quorum)
-    result.arguments = {{"x-queue-type", std::string{"quorum"}}};
+  result.durable = is_kept(x);
+  result.auto_delete = !is_kept(x);
+  auto& arguments = result.arguments;
+  if (x.kind == queue_kind::quorum || x.kind == queue_kind::stream)
+    arguments = {{"x-queue-type", std::string{x.kind == queue_kind::quorum ? "quorum" : "stream"}}};
+  add_limit(arguments, "x-max-length", static_cast<std::int64_t>(x.limits.max_length));
+  add_limit(arguments, "x-max-length-bytes", static_cast<std::int64_t>(x.limits.max_length_bytes));
+  add_limit(arguments, "x-message-ttl", x.limits.message_ttl.count());
+  add_limit(arguments, "x-expires", x.limits.expires.count());
+  add_limit(arguments, "x-delivery-limit", x.limits.delivery_limit);
+  if (sends_dead_letters(x) && x.kind != queue_kind::stream)
+    for (auto& argument : dead_letter_arguments(result.name))
+      arguments.push_back(std::move(argument));
+  return result;
+}
+
+std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue) {
+  std::vector<amqp::queue> result;
+  if (!sends_dead_letters(x))
+    return result;
+  if (x.error == error_policy::retry)
+    result = retry_queues(queue, x.retry);
+  result.push_back(dead_letter_queue(queue));
   return result;
 }
 

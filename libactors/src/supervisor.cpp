@@ -15,6 +15,10 @@ namespace {
 /// How long links may take to close in good order before they are cut.
 constexpr auto close_limit = std::chrono::milliseconds{300};
 
+/// After consumers were started, or one was missing: soon, but not ahead of the
+/// rest of a replay.
+constexpr auto first_verify = std::chrono::seconds{1};
+
 /// RabbitMQ names the exchange when it refuses a publication, e.g. "access to
 /// exchange 'Trade' in vhost '/' refused". Empty: it does not.
 std::string_view exchange_in(std::string_view text) {
@@ -43,10 +47,25 @@ void supervisor_state::init(supervisor_settings settings) {
   epoch_ = settings.epoch;
   consuming_.retry = backoff{config_.reconnect, epoch_};
   publishing_.retry = backoff{config_.reconnect, epoch_ + 1};
+  // Retries and dead letters go by the default exchange: what finds no room stays
+  // where it is.
+  config_.outbox.exchanges.try_emplace("", exchange_limits{});
   outbox_ = outbox{config_.outbox};
   for (auto& name : config_.exchanges) {
     consuming_.topology.want(amqp::exchange{.name = name});
     publishing_.topology.want(amqp::exchange{.name = name});
+  }
+  send_first(std::move(settings.unsent));
+}
+
+void supervisor_state::send_first(std::vector<amqp::publication> unsent) {
+  if (!unsent.empty())
+    log(log_level::info, fmt::format("sending {} messages of an earlier run", unsent.size()));
+  for (auto& x : unsent) {
+    publishing_.topology.want(amqp::exchange{.name = x.exchange});
+    stamp(x);
+    ++counters_.published;
+    answer_dropped(outbox_.push(std::move(x)));
   }
 }
 
@@ -186,10 +205,13 @@ void supervisor_state::follow(supervised_link& x) {
   for (auto& request : x.topology.take_requests())
     if (x.connection)
       self_->send(x.connection, link_request{request.id, std::move(request.what)});
-  for (auto& news : x.topology.take_news()) {
-    refused = refused || news.error;
-    self_->send(dispatcher_, std::move(news));
+  auto news = x.topology.take_news();
+  for (auto& item : news) {
+    refused = refused || item.error;
+    self_->send(dispatcher_, std::move(item));
   }
+  if (!news.empty())
+    schedule_verify(first_verify);
   if (x.role == link_role::publishing && outbox_.waiting() > 0)
     schedule_flush();
   if (refused) // else there is no need to look through the whole ledger
@@ -208,6 +230,27 @@ void supervisor_state::on_retry(link_role role) {
   x.retry_scheduled = false;
   x.topology.retry();
   follow(x);
+}
+
+// What nobody tells: a binding that went with its exchange, a consumer that the
+// broker has lost.
+void supervisor_state::schedule_verify(std::chrono::milliseconds delay) {
+  if (verify_scheduled_ || config_.verify_interval.count() == 0)
+    return;
+  verify_scheduled_ = true;
+  self_->delayed_send(self_, delay, verify_atom_v);
+}
+
+void supervisor_state::on_verify() {
+  verify_scheduled_ = false;
+  auto& topology = consuming_.topology;
+  if (!consuming_.up || topology.running() == 0)
+    return; // the next consumer that starts brings it back
+  const auto delay = topology.suspects() ? std::chrono::milliseconds{first_verify}
+                                         : std::chrono::milliseconds{config_.verify_interval};
+  schedule_verify(delay);
+  topology.verify();
+  follow(consuming_);
 }
 
 // -- consumers ------------------------------------------------------------------------------
@@ -264,8 +307,9 @@ caf::error supervisor_state::refusal(const amqp::publication& x) const {
 void supervisor_state::stamp(amqp::publication& x) {
   using std::chrono::system_clock;
   x.id = ++last_publication_;
-  auto& position = sequences_[x.exchange][x.routing_key];
-  x.properties.position = amqp::stream_position{epoch_, ++position};
+  // A copy for a retry, or a message of an earlier run, keeps its place.
+  if (!x.properties.position)
+    x.properties.position = amqp::stream_position{epoch_, ++sequences_[x.exchange][x.routing_key]};
   if (x.properties.message_id.empty())
     x.properties.message_id = fmt::format("{}-{:x}-{}", config_.server_id, epoch_, x.id);
   if (x.properties.timestamp == 0)
@@ -328,6 +372,10 @@ void supervisor_state::on_returned(const amqp::returned_message& x) {
   ++counters_.returned;
   log(log_level::warning, fmt::format("message to '{}' with routing key '{}' came back: {}",
                                       x.exchange, x.routing_key, x.reason.text));
+  if (x.exchange.empty()) {
+    consuming_.topology.queue_missing(x.routing_key);
+    follow(consuming_);
+  }
   if (auto message = outbox_.on_wire(x.message_id))
     if (auto i = publishers_.find(message->id); i != publishers_.end())
       i->second.returned = true;
@@ -356,7 +404,7 @@ void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
       log(log_level::warning,
           fmt::format("outbox full ({} messages, {} bytes; policy {}): dropping messages",
                       outbox_.waiting() + outbox_.unconfirmed(), outbox_.bytes(),
-                      to_string(config_.outbox.overflow)));
+                      to_string(config_.outbox.each.overflow)));
     ++unlogged_drops_;
     if (auto i = publishers_.find(x.id); i != publishers_.end()) {
       auto promise = i->second.promise;
@@ -422,12 +470,12 @@ void supervisor_state::end_stage() {
     self_->delayed_send(self_, close_limit, deadline_atom_v, stop_stage::closing);
     continue_stop();
   } else if (stopping_ == stop_stage::closing && stop_promise_.pending()) {
-    const auto unsent = outbox_.clear();
-    for (auto id : unsent)
-      answer(id, {ec::shutting_down, "the event center stopped before the broker had it"});
+    auto unsent = outbox_.clear();
+    for (auto& x : unsent)
+      answer(x.id, {ec::shutting_down, "the event center stopped before the broker had it"});
     if (!unsent.empty())
       log(log_level::error, fmt::format("stopped with {} messages unsent", unsent.size()));
-    stop_promise_.deliver(stopped{unsent.size()});
+    stop_promise_.deliver(stopped{std::move(unsent)});
     dispatcher_ = nullptr;
     self_->quit(caf::exit_reason::user_shutdown); // takes open links along
   }
@@ -474,6 +522,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       [&state](const channel_lost& x) { state.on_channel_lost(x); },
       [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); },
       [&state](retry_atom, link_role role) { state.on_retry(role); },
+      [&state](verify_atom) { state.on_verify(); },
       [&state](const wanted_consumer& x) { state.want(x); },
       [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); },
       [&state](unwant_atom, amqp::consumer_id id, const amqp::binding& x) { state.unwant(id, x); },

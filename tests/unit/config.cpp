@@ -40,8 +40,8 @@ amqp::endpoint first_endpoint(std::string_view text) {
 bool same_settings(const config& x, const config& y) {
   return x.server_id == y.server_id && x.endpoints == y.endpoints && x.log == y.log
          && x.heartbeat == y.heartbeat && x.reconnect == y.reconnect && x.outbox == y.outbox
-         && x.payload == y.payload && x.exchanges == y.exchanges
-         && x.publisher_confirms == y.publisher_confirms;
+         && x.shutdown == y.shutdown && x.payload == y.payload && x.exchanges == y.exchanges
+         && x.publisher_confirms == y.publisher_confirms && x.verify_interval == y.verify_interval;
 }
 
 std::string example(const std::string& name) {
@@ -63,7 +63,7 @@ CAF_TEST(the commented example has every key with its default) {
   CAF_REQUIRE(x);
   CAF_CHECK(same_settings(*x, config{}));
   CAF_CHECK(!x->instance.empty());
-  CAF_CHECK_EQUAL(x->document.size(), 10u);
+  CAF_CHECK_EQUAL(x->document.size(), 12u);
   CAF_CHECK_EQUAL(x->document.at("RABBITMQ").as_object().size(), 18u);
 }
 
@@ -206,7 +206,9 @@ CAF_TEST(the log) {
 CAF_TEST(the other sections) {
   auto x = read(R"({"SERVER_ID": "s", "INSTANCE": "i", "EXCHANGES": ["Signals"],
     "PUBLISHER_CONFIRMS": false, "HEARTBEAT": {"interval": 30, "broadcast": 1},
-    "OUTBOX": {"max_messages": 1, "max_bytes": 2, "overflow": "drop_oldest", "window": 3},
+    "OUTBOX": {"max_messages": 1, "max_bytes": 2, "overflow": "drop_oldest", "window": 3,
+               "exchanges": {"Trade": {"overflow": "block", "max_bytes": 5}}},
+    "SHUTDOWN": {"limit": 7, "unsent_file": "/f"}, "VERIFY_INTERVAL": 8,
     "RECONNECT": {"first": 1, "limit": 2, "factor": 1.5, "jitter": 0, "refused": 3, "settled": 4},
     "PAYLOAD": {"max_size": 100, "max_ratio": 2, "max_depth": 3}})");
   CAF_CHECK_EQUAL(x.server_id, "s");
@@ -214,7 +216,12 @@ CAF_TEST(the other sections) {
   CAF_CHECK_EQUAL(x.exchanges, std::vector<std::string>{"Signals"});
   CAF_CHECK(!x.publisher_confirms);
   CAF_CHECK(x.heartbeat.interval == 30s);
-  CAF_CHECK(x.outbox == (outbox_limits{1, 2, overflow_policy::drop_oldest, 3}));
+  CAF_CHECK(x.outbox
+            == (outbox_limits{{1, 2, overflow_policy::drop_oldest},
+                              {{"Trade", {1, 5, overflow_policy::block}}},
+                              3}));
+  CAF_CHECK(x.shutdown == (shutdown_config{7ms, "/f"}));
+  CAF_CHECK(x.verify_interval == 8s);
   CAF_CHECK(x.reconnect == (backoff_policy{1ms, 2ms, 1.5, 0, 3ms, 4ms}));
   CAF_CHECK(x.payload == (payload_limits{100, 2, 3}));
 }
@@ -225,7 +232,7 @@ CAF_TEST(the outbox knows each policy by its name) {
         overflow_policy::block, overflow_policy::latest_per_key}) {
     const std::string name{to_string(policy)};
     auto x = read(R"({"OUTBOX": {"overflow": ")" + name + R"("}})");
-    CAF_CHECK(x.outbox.overflow == policy);
+    CAF_CHECK(x.outbox.each.overflow == policy);
   }
 }
 

@@ -8,4 +8,5 @@ actors_add_suites(
   actors_values
   SOURCES
   delivery_queue.cpp
+  delivery_window.cpp
   stream_tracker.cpp)

@@ -89,19 +89,20 @@ CAF_TEST(after a loss the unconfirmed go again ahead of the rest) {
 }
 
 CAF_TEST(a full outbox refuses the new message) {
-  auto x = filled({.max_messages = 2, .overflow = overflow_policy::reject}, 2);
+  auto x = filled({.each = {.max_messages = 2, .overflow = overflow_policy::reject}}, 2);
   CAF_CHECK((x.push(message(3)) == drops{{3, ec::outbox_full}}));
   CAF_CHECK_EQUAL(x.waiting(), 2u);
 }
 
 CAF_TEST(a full outbox drops the new message) {
-  auto x = filled({.max_messages = 2, .overflow = overflow_policy::drop_newest}, 2);
+  auto x = filled({.each = {.max_messages = 2, .overflow = overflow_policy::drop_newest}}, 2);
   CAF_CHECK((x.push(message(3)) == drops{{3, ec::outbox_dropped}}));
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{1, 2}));
 }
 
 CAF_TEST(a full outbox drops the oldest that wait and spares the wire) {
-  auto x = filled({.max_bytes = 40, .overflow = overflow_policy::drop_oldest, .window = 1}, 4);
+  auto x =
+      filled({.each = {.max_bytes = 40, .overflow = overflow_policy::drop_oldest}, .window = 1}, 4);
   x.take();
   CAF_CHECK((x.push(message(5, 15)) == drops{{2, ec::outbox_dropped}, {3, ec::outbox_dropped}}));
   CAF_CHECK_EQUAL(x.bytes(), 35u);
@@ -111,7 +112,8 @@ CAF_TEST(a full outbox drops the oldest that wait and spares the wire) {
 
 // To drop others for a message that cannot be kept would lose them for nothing.
 CAF_TEST(nothing is dropped for a message that has no room beside the wire) {
-  auto x = filled({.max_bytes = 40, .overflow = overflow_policy::drop_oldest, .window = 2}, 4);
+  auto x =
+      filled({.each = {.max_bytes = 40, .overflow = overflow_policy::drop_oldest}, .window = 2}, 4);
   x.take();
   CAF_CHECK((x.push(message(5, 21)) == drops{{5, ec::outbox_dropped}}));
   CAF_CHECK((x.push(message(6, 41)) == drops{{6, ec::outbox_dropped}}));
@@ -121,7 +123,7 @@ CAF_TEST(nothing is dropped for a message that has no room beside the wire) {
 
 // One late confirmation must not make the outbox look full.
 CAF_TEST(confirmed messages take no room) {
-  auto x = filled({.max_messages = 3, .max_bytes = 30}, 3);
+  auto x = filled({.each = {.max_messages = 3, .max_bytes = 30}}, 3);
   x.take();
   x.settle(2);
   x.settle(3);
@@ -158,7 +160,7 @@ CAF_TEST(clearing gives back what was not confirmed) {
   auto x = filled({.window = 3}, 5);
   x.take();
   x.settle(2);
-  CAF_CHECK_EQUAL(x.clear(), (ids{1, 3, 4, 5}));
+  CAF_CHECK_EQUAL(ids_of(x.clear()), (ids{1, 3, 4, 5}));
   CAF_CHECK_EQUAL(x.waiting() + x.unconfirmed() + x.bytes(), 0u);
   CAF_CHECK(x.push(message(6)).empty());
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{6}));
@@ -167,7 +169,7 @@ CAF_TEST(clearing gives back what was not confirmed) {
 CAF_TEST(a full exchange affects no other) {
   for (auto policy : {overflow_policy::reject, overflow_policy::drop_oldest,
                       overflow_policy::drop_newest, overflow_policy::block}) {
-    outbox x{{.max_messages = 2, .overflow = policy}};
+    outbox x{{.each = {.max_messages = 2, .overflow = policy}}};
     x.push(message_to("Trade", "k", 1));
     x.push(message_to("Kline", "k", 2));
     x.push(message_to("Trade", "k", 3));
@@ -180,7 +182,7 @@ CAF_TEST(a full exchange affects no other) {
 
 // Room on the wire of one exchange is no room for another.
 CAF_TEST(a message finds no room beside the wire of its own exchange only) {
-  outbox x{{.max_messages = 1, .overflow = overflow_policy::drop_oldest, .window = 1}};
+  outbox x{{.each = {.max_messages = 1, .overflow = overflow_policy::drop_oldest}, .window = 1}};
   x.push(message_to("Trade", "k", 1));
   x.take();
   CAF_CHECK((x.push(message_to("Trade", "k", 2)) == drops{{2, ec::outbox_dropped}}));
@@ -189,7 +191,7 @@ CAF_TEST(a message finds no room beside the wire of its own exchange only) {
 }
 
 CAF_TEST(messages kept aside enter in order as soon as there is room) {
-  auto x = filled({.max_messages = 2, .overflow = overflow_policy::block}, 4);
+  auto x = filled({.each = {.max_messages = 2, .overflow = overflow_policy::block}}, 4);
   CAF_CHECK_EQUAL(x.waiting(), 2u);
   CAF_CHECK_EQUAL(x.blocked(), 2u);
   CAF_CHECK_EQUAL(x.bytes(), 20u);
@@ -206,7 +208,7 @@ CAF_TEST(messages kept aside enter in order as soon as there is room) {
 
 // A small message would fit at once, ahead of the large one before it.
 CAF_TEST(no message overtakes one of its exchange that is kept aside) {
-  outbox x{{.max_bytes = 30, .overflow = overflow_policy::block}};
+  outbox x{{.each = {.max_bytes = 30, .overflow = overflow_policy::block}}};
   x.push(message_to("Trade", "k", 1, 20));
   x.push(message_to("Trade", "k", 2, 20));
   x.push(message_to("Trade", "k", 3, 10));
@@ -221,7 +223,7 @@ CAF_TEST(no message overtakes one of its exchange that is kept aside) {
 
 // It would wait for ever, and all behind it.
 CAF_TEST(a message beyond the limit by itself is refused and blocks nobody) {
-  auto x = filled({.max_bytes = 20, .overflow = overflow_policy::block}, 1);
+  auto x = filled({.each = {.max_bytes = 20, .overflow = overflow_policy::block}}, 1);
   CAF_CHECK((x.push(message(2, 21)) == drops{{2, ec::outbox_full}}));
   CAF_CHECK(x.push(message(3)).empty());
   CAF_CHECK_EQUAL(x.blocked(), 0u);
@@ -229,27 +231,27 @@ CAF_TEST(a message beyond the limit by itself is refused and blocks nobody) {
 
 // Publishers that wait for no answer must not fill the memory.
 CAF_TEST(as much is kept aside as fits into the outbox) {
-  auto x = filled({.max_messages = 2, .overflow = overflow_policy::block}, 4);
+  auto x = filled({.each = {.max_messages = 2, .overflow = overflow_policy::block}}, 4);
   CAF_CHECK((x.push(message(5)) == drops{{5, ec::outbox_full}}));
-  auto y = filled({.max_bytes = 30, .overflow = overflow_policy::block}, 5);
+  auto y = filled({.each = {.max_bytes = 30, .overflow = overflow_policy::block}}, 5);
   CAF_CHECK((y.push(message(6, 11)) == drops{{6, ec::outbox_full}}));
   CAF_CHECK(y.push(message(7, 10)).empty());
   CAF_CHECK_EQUAL(y.blocked(), 3u);
 }
 
 CAF_TEST(clearing gives back what was kept aside) {
-  outbox x{{.max_messages = 1, .overflow = overflow_policy::block}};
+  outbox x{{.each = {.max_messages = 1, .overflow = overflow_policy::block}}};
   x.push(message_to("Trade", "k", 1));
   x.push(message_to("Trade", "k", 2));
   x.push(message_to("Kline", "k", 3));
-  CAF_CHECK_EQUAL(x.clear(), (ids{1, 2, 3}));
+  CAF_CHECK_EQUAL(ids_of(x.clear()), (ids{1, 2, 3}));
   CAF_CHECK_EQUAL(x.blocked(), 0u);
   CAF_CHECK(x.push(message_to("Trade", "k", 4)).empty());
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4}));
 }
 
 CAF_TEST(the newest of a key takes the place of the one that waits) {
-  outbox x{{.overflow = overflow_policy::latest_per_key}};
+  outbox x{{.each = {.overflow = overflow_policy::latest_per_key}}};
   x.push(message_to("Kline", "eth", 1));
   x.push(message_to("Kline", "btc", 2));
   x.push(message_to("Trade", "eth", 3));
@@ -265,7 +267,7 @@ CAF_TEST(the newest of a key takes the place of the one that waits) {
 // The broker may have it already: to tell its publisher that it was dropped
 // might be wrong.
 CAF_TEST(a message that was on the wire is sent again ahead of the newest of its key) {
-  outbox x{{.overflow = overflow_policy::latest_per_key}};
+  outbox x{{.each = {.overflow = overflow_policy::latest_per_key}}};
   x.push(message_to("Kline", "eth", 1));
   x.take();
   x.push(message_to("Kline", "eth", 2));
@@ -275,7 +277,8 @@ CAF_TEST(a message that was on the wire is sent again ahead of the newest of its
 }
 
 CAF_TEST(without room for one more key the oldest makes room) {
-  outbox x{{.max_messages = 2, .max_bytes = 40, .overflow = overflow_policy::latest_per_key}};
+  outbox x{
+      {.each = {.max_messages = 2, .max_bytes = 40, .overflow = overflow_policy::latest_per_key}}};
   x.push(message_to("Kline", "a", 1));
   x.push(message_to("Kline", "b", 2));
   CAF_CHECK((x.push(message_to("Kline", "c", 3)) == drops{{1, ec::outbox_dropped}}));
@@ -321,7 +324,7 @@ struct plain_outbox {
   }
 
   bool within(const list& xs) const {
-    return xs.size() <= limits.max_messages && bytes_of(xs) <= limits.max_bytes;
+    return xs.size() <= limits.each.max_messages && bytes_of(xs) <= limits.each.max_bytes;
   }
 
   bool fits(const amqp::publication& x) const {
@@ -350,8 +353,8 @@ struct plain_outbox {
   }
 
   drops push(const amqp::publication& x) {
-    const auto latest = limits.overflow == overflow_policy::latest_per_key;
-    switch (limits.overflow) {
+    const auto latest = limits.each.overflow == overflow_policy::latest_per_key;
+    switch (limits.each.overflow) {
     case overflow_policy::block: {
       auto aside = of(x.exchange, blocked);
       if (aside.empty() && fits(x)) {
@@ -370,8 +373,8 @@ struct plain_outbox {
         waiting.push_back(x);
         return {};
       }
-      return {{x.id,
-               limits.overflow == overflow_policy::reject ? ec::outbox_full : ec::outbox_dropped}};
+      return {{x.id, limits.each.overflow == overflow_policy::reject ? ec::outbox_full
+                                                                     : ec::outbox_dropped}};
     default:
       break;
     }
@@ -433,10 +436,11 @@ struct plain_outbox {
 CAF_TEST(every message is confirmed or dropped exactly once and none overtakes) {
   for (auto seed = 0u; seed < 100; ++seed) {
     std::mt19937 random{seed};
-    const outbox_limits limits{.max_messages = 6,
-                               .max_bytes = 150,
-                               .overflow = overflow_policy{static_cast<std::uint8_t>(seed % 5)},
-                               .window = 1 + seed % 16};
+    const outbox_limits limits{
+        .each = {.max_messages = 6,
+                 .max_bytes = 150,
+                 .overflow = overflow_policy{static_cast<std::uint8_t>(seed % 5)}},
+        .window = 1 + seed % 16};
     outbox x{limits};
     plain_outbox model{.limits = limits};
     std::set<std::uint64_t> ended;
@@ -474,7 +478,7 @@ CAF_TEST(every message is confirmed or dropped exactly once and none overtakes) 
                   == (model.wire.empty() ? 0 : model.wire.front().id));
       CAF_REQUIRE(x.blocked() == 0 || x.waiting() + x.unconfirmed() > 0);
     }
-    for (auto id : x.clear())
+    for (auto id : ids_of(x.clear()))
       end(id);
     CAF_CHECK_EQUAL(ended.size(), last_id);
   }

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 using verdict = stream_tracker::verdict;
-using notices = std::vector<stream_tracker::notice>;
+using notices = std::vector<stream_notice>;
 using position = amqp::stream_position;
 
 constexpr auto start = stream_tracker::time_point{};
@@ -50,11 +50,11 @@ struct tracker {
   }
 };
 
-stream_tracker::notice gap(std::uint64_t from, std::uint64_t to) {
+stream_notice gap(std::uint64_t from, std::uint64_t to) {
   return stream_gap{"Trade", "k", from, to};
 }
 
-stream_tracker::notice restarted(std::uint64_t epoch) {
+stream_notice restarted(std::uint64_t epoch) {
   return stream_restarted{"Trade", "k", epoch};
 }
 

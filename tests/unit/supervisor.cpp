@@ -275,7 +275,7 @@ CAF_TEST(every message carries its id and its place in its stream) {
 }
 
 CAF_TEST(a full outbox tells the publisher by its policy) {
-  settings.config.outbox.max_messages = 1;
+  settings.config.outbox.each.max_messages = 1;
   start();
   auto kept = publish(message("k1"));
   auto refused = publish(message("k2"));
@@ -284,8 +284,8 @@ CAF_TEST(a full outbox tells the publisher by its policy) {
 }
 
 CAF_TEST(drop_oldest tells the publisher of the dropped message) {
-  settings.config.outbox.max_messages = 1;
-  settings.config.outbox.overflow = overflow_policy::drop_oldest;
+  settings.config.outbox.each.max_messages = 1;
+  settings.config.outbox.each.overflow = overflow_policy::drop_oldest;
   start();
   auto dropped = publish(message("k1"));
   auto kept = publish(message("k2"));
@@ -381,7 +381,7 @@ CAF_TEST(stopping sends what waits and closes both links) {
   publishing().events->down({});
   sched.run();
   CAF_REQUIRE(done->ok);
-  CAF_CHECK_EQUAL(done->ok->unsent, 0u);
+  CAF_CHECK_EQUAL(done->ok->unsent.size(), 0u);
 }
 
 CAF_TEST(stopping is bounded in time and counts what is lost) {
@@ -391,7 +391,7 @@ CAF_TEST(stopping is bounded in time and counts what is lost) {
   advance(500ms);
   advance(300ms);
   CAF_REQUIRE(done->ok);
-  CAF_CHECK_EQUAL(done->ok->unsent, 1u);
+  CAF_CHECK_EQUAL(done->ok->unsent.size(), 1u);
   CAF_CHECK(code_of(lost->error) == ec::shutting_down);
 }
 
@@ -524,7 +524,7 @@ CAF_TEST(stopping connects once more for what waits in the outbox) {
   again.events->down({});
   sched.run();
   CAF_REQUIRE(done->ok);
-  CAF_CHECK_EQUAL(done->ok->unsent, 0u);
+  CAF_CHECK_EQUAL(done->ok->unsent.size(), 0u);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -45,6 +45,17 @@ struct heartbeat_config {
   bool operator==(const heartbeat_config&) const = default;
 };
 
+/// How an event center ends.
+struct shutdown_config {
+  /// How long handlers may finish and what waits in the outbox may get away.
+  std::chrono::milliseconds limit{500};
+  /// Where messages are kept that could not be sent; the next start sends them,
+  /// ahead of its own. Empty: they are lost, with a line in the log.
+  std::string unsent_file;
+
+  bool operator==(const shutdown_config&) const = default;
+};
+
 /// Everything that an event center is started with. The keys of the file are
 /// documented in `config/actors.json`.
 struct config {
@@ -61,11 +72,15 @@ struct config {
   heartbeat_config heartbeat;
   backoff_policy reconnect;
   outbox_limits outbox;
+  shutdown_config shutdown;
   payload_limits payload;
   /// Exchanges declared at every connect.
   std::vector<std::string> exchanges{"Orderbook", "Trade", "Kline"};
   /// Whether the broker confirms publications.
   bool publisher_confirms = true;
+  /// How often the broker is asked whether our consumers and bindings are still
+  /// there; 0 is never. The first time is a second after they were made.
+  std::chrono::seconds verify_interval{30};
   /// The whole file, for the app's own keys.
   boost::json::object document;
 };

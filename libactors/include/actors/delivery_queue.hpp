@@ -31,7 +31,7 @@ std::string_view to_string(delivery_policy x) noexcept;
 struct delivery_limits {
   delivery_policy policy = delivery_policy::drop_oldest;
   /// Messages, so keys with `latest_per_key`; at least 1.
-  std::size_t max_waiting = 1'000;
+  std::size_t max_waiting = 10'000;
 
   bool operator==(const delivery_limits&) const = default;
 };

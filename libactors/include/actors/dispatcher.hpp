@@ -24,6 +24,7 @@
 #include <caf/stateful_actor.hpp>
 
 #include "actors/ack_window.hpp"
+#include "actors/delivery_window.hpp"
 #include "actors/handler_table.hpp"
 #include "actors/messages.hpp"
 #include "actors/payload.hpp"
@@ -65,12 +66,27 @@ public:
   void on_flush();
   void on_requeue(std::uint64_t life, std::uint64_t tag);
   void on_unasked_error(const caf::error& reason);
+  void on_tick();
+
+  // -- looking, ending ---------------------------------------------------------------
 
   caf::result<center_status> status();
-
+  caf::result<drained> drain(std::chrono::milliseconds limit);
+  void on_drain_deadline();
   void stop();
 
 private:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// An event on its way to a strategy that is told of its stream as well.
+  struct offer {
+    caf::message what;
+    /// To be told ahead of it.
+    std::vector<stream_notice> before;
+    /// What is missing if this is dropped; only for a strategy that wants to know.
+    std::optional<stream_gap> self;
+  };
+
   /// A row of the handler table.
   struct handler {
     subscription what;
@@ -84,7 +100,22 @@ private:
     bool removed = false;
     handler_status counters;
     stream_tracker streams;
+    /// Without `ack_policy::on_success`.
+    delivery_window<offer> window;
+    /// Of events that were not handed over.
+    std::vector<stream_notice> untold;
+    /// Life of the channel and tag of what it was too late for.
+    std::set<std::pair<std::uint64_t, std::uint64_t>> given_up;
   };
+
+  /// What becomes of the failed messages of a queue, if more than going back.
+  struct failure_plan {
+    std::string queue;
+    error_policy policy = error_policy::requeue;
+    retry_policy retry;
+  };
+
+  using failure_plan_ptr = std::shared_ptr<const failure_plan>;
 
   /// Bindings of one queue, in order.
   struct by_route {
@@ -99,21 +130,15 @@ private:
     std::string queue;
     /// As the broker names it.
     std::string queue_name;
-    std::uint16_t prefetch_count = 1;
-    bool no_ack = false;
+    /// What the first subscription asks of queue and consumer; all others agree.
+    subscription what;
+    failure_plan_ptr plan;
+    /// Where reading goes on, for a stream.
+    std::optional<std::int64_t> next_offset;
     handler_table handlers;
     std::vector<subscription_id> members;
     /// The bindings that the broker has confirmed.
     std::set<amqp::binding, by_route> bound;
-  };
-
-  /// A delivery whose handlers have not all answered yet.
-  struct unanswered {
-    std::vector<subscription_id> waiting;
-    ack_window::verdict outcome = ack_window::verdict::ack;
-    amqp::consumer_id consumer = 0;
-    /// It came back before: if it goes back again, then not at once.
-    bool pause = false;
   };
 
   /// Where a message stands in its stream.
@@ -125,11 +150,31 @@ private:
 
   using origin_ptr = std::shared_ptr<const origin>;
 
+  /// A delivery whose handlers have not all answered yet.
+  struct unanswered {
+    std::vector<subscription_id> waiting;
+    ack_window::verdict outcome = ack_window::verdict::ack;
+    amqp::consumer_id consumer = 0;
+    /// It came back before: if it goes back again, then not at once.
+    bool pause = false;
+    time_point since;
+    origin_ptr from;
+    /// What a handler answered that failed.
+    std::string error;
+    /// Kept for a copy, if there is a plan.
+    failure_plan_ptr plan;
+    std::optional<amqp::delivery> original;
+    /// In a stream.
+    std::optional<std::int64_t> offset;
+  };
+
   /// One message in the forms that its handlers want, each made once.
   struct decoded {
     event_codec codec;
     caf::expected<caf::message> message;
   };
+
+  // -- subscriptions -----------------------------------------------------------------
 
   caf::error refusal(const subscription& what, const caf::actor& subscriber,
                      const std::string& queue) const;
@@ -142,25 +187,55 @@ private:
   void requeue_unanswered(const std::set<subscription_id>& gone);
   void establish(handler& x, const consumer& from);
   void fail(subscription_id id, const failure& reason);
+  void resume_stream(amqp::consumer_id id, consumer& x);
+
+  // -- a message comes in --------------------------------------------------------------
 
   void open_window(const delivery_batch& batch);
   void dispatch(amqp::delivery& x);
   void settle_unknown(const amqp::delivery& x);
-  bool open_body(const amqp::delivery& x, const consumer& from);
+  bool open_body(const amqp::delivery& x, const consumer& from, caf::error& err);
   const caf::expected<caf::message>& decode(const event_codec& codec);
   static bool wants(const handler& x, const caf::message& what);
   void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
                    unanswered& open);
   stream_tracker::verdict follow_stream(handler& to, const amqp::delivery& x);
-  void hand_over(handler& to, const amqp::delivery& x, const caf::message& what, unanswered& open);
+  void report_malformed(const amqp::delivery& x, const consumer& from, const caf::error& reason);
+
+  // -- to a strategy, on dispatch --------------------------------------------------------
+
+  void hand_over(handler& to, const amqp::delivery& x, const caf::message& what);
+  void pump(handler& to);
+  void send(handler& to, delivery_window<offer>::item x);
+  void on_mark(subscription_id id, std::uint64_t mark, const caf::error& err);
+  void on_dropped(handler& to, offer dropped);
+  void count_failure(handler& x, const caf::error& reason);
+  void tell(const handler& to, std::vector<stream_notice>& notices);
+
+  // -- to a strategy, on success ---------------------------------------------------------
+
+  void ask(handler& to, const amqp::delivery& x, const caf::message& what, unanswered& open);
   void on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id, const origin_ptr& from,
                  const caf::error& err);
-  void finish(std::uint64_t tag, const unanswered& x);
+  void count(handler& x, const caf::error& err);
+
+  // -- time ------------------------------------------------------------------------------
+
+  void schedule_tick();
+  bool needs_tick() const;
+  void give_up_answers();
+  void give_up_marks(handler& x);
+
+  // -- its end ---------------------------------------------------------------------------
+
+  void finish(std::uint64_t tag, unanswered& x);
+  void pause(std::uint64_t tag, amqp::consumer_id id);
+  void move(std::uint64_t tag, unanswered& x);
+  void on_moved(std::uint64_t life, std::uint64_t tag, const caf::error& err);
   void settle(std::uint64_t tag, ack_window::verdict what);
   void schedule_flush();
   void flush();
-  void count(handler& x, const caf::error& err);
-  void report_malformed(const amqp::delivery& x, const consumer& from, const caf::error& reason);
+  void continue_drain();
 
   caf::event_based_actor* self_;
   dispatcher_settings settings_;
@@ -187,16 +262,22 @@ private:
   std::unordered_map<std::uint64_t, unanswered> unanswered_;
   /// Deliveries that go back after a pause, and whose they are.
   std::unordered_map<std::uint64_t, amqp::consumer_id> paused_;
+  /// Deliveries whose copy for a retry or the dead letters is not confirmed yet.
+  std::unordered_map<std::uint64_t, amqp::consumer_id> moving_;
   bool flush_scheduled_ = false;
+  bool tick_scheduled_ = false;
 
   // The message being dispatched.
-  std::chrono::steady_clock::time_point now_;
+  time_point now_;
   payload_decoder decoder_;
   received_event received_;
   bool checked_ = false;
   std::vector<decoded> decoded_;
 
   dispatcher_status counters_;
+
+  bool draining_ = false;
+  caf::response_promise drain_promise_;
 };
 
 /// Owns the `exchange:routing_key` handler table: it decodes each message once,
@@ -208,6 +289,7 @@ private:
 /// | subscribe_atom, subscription, subscriber | `subscribed`, or an error |
 /// | unsubscribe_atom, subscription id | nothing, or an error |
 /// | status_atom | `center_status`, with the supervisor's part |
+/// | drain_atom, limit | `drained`, when nothing is consumed and all is answered |
 /// | stop_atom | ends |
 /// | delivery_batch | from a link; `settle_batch` to its connection |
 /// | consumer_state, consumers_lost | from the supervisor |

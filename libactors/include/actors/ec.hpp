@@ -90,8 +90,12 @@ enum class ec : std::uint8_t {
   publish_rejected,
   /// The broker cancelled the consumer, most often because its queue is gone.
   consumer_cancelled,
+  /// The broker has lost the consumer without a word.
+  consumer_wedged,
   /// The strategy answered a delivery with an error, or ended.
   handler_failed,
+  /// The strategy did not answer a delivery within the time limit.
+  handler_timeout,
   /// The event center is stopping.
   shutting_down,
 };

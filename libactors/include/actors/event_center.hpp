@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -21,6 +22,16 @@
 #include "actors/subscription.hpp"
 
 namespace actors {
+
+/// How a message is published.
+struct publish_options {
+  /// Whether it counts as an error that no queue takes it (`ec::no_route`).
+  bool mandatory = false;
+  /// Whether it survives a restart of the broker, in queues that do.
+  bool persistent = false;
+  /// Empty: one that no other message has.
+  std::string message_id = {};
+};
 
 /// Market events to and from strategy actors: a small value, copied freely into
 /// strategies. Start one with `scoped_event_center`.
@@ -64,33 +75,35 @@ public:
   // -- sending -----------------------------------------------------------------------
 
   /// Publishes an event to its type's exchange with the routing key
-  /// "{platform}.{symbol}". Answer: `published` once the broker has it, or a
-  /// `caf::error` (`ec::outbox_full`, `ec::publish_rejected`, ...).
+  /// "{platform}.{symbol}". Answer: `published` once the broker has confirmed it,
+  /// or a `caf::error`: `ec::no_route` (returned, if mandatory),
+  /// `ec::publish_rejected`, `ec::outbox_full`, `ec::outbox_dropped`, ...
   template <class Self, event_type T>
-  auto publish(Self&& self, const T& x) const {
-    return publish_as(self, make_publication(x, routing_key_of(x)));
+  auto publish(Self&& self, const T& x, publish_options options = {}) const {
+    return publish_as(self, make_publication(x, routing_key_of(x), std::move(options)));
   }
 
   /// The same with a routing key of your choice.
   template <class Self, event_type T>
-  auto publish(Self&& self, const T& x, std::string routing_key) const {
-    return publish_as(self, make_publication(x, std::move(routing_key)));
+  auto publish(Self&& self, const T& x, std::string routing_key,
+               publish_options options = {}) const {
+    return publish_as(self, make_publication(x, std::move(routing_key), std::move(options)));
   }
 
   /// Publishes a generic event to its exchange and routing key.
   template <class Self>
-  auto publish(Self&& self, const event& x) const {
-    return publish_as(self, make_publication(x));
+  auto publish(Self&& self, const event& x, publish_options options = {}) const {
+    return publish_as(self, make_publication(x, std::move(options)));
   }
 
   /// Publishes without an answer, from any thread. What cannot be sent is
   /// counted in `status` and logged.
   template <event_type T>
-  void publish(const T& x) const {
-    send(make_publication(x, routing_key_of(x)));
+  void publish(const T& x, publish_options options = {}) const {
+    send(make_publication(x, routing_key_of(x), std::move(options)));
   }
 
-  void publish(const event& x) const;
+  void publish(const event& x, publish_options options = {}) const;
 
   // -- looking -----------------------------------------------------------------------
 
@@ -111,15 +124,20 @@ protected:
   }
 
   template <event_type T>
-  static amqp::publication make_publication(const T& x, std::string routing_key) {
-    return make_publication(T::event_name, std::string{T::exchange}, std::move(routing_key),
-                            data_of(x));
+  static amqp::publication make_publication(const T& x, std::string routing_key,
+                                            publish_options options) {
+    auto result = make_publication(T::event_name, std::string{T::exchange}, std::move(routing_key),
+                                   data_of(x), std::move(options));
+    if constexpr (std::same_as<T, kline>)
+      result.subject = x.kline_type;
+    return result;
   }
 
-  static amqp::publication make_publication(const event& x);
+  static amqp::publication make_publication(const event& x, publish_options options);
 
   static amqp::publication make_publication(std::string_view name, std::string exchange,
-                                            std::string routing_key, std::string_view data);
+                                            std::string routing_key, std::string_view data,
+                                            publish_options options);
 
   void send(amqp::publication x) const;
 
@@ -142,13 +160,22 @@ public:
   scoped_event_center(const scoped_event_center&) = delete;
   scoped_event_center& operator=(const scoped_event_center&) = delete;
 
-  /// Hands everything over that waits in the outbox, then closes the links.
-  /// Called by the destructor. Gives back how many messages could not be sent
-  /// within the limit.
-  std::size_t stop(std::chrono::milliseconds limit = std::chrono::milliseconds{500});
+  /// Stops consuming and lets handlers finish, for as long as the limit at most;
+  /// then hands everything over that waits in the outbox, again within the limit;
+  /// then closes the links. Called by the destructor, with the limit of the
+  /// config (`shutdown_config`). Gives back how many messages could not be sent;
+  /// they are in the config's `unsent_file`, if it names one.
+  std::size_t stop(std::chrono::milliseconds limit);
+  std::size_t stop();
 
 private:
+  void drain(std::chrono::milliseconds limit);
+  std::vector<amqp::publication> stop_supervisor(std::chrono::milliseconds limit);
+  std::vector<amqp::publication> take_unsent() const;
+  void keep_unsent(const std::vector<amqp::publication>& xs) const;
+
   caf::actor_system& system_;
+  shutdown_config shutdown_;
   /// Keeps the in-process brokers of our endpoints alive.
   std::vector<std::shared_ptr<amqp::memory_broker>> brokers_;
 };

@@ -19,6 +19,8 @@ struct wanted_consumer {
   amqp::consumer consumer;
   amqp::queue queue;
   amqp::binding binding;
+  /// Queues beside it, for retries and dead letters. They outlive the consumer.
+  std::vector<amqp::queue> beside = {};
 };
 
 /// What became of a consumer on the broker: it runs (again), or why it does not.
@@ -90,6 +92,17 @@ public:
   /// Asks for all exchanges again (one of them is gone).
   void redeclare_exchanges();
 
+  /// A queue beside a consumer's is gone: asks for it again.
+  void queue_missing(std::string_view name);
+
+  /// Asks the broker whether what runs is still there: binds again, which restores
+  /// what went with a deleted exchange, and counts the consumers of each queue. A
+  /// consumer that is missing twice in a row is wedged: told, and started anew.
+  void verify();
+
+  /// Whether a consumer was missing at the last `verify`.
+  bool suspects() const noexcept;
+
   // -- what follows -----------------------------------------------------------------
 
   struct request {
@@ -129,13 +142,17 @@ public:
   std::size_t running() const noexcept;
 
 private:
-  enum class exchange_stage : std::uint8_t { wanted, declaring, checking, ready, refused };
+  enum class entity_stage : std::uint8_t { wanted, declaring, checking, ready, refused };
 
-  struct exchange_entry {
-    amqp::exchange what;
-    exchange_stage stage = exchange_stage::wanted;
+  /// An exchange, or a queue that nobody consumes.
+  template <class T>
+  struct entity {
+    T what;
+    entity_stage stage = entity_stage::wanted;
     failure reason;
   };
+
+  using exchange_entry = entity<amqp::exchange>;
 
   enum class binding_stage : std::uint8_t { wanted, asked, bound, refused };
 
@@ -162,6 +179,7 @@ private:
     amqp::consumer consumer;
     amqp::queue queue;
     std::vector<binding_entry> bindings;
+    std::vector<entity<amqp::queue>> beside;
     consumer_stage stage = consumer_stage::waiting;
     /// The queue's name on the broker.
     std::string queue_name;
@@ -170,6 +188,8 @@ private:
     bool unwanted = false;
     /// Attempts to put back what it needs and went missing.
     std::uint32_t restarts = 0;
+    /// The broker did not count it at the last look.
+    bool missing = false;
   };
 
   struct exchange_request {
@@ -189,17 +209,31 @@ private:
     std::string queue;
   };
 
-  using subject = std::variant<exchange_request, consumer_request, binding_request, cancel_request>;
+  struct beside_request {
+    amqp::consumer_id id = 0;
+    std::string name;
+  };
+
+  struct verify_request {
+    amqp::consumer_id id = 0;
+  };
+
+  using subject = std::variant<exchange_request, consumer_request, binding_request, cancel_request,
+                               beside_request, verify_request>;
 
   amqp::request_id ask(amqp::operation what, subject about);
   void ask(amqp::operation what);
 
+  entity_stage judge(entity_stage stage, failure& reason, const std::string& name,
+                     const amqp::reply& reply);
   void declare(exchange_entry& x);
-  void decide(exchange_entry& x, exchange_stage stage);
+  void decide(exchange_entry& x, entity_stage stage);
   void on_reply(const exchange_request& about, const amqp::reply& x);
 
   void advance(consumer_entry& x);
   void declare(consumer_entry& x);
+  void declare_beside(consumer_entry& x);
+  void declare(amqp::consumer_id id, entity<amqp::queue>& x);
   void bind(consumer_entry& x);
   void start(consumer_entry& x);
   void refuse(consumer_entry& x, failure reason);
@@ -214,6 +248,8 @@ private:
   void on_reply(const consumer_request& about, const amqp::reply& x);
   void on_reply(const binding_request& about, const amqp::reply& x);
   void on_reply(const cancel_request& about, const amqp::reply& x);
+  void on_reply(const beside_request& about, const amqp::reply& x);
+  void on_reply(const verify_request& about, const amqp::reply& x);
   void tell_retired(amqp::consumer_id id, const std::string& queue);
   void on_declared(consumer_entry& x, const amqp::reply& reply);
   void on_started(consumer_entry& x, const amqp::reply& reply);

@@ -12,6 +12,7 @@
 #include <caf/type_id.hpp>
 
 #include "actors/amqp/transport.hpp"
+#include "actors/delivery_queue.hpp"
 #include "actors/ec.hpp"
 #include "actors/ledger.hpp"
 #include "actors/stream_tracker.hpp"
@@ -167,6 +168,12 @@ struct handler_status {
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
   std::uint64_t in_flight = 0;
+  /// For a slow strategy, bounded by the subscription's window.
+  std::uint64_t waiting = 0;
+  /// Not handed over, by the window's policy.
+  delivery_drops dropped;
+  /// Handlers that did not answer in time; they count as failed as well.
+  std::uint64_t timed_out = 0;
   /// Copies of messages that were handled before.
   std::uint64_t duplicates = 0;
 };
@@ -178,12 +185,22 @@ struct dispatcher_status {
   /// Messages that no handler wanted (a stale binding, a fanout exchange).
   std::uint64_t unmatched = 0;
   std::uint64_t requeued = 0;
+  /// Sent back after a delay.
+  std::uint64_t retried = 0;
+  std::uint64_t dead_lettered = 0;
+};
+
+/// What `drain` is answered with.
+struct drained {
+  /// Events that strategies were handed, or were about to be, and did not answer
+  /// in time. Those that are acknowledged on success come again.
+  std::uint64_t unhandled = 0;
 };
 
 /// What `stop` is answered with.
 struct stopped {
-  /// Messages that could not be sent.
-  std::uint64_t unsent = 0;
+  /// The messages that could not be sent, in order.
+  std::vector<amqp::publication> unsent;
 };
 
 /// What `event_center::status` answers.
@@ -209,6 +226,9 @@ CAF_ADD_ATOM(actors, actors, close_atom, "close")
 CAF_ADD_ATOM(actors, actors, flush_atom, "flush")
 CAF_ADD_ATOM(actors, actors, retry_atom, "retry")
 CAF_ADD_ATOM(actors, actors, requeue_atom, "requeue")
+CAF_ADD_ATOM(actors, actors, drain_atom, "drain")
+CAF_ADD_ATOM(actors, actors, tick_atom, "tick")
+CAF_ADD_ATOM(actors, actors, verify_atom, "verify")
 CAF_ADD_ATOM(actors, actors, stop_atom, "stop")
 CAF_ADD_ATOM(actors, actors, deadline_atom, "deadline")
 CAF_ADD_ATOM(actors, actors, heartbeat_atom, "heartbeat")
@@ -237,11 +257,13 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_state)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumers_lost)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_gap)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_restarted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_stale)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::published)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscription)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscribed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::supervisor_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::dispatcher_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::center_status)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::drained)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stopped)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::binding)

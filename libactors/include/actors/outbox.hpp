@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,20 +28,29 @@ enum class overflow_policy : std::uint8_t {
   /// may hold can be kept aside; what comes then is refused (`ec::outbox_full`).
   block,
   /// Room or not, a new message replaces the one that waits with the same
-  /// routing key (`ec::outbox_dropped`), in its place, so that a busy key
-  /// neither overtakes nor starves. A message that has been on the wire is not
+  /// routing key and subject (`ec::outbox_dropped`), in its place, so that a busy
+  /// key neither overtakes nor starves. A message that has been on the wire is not
   /// replaced: the broker may have it. Without room: as `drop_oldest`.
   latest_per_key,
 };
 
 std::string_view to_string(overflow_policy x) noexcept;
 
-/// How much may wait while the link is down or slow.
-struct outbox_limits {
-  /// Messages and bytes of each exchange: a full one stands in no other's way.
+/// How many messages and bytes to one exchange may wait, and what happens then.
+struct exchange_limits {
   std::size_t max_messages = 10'000;
   std::size_t max_bytes = 64 * 1024 * 1024;
   overflow_policy overflow = overflow_policy::reject;
+
+  bool operator==(const exchange_limits&) const = default;
+};
+
+/// How much may wait while the link is down or slow. Each exchange by itself: a
+/// full one stands in no other's way.
+struct outbox_limits {
+  /// Of each exchange that is not named below.
+  exchange_limits each;
+  std::map<std::string, exchange_limits, std::less<>> exchanges;
   /// How many messages may be on the wire unconfirmed, of all exchanges.
   std::size_t window = 1'000;
 
@@ -87,8 +98,8 @@ public:
   /// The message that has been on the wire for longest, if any.
   const amqp::publication* oldest_on_wire() const noexcept;
 
-  /// Removes everything and gives back the ids, ascending.
-  std::vector<std::uint64_t> clear();
+  /// Removes everything and gives it back, ascending by id.
+  std::vector<amqp::publication> clear();
 
   std::size_t waiting() const noexcept {
     return waiting_.size();
@@ -121,10 +132,11 @@ private:
 
   /// The messages of one exchange.
   struct lane {
+    exchange_limits limits;
     /// Those that wait, in order.
     std::deque<place> waiting;
-    /// Those of `waiting` that were never on the wire, by routing key; kept for
-    /// `latest_per_key` only.
+    /// Those of `waiting` that were never on the wire, by routing key and subject;
+    /// kept for `latest_per_key` only.
     std::unordered_map<std::string, place> latest;
     std::deque<entry> blocked;
     std::size_t blocked_bytes = 0;
@@ -133,14 +145,24 @@ private:
     std::size_t bytes = 0;
     std::size_t messages_on_wire = 0;
     std::size_t bytes_on_wire = 0;
+
+    /// Whether this many messages and bytes are within the limits.
+    bool allows(std::size_t messages, std::size_t bytes) const noexcept {
+      return messages <= limits.max_messages && bytes <= limits.max_bytes;
+    }
+
+    bool has_room(std::size_t size) const noexcept {
+      return allows(messages + 1, bytes + size);
+    }
+
+    /// Whether there is room beside the messages on the wire: without it nothing
+    /// is gained by a drop.
+    bool may_make_room(std::size_t size) const noexcept {
+      return allows(messages_on_wire + 1, bytes_on_wire + size);
+    }
   };
 
-  /// Whether this many messages and bytes are within the limits.
-  bool within_limits(std::size_t messages, std::size_t bytes) const noexcept;
-  bool has_room(const lane& x, std::size_t size) const noexcept;
-  /// Whether there is room beside the messages on the wire: without it nothing
-  /// is gained by a drop.
-  bool may_make_room(const lane& x, std::size_t size) const noexcept;
+  lane& lane_of(const std::string& exchange);
   std::vector<dropped> push_blocking(entry x);
   std::vector<dropped> push_dropping_oldest(entry x);
   std::vector<dropped> push_latest(entry x);

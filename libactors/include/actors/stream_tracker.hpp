@@ -47,6 +47,14 @@ struct stream_stale {
   bool operator==(const stream_stale&) const = default;
 };
 
+/// What a strategy is told ahead of a message.
+using stream_notice = std::variant<stream_restarted, stream_gap>;
+
+/// Adds a notice to those that wait to be told. A gap that begins where the last
+/// one ends widens it, and of too many the oldest go: they say no more than that
+/// much is missing.
+void append(std::vector<stream_notice>& out, stream_notice x);
+
 // -- the tracker --------------------------------------------------------------------
 
 /// How much a tracker remembers, each at least 1. Beyond that no message is
@@ -88,12 +96,10 @@ public:
     in_hand,
   };
 
-  using notice = std::variant<stream_restarted, stream_gap>;
-
   struct arrival {
     verdict what = verdict::fresh;
     /// To be told ahead of the message, in order.
-    std::vector<notice> before;
+    std::vector<stream_notice> before;
   };
 
   /// A message arrives. Without a position it is always fresh. The first
@@ -159,7 +165,8 @@ private:
   track* find_track(const stream_name& name, const std::optional<amqp::stream_position>& position);
   static track* find_track(stream& x, std::uint64_t epoch) noexcept;
   /// None, if too many newer publishers are followed.
-  track* add_track(stream& x, const amqp::stream_position& first, std::vector<notice>& out) const;
+  track* add_track(stream& x, const amqp::stream_position& first,
+                   std::vector<stream_notice>& out) const;
   void advance(track& x, std::uint64_t sequence) const;
   /// Whether the sequence is one that the track remembers.
   bool remembers(const track& x, std::uint64_t sequence) const noexcept;

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/amqp/topology.hpp"
+#include "actors/delivery_queue.hpp"
 #include "actors/event_type.hpp"
+#include "actors/retry.hpp"
 
 namespace actors {
 
@@ -18,10 +22,25 @@ enum class ack_policy : std::uint8_t {
   /// When it has been handed to the strategy (as AIOQuant does): a failing
   /// handler does not bring it back.
   on_dispatch,
-  /// When the strategy's handler has returned. A returned error, an exception
-  /// or the strategy's end puts it back into its queue.
+  /// When the strategy's handler has returned. What a returned error, an
+  /// exception or the strategy's end does to it is `error_policy`.
   on_success,
 };
+
+/// What becomes of a message whose handler failed. For `ack_policy::on_success`.
+enum class error_policy : std::uint8_t {
+  /// Back to its queue: at once the first time, then after a second each time.
+  requeue,
+  /// Dropped; to the dead letters, if the queue was declared to send them there.
+  reject,
+  /// To the queue "{queue}.dead", with the error.
+  dead_letter,
+  /// Back to its queue after the delays of a `retry_policy`, then to the dead
+  /// letters.
+  retry,
+};
+
+std::string_view to_string(error_policy x) noexcept;
 
 /// How a subscription's queue outlives its consumers.
 enum class queue_kind : std::uint8_t {
@@ -31,6 +50,26 @@ enum class queue_kind : std::uint8_t {
   durable,
   /// Durable, and replicated over the nodes of a cluster.
   quorum,
+  /// A log that keeps what was read: each reader gets everything from the offset
+  /// it asks for.
+  stream,
+};
+
+/// What a queue holds at most, and for how long. 0 is without limit.
+struct queue_limits {
+  /// Beyond this the oldest messages go.
+  std::uint64_t max_length = 0;
+  /// Of all bodies, in bytes.
+  std::uint64_t max_length_bytes = 0;
+  /// How long a message waits at most.
+  std::chrono::milliseconds message_ttl{0};
+  /// How long the queue is kept while nobody consumes it.
+  std::chrono::milliseconds expires{0};
+  /// How often a message is delivered again before the broker drops it, or sends
+  /// it to the dead letters. Quorum queues only.
+  std::uint32_t delivery_limit = 0;
+
+  bool operator==(const queue_limits&) const = default;
 };
 
 /// What a strategy wants to receive, and how. Made by the functions below and
@@ -39,6 +78,8 @@ enum class queue_kind : std::uint8_t {
 ///     center.subscribe(self, orderbooks("binance", "ETH/USDT").on_queue("audit"));
 ///     center.subscribe(self, klines("#", "#").of_type("kline_5m"));
 ///     center.subscribe(self, trades("okx", "#").acked(ack_policy::on_success));
+///     center.subscribe(self, orderbooks("#", "#").keeping(delivery_policy::latest_per_key));
+///     center.subscribe(self, subscription::to<order>("#").on_quorum_queue("orders").retried());
 struct subscription {
   std::string exchange;
   /// The binding key: words separated by dots; `*` stands for one word, `#`
@@ -50,12 +91,27 @@ struct subscription {
   std::optional<std::string> queue;
   /// Others than transient need a queue name.
   queue_kind kind = queue_kind::transient;
+  queue_limits limits;
+  /// Where a stream queue is read from: "first", "last", "next", the number of a
+  /// message, or an age such as "1h". After a reconnect reading goes on where it
+  /// was.
+  amqp::field_value offset = std::string{"next"};
   /// How many unacknowledged messages may be in flight; 0 is without limit.
   std::uint16_t prefetch_count = 1;
   /// The broker forgets each message on sending it ("multi" in AIOQuant):
   /// faster, and lost if this process dies. Always on dispatch.
   bool no_ack = false;
   ack_policy ack = ack_policy::on_dispatch;
+  /// With `ack_policy::on_success`.
+  error_policy error = error_policy::requeue;
+  /// With `error_policy::retry`.
+  retry_policy retry;
+  /// How long a handler may take for its answer, from the moment that the event
+  /// is in the strategy's mailbox; then it counts as failed. 0 is without limit.
+  std::chrono::milliseconds time_limit{300'000};
+  /// What waits for a slow strategy, without `ack_policy::on_success`: that is
+  /// bounded by the prefetch count.
+  delivery_limits window;
   /// Only candles of this type ("kline_5m"); empty is all. Klines only.
   std::string kline_type;
   /// Drop copies of what this subscription has handled already: a publisher
@@ -65,6 +121,9 @@ struct subscription {
   /// Send `stream_gap` and `stream_restarted` to the strategy, in order with its
   /// events.
   bool stream_events = false;
+  /// Send it `stream_stale` when a routing key has been silent for this long. 0
+  /// is never.
+  std::chrono::milliseconds stale_after{0};
   /// What the handler gets: a struct, or the generic `event`.
   event_codec codec = generic_codec();
 
@@ -87,13 +146,24 @@ struct subscription {
   /// Consumes a queue of this name that is kept while nobody consumes it.
   subscription&& on_durable_queue(std::string name) &&;
   subscription&& on_quorum_queue(std::string name) &&;
+  /// Reads a stream queue of this name; a message whose handler failed is not
+  /// read again, but may go to the dead letters. Sets a prefetch count of 100.
+  subscription&& on_stream(std::string name, amqp::field_value from = std::string{"next"}) &&;
+  subscription&& limited(queue_limits limits) &&;
   subscription&& prefetch(std::uint16_t count) &&;
   subscription&& multi(bool on = true) &&;
   /// On success switches `no_ack` off, which a wildcard has switched on.
   subscription&& acked(ack_policy policy) &&;
+  /// The following three acknowledge on success.
+  subscription&& on_error(error_policy policy) &&;
+  subscription&& dead_lettered() &&;
+  subscription&& retried(retry_policy policy = {}) &&;
+  subscription&& within(std::chrono::milliseconds limit) &&;
+  /// Bounds what waits for a slow strategy.
+  subscription&& keeping(delivery_policy policy, std::size_t max_waiting = 10'000) &&;
   subscription&& of_type(std::string type) &&;
   subscription&& deduplicated(bool on) &&;
-  subscription&& with_stream_events() &&;
+  subscription&& with_stream_events(std::chrono::milliseconds stale_after = {}) &&;
 
   bool operator==(const subscription&) const = default;
 };
@@ -116,10 +186,20 @@ struct subscribed {
   bool operator==(const subscribed&) const = default;
 };
 
+/// "exchange:routing_key".
+std::string to_string(const subscription& x);
+
 /// Why a subscription cannot work, or nothing. Error: `ec::invalid_argument`.
 caf::error check(const subscription& x);
 
+/// Whether two subscriptions can share the consumer of one queue: they agree on
+/// all that concerns the queue and not the handler.
+bool share_consumer(const subscription& x, const subscription& y);
+
 /// The queue to declare for a subscription, by the name it goes by.
 amqp::queue queue_for(const subscription& x, std::string name);
+
+/// The queues beside it, for retries and dead letters.
+std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue);
 
 } // namespace actors

@@ -30,6 +30,8 @@ struct supervisor_settings {
   /// Grows with each start: `amqp::stream_position::epoch`, and the seed of the
   /// back-off's jitter.
   std::uint64_t epoch = 0;
+  /// What an earlier event center could not send: goes ahead of all else.
+  std::vector<amqp::publication> unsent;
 };
 
 /// One of the two links, over all its connections:
@@ -82,6 +84,7 @@ public:
   void on_channel_lost(const channel_lost& x);
   void on_consumer_gone(amqp::consumer_id id);
   void on_retry(link_role role);
+  void on_verify();
 
   // -- consumers --------------------------------------------------------------------
 
@@ -117,6 +120,8 @@ private:
   void schedule_connect(supervised_link& x, ec reason);
   void follow(supervised_link& x);
   void schedule_retry(supervised_link& x);
+  void schedule_verify(std::chrono::milliseconds delay);
+  void send_first(std::vector<amqp::publication> unsent);
   void stamp(amqp::publication& x);
   void schedule_flush();
   caf::error refusal(const amqp::publication& x) const;
@@ -136,6 +141,7 @@ private:
   supervised_link publishing_;
   outbox outbox_;
   outbox_status counters_;
+  bool verify_scheduled_ = false;
   std::uint64_t last_publication_ = 0;
   std::uint64_t heartbeats_ = 0;
   /// The last sequence number by exchange and routing key.

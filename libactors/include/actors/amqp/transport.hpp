@@ -52,6 +52,8 @@ struct publication {
   std::uint64_t id = 0;
   std::string exchange;
   std::string routing_key;
+  /// What it is about beyond its routing key, e.g. a kline's type; not sent.
+  std::string subject = {};
   amqp::properties properties;
   body_ptr body;
   /// Ask for the message back (`sink::returned`) if no queue takes it.

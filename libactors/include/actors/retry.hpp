@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/amqp/topology.hpp"
+#include "actors/amqp/transport.hpp"
+
+/// A second chance for messages whose handler failed, and a last resting place,
+/// both by RabbitMQ's own means. Beside the queue Q there are
+///
+///     Q.retry.{delay in ms}   one for each delay: after it (x-message-ttl) the
+///                             broker moves a message back to Q
+///     Q.dead                  kept until somebody looks at it
+///
+/// The event center sends a copy there and acknowledges the original once the
+/// broker has confirmed the copy. The copy keeps body and properties and has
+/// these headers, by which a peer without libactors can do the same:
+///
+///     x-la-exchange, x-la-routing-key   where it was published to
+///     x-la-attempts                     how often a handler failed with it
+///     x-la-error                        why, the last time
+namespace actors {
+
+/// When a message whose handler failed is handled again.
+struct retry_policy {
+  /// Before the first retry.
+  std::chrono::milliseconds delay{1'000};
+  /// Each further delay is this times longer ...
+  double factor = 2;
+  /// ... but never longer than this.
+  std::chrono::milliseconds max_delay{60'000};
+  /// After so many retries a message goes to the dead letters.
+  std::uint32_t max_retries = 5;
+
+  bool operator==(const retry_policy&) const = default;
+};
+
+/// The delay before the given retry, from 1.
+std::chrono::milliseconds delay_of(const retry_policy& policy, std::uint32_t retry) noexcept;
+
+std::string retry_queue_name(std::string_view queue, std::chrono::milliseconds delay);
+std::string dead_letter_queue_name(std::string_view queue);
+
+/// The longest name of a queue beside one of this name that the policy needs.
+std::size_t longest_name(std::string_view queue, const retry_policy& policy);
+
+/// The queues that the retries of a queue need, each once; of the same kind.
+std::vector<amqp::queue> retry_queues(const amqp::queue& of, const retry_policy& policy);
+
+/// The queue for the dead letters of a queue; of the same kind.
+amqp::queue dead_letter_queue(const amqp::queue& of);
+
+/// What makes the broker itself send what is rejected, or delivered too often,
+/// to the dead letters of a queue.
+amqp::field_table dead_letter_arguments(std::string_view queue);
+
+/// How often a handler has failed with this message.
+std::uint32_t attempts_of(const amqp::properties& x) noexcept;
+
+/// A copy of a message for the given queue, persistent and mandatory.
+amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t attempts,
+                           std::string_view error);
+
+/// Gives a copy that comes back the exchange and routing key that it was
+/// published with. Other messages are left as they are.
+void restore_origin(amqp::delivery& x);
+
+} // namespace actors

@@ -1,0 +1,138 @@
+#include "actors/retry.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace actors {
+
+namespace {
+
+constexpr std::string_view exchange_header = "x-la-exchange";
+constexpr std::string_view routing_key_header = "x-la-routing-key";
+constexpr std::string_view attempts_header = "x-la-attempts";
+constexpr std::string_view error_header = "x-la-error";
+
+/// A header travels with each further delivery: an error's text is cut here.
+constexpr std::size_t max_error = 1'000;
+
+template <class T>
+const T* find(const amqp::field_table& xs, std::string_view name) noexcept {
+  auto i = std::find_if(xs.begin(), xs.end(), [name](const auto& x) { return x.first == name; });
+  return i == xs.end() ? nullptr : std::get_if<T>(&i->second);
+}
+
+void set(amqp::field_table& xs, std::string_view name, amqp::field_value value) {
+  auto i = std::find_if(xs.begin(), xs.end(), [name](const auto& x) { return x.first == name; });
+  if (i == xs.end())
+    xs.emplace_back(name, std::move(value));
+  else
+    i->second = std::move(value);
+}
+
+bool is_quorum(const amqp::queue& x) noexcept {
+  auto type = find<std::string>(x.arguments, "x-queue-type");
+  return type && *type == "quorum";
+}
+
+/// Cut between the characters of UTF-8.
+std::string_view cut(std::string_view text) noexcept {
+  if (text.size() <= max_error)
+    return text;
+  auto size = max_error;
+  while (size > 0 && (text[size] & 0xC0) == 0x80)
+    --size;
+  return text.substr(0, size);
+}
+
+amqp::queue beside(const amqp::queue& of, std::string name) {
+  amqp::queue result{.name = std::move(name), .durable = true, .auto_delete = false};
+  if (is_quorum(of))
+    result.arguments = {{"x-queue-type", std::string{"quorum"}}};
+  return result;
+}
+
+} // namespace
+
+std::chrono::milliseconds delay_of(const retry_policy& policy, std::uint32_t retry) noexcept {
+  const auto longest = static_cast<double>(policy.max_delay.count());
+  const auto exact =
+      static_cast<double>(policy.delay.count()) * std::pow(policy.factor, retry - 1.0);
+  return std::chrono::milliseconds{static_cast<std::int64_t>(std::min(exact, longest))};
+}
+
+std::string retry_queue_name(std::string_view queue, std::chrono::milliseconds delay) {
+  return std::string{queue} + ".retry." + std::to_string(delay.count());
+}
+
+std::string dead_letter_queue_name(std::string_view queue) {
+  return std::string{queue} + ".dead";
+}
+
+std::size_t longest_name(std::string_view queue, const retry_policy& policy) {
+  return std::max(retry_queue_name(queue, policy.max_delay).size(),
+                  dead_letter_queue_name(queue).size());
+}
+
+std::vector<amqp::queue> retry_queues(const amqp::queue& of, const retry_policy& policy) {
+  std::vector<amqp::queue> result;
+  for (std::uint32_t retry = 1; retry <= policy.max_retries; ++retry) {
+    const auto delay = delay_of(policy, retry);
+    auto x = beside(of, retry_queue_name(of.name, delay));
+    if (!result.empty() && result.back().name == x.name)
+      break; // all further ones are as long
+    x.arguments.emplace_back("x-message-ttl", std::int64_t{delay.count()});
+    x.arguments.emplace_back("x-dead-letter-exchange", std::string{});
+    x.arguments.emplace_back("x-dead-letter-routing-key", of.name);
+    if (is_quorum(of)) {
+      // Moved with confirms, so that it is never lost on the way back.
+      x.arguments.emplace_back("x-dead-letter-strategy", std::string{"at-least-once"});
+      x.arguments.emplace_back("x-overflow", std::string{"reject-publish"});
+    }
+    result.push_back(std::move(x));
+  }
+  return result;
+}
+
+amqp::queue dead_letter_queue(const amqp::queue& of) {
+  return beside(of, dead_letter_queue_name(of.name));
+}
+
+amqp::field_table dead_letter_arguments(std::string_view queue) {
+  return {{"x-dead-letter-exchange", std::string{}},
+          {"x-dead-letter-routing-key", dead_letter_queue_name(queue)}};
+}
+
+std::uint32_t attempts_of(const amqp::properties& x) noexcept {
+  auto attempts = find<std::int64_t>(x.headers, attempts_header);
+  return attempts && *attempts > 0 ? static_cast<std::uint32_t>(*attempts) : 0;
+}
+
+amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t attempts,
+                           std::string_view error) {
+  amqp::publication result;
+  result.routing_key = std::move(queue);
+  result.properties = std::move(x.properties);
+  result.properties.persistent = true;
+  auto& headers = result.properties.headers;
+  set(headers, exchange_header, std::move(x.exchange));
+  set(headers, routing_key_header, std::move(x.routing_key));
+  set(headers, attempts_header, std::int64_t{attempts});
+  set(headers, error_header, std::string{cut(error)});
+  result.body = std::make_shared<const std::string>(std::move(x.body));
+  result.mandatory = true;
+  return result;
+}
+
+void restore_origin(amqp::delivery& x) {
+  if (!x.exchange.empty())
+    return;
+  auto exchange = find<std::string>(x.properties.headers, exchange_header);
+  auto routing_key = find<std::string>(x.properties.headers, routing_key_header);
+  if (!exchange || !routing_key)
+    return;
+  x.exchange = *exchange;
+  x.routing_key = *routing_key;
+}
+
+} // namespace actors
