@@ -77,7 +77,7 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
                                           std::move(dispatcher)));
   return {
       [=](link_request& x) { self->state.transport->request(x.id, std::move(x.what)); },
-      [=](publish_batch& x) { self->state.transport->publish(std::move(x.items)); },
+      [=](publish_batch& x) { self->state.transport->publish(x.incarnation, std::move(x.items)); },
       [=](settle_batch& x) { self->state.transport->settle(x.incarnation, std::move(x.items)); },
       [=](close_atom) { self->state.transport->close(); },
       [=](link_down& x) { self->quit(x.reason ? make_error(std::move(x.reason)) : caf::error{}); },

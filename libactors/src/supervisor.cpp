@@ -98,6 +98,7 @@ void supervisor_state::connect(link_role role) {
 void supervisor_state::on_up(const link_up& up) {
   auto& x = link(up.role);
   x.up = true;
+  x.incarnation = 1;
   x.since = self_->clock().now();
   x.broker = up.broker;
   ++x.connects;
@@ -180,6 +181,7 @@ void supervisor_state::on_channel_lost(const channel_lost& lost) {
   log(log_level::warning, fmt::format("{} link: the broker closed the channel '{}': {}",
                                       to_string(x.role), to_string(lost.which), lost.reason.text));
   if (lost.which == amqp::channel::publishing) {
+    ++x.incarnation;
     refuse_publishing(lost.reason);
     outbox_.rewind();
     schedule_flush();
@@ -334,7 +336,7 @@ void supervisor_state::flush() {
   if (unlogged_drops_ > 0)
     log(log_level::warning, fmt::format("outbox: {} messages were dropped", unlogged_drops_));
   unlogged_drops_ = 0;
-  publish_batch batch;
+  publish_batch batch{x.incarnation, {}};
   for (auto messages = outbox_.take(); !messages.empty(); messages = outbox_.take()) {
     for (auto& message : messages) {
       if (auto reason = x.topology.exchange_failure(message.exchange)) {

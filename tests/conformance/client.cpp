@@ -80,6 +80,7 @@ public:
   void channel_closed(channel which, failure reason) override {
     record("closed " + std::string{to_string(which)}, [&] {
       ++channels_closed_;
+      publishing_incarnation_ += which == channel::publishing ? 1 : 0;
       closed_.emplace_back(which, std::move(reason));
     });
   }
@@ -121,6 +122,7 @@ public:
   std::deque<consumer_id> cancelled_;
   std::deque<std::pair<channel, failure>> closed_;
   std::size_t channels_closed_ = 0;
+  std::uint32_t publishing_incarnation_ = 1;
   std::optional<failure> down_;
   std::vector<std::string> log_;
 
@@ -193,10 +195,14 @@ bool client::exchange_exists(const std::string& exchange) {
 }
 
 std::uint64_t client::post(publication x) {
+  return post(std::move(x), events_->look([](auto& y) { return y.publishing_incarnation_; }));
+}
+
+std::uint64_t client::post(publication x, std::uint32_t incarnation) {
   x.id = ++last_publication_;
   std::vector<publication> xs;
   xs.push_back(std::move(x));
-  link_->publish(std::move(xs));
+  link_->publish(incarnation, std::move(xs));
   return last_publication_;
 }
 

@@ -55,6 +55,9 @@ public:
   /// Does not wait; returns the identifier.
   std::uint64_t post(publication x);
 
+  /// The same, for the given life of the channel.
+  std::uint64_t post(publication x, std::uint32_t incarnation);
+
   /// Waits for the confirmation.
   void publish(publication x);
 

@@ -134,7 +134,7 @@ void publish(const std::shared_ptr<memory_broker>& broker, progress& all) {
     x.exchange = "amq.topic";
     x.routing_key = "a.b";
     x.body = std::make_shared<const std::string>("x");
-    self.link->publish({x});
+    self.link->publish(1, {x});
   }
   all.wait([&] { return all.confirmed == total; });
 }

@@ -124,6 +124,25 @@ CONFORMANCE_TEST(a_missing_exchange_closes_the_publishing_channel_alone) {
   CAF_CHECK_EQUAL(got.incarnation, 1u);
 }
 
+// Its sender has not learned yet that the channel is closed, and will send it
+// again: it must not come twice, nor before what was to be sent before it.
+CONFORMANCE_TEST(a_message_for_a_former_life_of_the_channel_is_dropped) {
+  client x{broker};
+  auto q = x.queue("q");
+  publication lost;
+  lost.exchange = broker.name("missing");
+  lost.body = std::make_shared<const std::string>("x");
+  for (std::uint32_t life = 1; life <= 2; ++life) {
+    x.post(lost, life);
+    x.post(to_queue(q, "behind it"), life);
+    CAF_CHECK(x.channel_closed().first == channel::publishing);
+    x.post(to_queue(q, "late"), life);
+    CAF_CHECK(x.confirmed(x.post(to_queue(q, "again"), life + 1)));
+  }
+  x.consume({1, q, 0, true});
+  CAF_CHECK(bodies(x.take_all()) == (std::vector<std::string>{"again", "again"}));
+}
+
 CONFORMANCE_TEST(a_deleted_exchange_is_missing_for_publishers) {
   client x{broker};
   auto e = x.exchange("e");

@@ -112,7 +112,7 @@ public:
       inner_->request(id, std::move(what));
   }
 
-  void publish(std::vector<amqp::publication> xs) override {
+  void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
     if (what_ == defect::reordered_publications && xs.size() > 1) {
       std::swap(xs.front(), xs.back());
     } else if (what_ == defect::lost_publication && ++chances_ % rarity == 0) {
@@ -120,7 +120,7 @@ public:
       xs.erase(xs.begin());
     }
     if (!xs.empty())
-      inner_->publish(std::move(xs));
+      inner_->publish(incarnation, std::move(xs));
   }
 
   void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {

@@ -19,6 +19,8 @@ struct scripted_link {
   std::shared_ptr<amqp::sink> events;
   std::vector<std::pair<amqp::request_id, amqp::operation>> requests;
   std::vector<amqp::publication> published;
+  /// Of the last publications.
+  std::uint32_t publishing_incarnation = 0;
   std::vector<settled> settlements;
   bool closing = false;
 
@@ -56,7 +58,8 @@ public:
     link_->requests.emplace_back(id, std::move(what));
   }
 
-  void publish(std::vector<amqp::publication> xs) override {
+  void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
+    link_->publishing_incarnation = incarnation;
     for (auto& x : xs)
       link_->published.push_back(std::move(x));
   }

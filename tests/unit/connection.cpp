@@ -87,10 +87,11 @@ CAF_TEST(deliveries go straight to the dispatcher and settlements come back) {
 
 CAF_TEST(requests and publications reach the transport and are answered to the owner) {
   caf::anon_send(sut, link_request{4, amqp::declare_queue{{.name = "q"}}});
-  caf::anon_send(sut, publish_batch{{amqp::publication{.id = 11, .exchange = "Trade"}}});
+  caf::anon_send(sut, publish_batch{5, {amqp::publication{.id = 11, .exchange = "Trade"}}});
   sched.run();
   CAF_REQUIRE_EQUAL(link->published.size(), 1u);
   CAF_CHECK_EQUAL(link->published[0].exchange, "Trade");
+  CAF_CHECK_EQUAL(link->publishing_incarnation, 5u);
   CAF_CHECK_EQUAL(link->answer_all(), 1u);
   amqp::returned_message returned;
   returned.message_id = "id-11";

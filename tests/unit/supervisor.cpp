@@ -360,6 +360,23 @@ CAF_TEST(a publication that the broker forbids does not stop the others) {
   CAF_CHECK(allowed->published);
 }
 
+// A link drops what is for a former life of its channel.
+CAF_TEST(publications say for which life of the channel they are) {
+  start_up();
+  publish(message("k1"));
+  CAF_CHECK_EQUAL(publishing().publishing_incarnation, 1u);
+  for (std::uint32_t life = 2; life <= 3; ++life) {
+    publishing().events->channel_closed(amqp::channel::publishing, {ec::internal_error, "541"});
+    publish(message("k2"));
+    CAF_CHECK_EQUAL(publishing().publishing_incarnation, life);
+  }
+  publishing().events->down({ec::connection_lost, "gone"});
+  sched.run();
+  advance(0ms);
+  bring_up(*links.at(2));
+  CAF_CHECK_EQUAL(links[2]->publishing_incarnation, 1u);
+}
+
 CAF_TEST(a message that the broker could not take is rejected to its publisher) {
   start_up();
   auto answer = publish(message("k1"));

@@ -90,7 +90,9 @@ struct link_request {
   amqp::operation what;
 };
 
+/// Publications for one life of a link's publishing channel.
 struct publish_batch {
+  std::uint32_t incarnation = 0;
   std::vector<amqp::publication> items;
 };
 

@@ -49,6 +49,8 @@ struct supervised_link {
   link_role role;
   caf::actor connection;
   bool up = false;
+  /// The present life of the connection's channel `publishing`.
+  std::uint32_t incarnation = 1;
   backoff retry;
   /// Which endpoint is next.
   std::size_t endpoint = 0;

@@ -62,9 +62,9 @@ public:
         link_, [this, id, what = std::move(what)] { broker_->state.request(link_, id, what); });
   }
 
-  void publish(std::vector<publication> xs) override {
-    broker_->accept(link_, [this, xs = std::move(xs)]() mutable {
-      broker_->state.publish(link_, std::move(xs));
+  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
+    broker_->accept(link_, [this, incarnation, xs = std::move(xs)]() mutable {
+      broker_->state.publish(link_, incarnation, std::move(xs));
     });
   }
 

@@ -43,7 +43,9 @@ void state::abandon(link& from) {
 
 // -- messages ---------------------------------------------------------------------
 
-void state::publish(link& from, std::vector<publication> xs) {
+void state::publish(link& from, std::uint32_t incarnation, std::vector<publication> xs) {
+  if (incarnation != from.publishing_incarnation)
+    return;
   if (!std::exchange(from.publishes, true) && blocked_)
     from.events->blocked(*blocked_);
   if (blocked_) {
@@ -61,6 +63,7 @@ void state::publish(link& from, std::vector<publication> xs) {
 bool state::accept(link& from, publication& x) {
   auto to = targets(x);
   if (!to) {
+    ++from.publishing_incarnation;
     events_of(from).channel_closed(channel::publishing,
                                    not_found("no exchange '" + x.exchange + "'"));
     return false;

@@ -45,6 +45,7 @@ struct link {
   // -- publishing ---------------------------------------------------------------
 
   bool publishes = false;
+  std::uint32_t publishing_incarnation = 1;
   /// Publications that wait for `unblock`.
   std::deque<publication> held;
 
@@ -67,7 +68,7 @@ public:
 
   void request(link& from, request_id id, const operation& what);
 
-  void publish(link& from, std::vector<publication> xs);
+  void publish(link& from, std::uint32_t incarnation, std::vector<publication> xs);
 
   void settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs);
 

@@ -226,8 +226,8 @@ public:
     commands_.post(request_command{id, std::move(what)});
   }
 
-  void publish(std::vector<publication> xs) override {
-    commands_.post(publish_command{std::move(xs)});
+  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
+    commands_.post(publish_command{incarnation, std::move(xs)});
   }
 
   void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {

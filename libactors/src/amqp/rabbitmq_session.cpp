@@ -77,6 +77,10 @@ void session::send_request(request_command x) {
 }
 
 void session::run(publish_command& x) {
+  // Its sender does not know yet that the channel was closed, and will send
+  // again: on the present channel these would overtake what came before them.
+  if (x.incarnation != publishing_incarnation_)
+    return;
   for (auto& item : x.items)
     send_publication(item);
 }

@@ -26,6 +26,7 @@ struct request_command {
 };
 
 struct publish_command {
+  std::uint32_t incarnation = 0;
   std::vector<publication> items;
 };
 
@@ -179,6 +180,7 @@ private:
   content incoming_;
   content returning_;
   bool publishing_open_ = false;
+  std::uint32_t publishing_incarnation_ = 1;
   unconfirmed unconfirmed_;
   /// Without confirms: ids by the end of their bytes in the output.
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;

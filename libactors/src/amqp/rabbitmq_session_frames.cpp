@@ -239,6 +239,7 @@ void session::on_channel_closed(channel which, std::string_view arguments) {
   flush();
   if (which == channel::publishing) {
     publishing_open_ = false;
+    ++publishing_incarnation_;
     returning_ = {};
     unconfirmed_ = {};
     unsent_.clear();

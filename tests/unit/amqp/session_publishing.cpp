@@ -59,11 +59,27 @@ CAF_TEST(publishing goes on after its channel was closed) {
   feed(broker::close_channel(3, 404, "NOT_FOUND - no exchange 'Trade'", AMQP_BASIC_PUBLISH_METHOD));
   CAF_CHECK(raised()
             == lines{"closed publishing not_found: NOT_FOUND - no exchange 'Trade' (404)"});
-  publish(3);
+  publish(3, "{}", 2);
   CAF_CHECK(sent() == lines({"3:20.41", "3:20.10", "3:85.10", "3:60.40", "3:header", "3:body"}));
   // The broker counts anew on the new channel.
   feed(broker::ack(1, false));
   CAF_CHECK(raised() == lines{"confirmed +3"});
+}
+
+CAF_TEST(a message for a former life of the channel is not sent) {
+  log_in();
+  publish(1, "{}", 2);
+  CAF_CHECK(sent().empty());
+  publish(1);
+  feed(broker::close_channel(3, 404, "NOT_FOUND - no exchange 'Trade'", AMQP_BASIC_PUBLISH_METHOD));
+  sent();
+  raised();
+  publish(2);
+  CAF_CHECK(sent().empty());
+  publish(1, "{}", 2);
+  publish(2, "{}", 2);
+  feed(broker::ack(2, true));
+  CAF_CHECK(raised() == lines{"confirmed +1 +2"});
 }
 
 CAF_TEST(a large body is split into frames) {
@@ -94,7 +110,7 @@ CAF_TEST(a message that AMQP cannot carry is rejected and the others are sent) {
   publication y;
   y.id = 2;
   y.properties.headers = {{"k", std::string(200'000, 'x')}};
-  talk.execute(publish_command{{x, y}}, now);
+  talk.execute(publish_command{1, {x, y}}, now);
   publish(3);
   CAF_CHECK(raised() == lines{"confirmed -1 -2"});
   feed(broker::ack(1, false));
@@ -116,7 +132,7 @@ CAF_TEST(properties survive the wire) {
                           {"count", std::int64_t{-3}},
                           {"ratio", 0.1},
                           {"text", std::string{"caf\xC3\xA9"}}};
-  talk.execute(publish_command{{x}}, now);
+  talk.execute(publish_command{1, {x}}, now);
   auto bytes = talk.output();
   frame next;
   while (read_frame(bytes, 131'072, next) == frame_status::complete)

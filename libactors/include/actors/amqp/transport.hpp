@@ -196,8 +196,8 @@ public:
 
   /// The broker closed a channel. It is usable again at once, but the
   /// consumers (`deliveries`) or unconfirmed publications (`publishing`) of
-  /// its former life are gone: start or send them again. Never called for
-  /// `topology`, whose open requests the link repeats itself.
+  /// its former life are gone: start or send them again, in its next life.
+  /// Never called for `topology`, whose open requests the link repeats itself.
   virtual void channel_closed(channel which, failure reason) = 0;
 
   /// The last event of a link; `ec::none` after a `close` that was asked for.
@@ -218,8 +218,12 @@ public:
   /// refusal of one request leaves all others in place.
   virtual void request(request_id id, operation what) = 0;
 
-  /// Sends messages in order, each answered by `sink::confirmed`.
-  virtual void publish(std::vector<publication> xs) = 0;
+  /// Sends messages in order, each answered by `sink::confirmed`. `incarnation`
+  /// counts the lives of the channel `publishing`: the first is 1, each
+  /// `sink::channel_closed` for it begins the next. Messages for a former life
+  /// are dropped without an answer: they were on their way here when the channel
+  /// closed, so that whoever handles that event sends them again, in order.
+  virtual void publish(std::uint32_t incarnation, std::vector<publication> xs) = 0;
 
   /// Settles deliveries of the given life of the channel `deliveries`; those of
   /// a former life are ignored.
