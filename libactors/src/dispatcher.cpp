@@ -387,10 +387,13 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher
   auto& state = self->state;
   state.init(std::move(settings), std::move(supervisor));
   self->set_down_handler([&state](caf::down_msg& x) { state.on_subscriber_down(x.source); });
-  // CAF sends back what a handler returns, even if the event was no request: an
-  // error would end us by default, and a value would be complained about.
+  // CAF sends back what a handler returns, even if the event was no request. An
+  // error would end us by default; a value must not be answered in turn, as our
+  // complaint would end the strategy.
   self->set_error_handler([&state](caf::error& x) { state.on_unasked_error(x); });
-  self->set_default_handler(caf::drop);
+  self->set_default_handler([](caf::scheduled_actor*, caf::message_view&) {
+    return caf::result<caf::message>{caf::delegated<caf::message>{}};
+  });
   return {
       [&state](delivery_batch& x) { state.on_deliveries(x); },
       [&state](flush_atom) { state.on_flush(); },

@@ -234,9 +234,9 @@ stream_tracker::verdict dispatcher_state::follow_stream(handler& to, const amqp:
   auto arrival = to.streams.arrived(x.exchange, x.routing_key, x.properties.position, now_);
   if (what.stream_events)
     for (auto& notice : arrival.before)
-      append(to.untold, std::move(notice));
+      append(to.arriving, std::move(notice));
   if (to.window.waiting() == 0) // else they would overtake what waits
-    tell(to, to.untold);
+    tell(to, to.arriving);
   return what.deduplicate ? arrival.what : stream_tracker::verdict::fresh;
 }
 
@@ -250,7 +250,7 @@ void dispatcher_state::report_malformed(const amqp::delivery& x, const consumer&
 // -- to a strategy, on dispatch ---------------------------------------------------------
 
 void dispatcher_state::hand_over(handler& to, const amqp::delivery& x, const caf::message& what) {
-  offer added{what, std::exchange(to.untold, {}), {}};
+  offer added{what, std::exchange(to.arriving, {}), {}};
   if (to.what.stream_events && x.properties.position) {
     const auto sequence = x.properties.position->sequence;
     added.self = stream_gap{x.exchange, x.routing_key, sequence, sequence};
@@ -270,15 +270,17 @@ void dispatcher_state::on_dropped(handler& to, offer dropped) {
     log(log_level::warning,
         fmt::format("the strategy that subscribed {} is slower than its events: {}, {} wait",
                     to_string(to.what), to_string(to.what.window.policy), to.window.waiting()));
+  const auto policy = to.what.window.policy;
+  auto& notices = policy == delivery_policy::drop_newest ? to.arriving : to.overdue;
   for (auto& notice : dropped.before)
-    append(to.untold, std::move(notice));
-  if (dropped.self && to.what.window.policy != delivery_policy::latest_per_key)
-    append(to.untold, std::move(*dropped.self));
+    append(notices, std::move(notice));
+  if (dropped.self && policy != delivery_policy::latest_per_key)
+    append(notices, std::move(*dropped.self));
 }
 
 void dispatcher_state::pump(handler& to) {
   while (auto item = to.window.next(now_)) {
-    tell(to, to.untold);
+    tell(to, to.overdue);
     tell(to, item->what.before);
     send(to, std::move(*item));
   }

@@ -102,8 +102,10 @@ private:
     stream_tracker streams;
     /// Without `ack_policy::on_success`.
     delivery_window<offer> window;
-    /// Of events that were not handed over.
-    std::vector<stream_notice> untold;
+    /// To be told ahead of the next event that comes, ...
+    std::vector<stream_notice> arriving;
+    /// ... and ahead of the next one that is handed over.
+    std::vector<stream_notice> overdue;
     /// Life of the channel and tag of what it was too late for.
     std::set<std::pair<std::uint64_t, std::uint64_t>> given_up;
   };

@@ -1,0 +1,218 @@
+#define CAF_SUITE dispatcher.failures
+
+// What becomes of messages whose handler fails, or never answers.
+
+#include <stdexcept>
+
+#include "unit/dispatcher_fixture.hpp"
+
+using namespace actors;
+using namespace actors::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+using settlements = std::vector<amqp::settlement>;
+
+subscription retried_trades(retry_policy policy = {}) {
+  return eth_trades().on_durable_queue("orders").retried(policy);
+}
+
+amqp::field_value header(const amqp::publication& x, std::string_view name) {
+  for (auto& [key, value] : x.properties.headers)
+    if (key == name)
+      return value;
+  return std::string{"none"};
+}
+
+/// The copy as the broker brings it back after its delay.
+amqp::delivery brought_back(amqp::delivery x, const amqp::publication& copy) {
+  x.exchange.clear();
+  x.routing_key = "orders";
+  x.properties = copy.properties;
+  x.body = *copy.body;
+  return x;
+}
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(dispatcher_failure_tests, dispatcher_fixture)
+
+CAF_TEST(a failed message goes to the retries and is acknowledged once its copy is there) {
+  subscribed_strategy(retried_trades())->failing = true;
+  deliver({delivery(1, body(some_trade()))});
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK_EQUAL(copies[0].exchange, "");
+  CAF_CHECK_EQUAL(copies[0].routing_key, "orders.retry.1000");
+  CAF_CHECK(copies[0].mandatory && copies[0].properties.persistent);
+  CAF_CHECK_EQUAL(*copies[0].body, body(some_trade()));
+  CAF_CHECK(header(copies[0], "x-la-exchange") == amqp::field_value{"Trade"});
+  CAF_CHECK(header(copies[0], "x-la-routing-key") == amqp::field_value{"binance.ETH/USDT"});
+  CAF_CHECK(header(copies[0], "x-la-attempts") == amqp::field_value{std::int64_t{1}});
+  CAF_CHECK(header(copies[0], "x-la-error") == amqp::field_value{"no"});
+  CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
+  CAF_CHECK_EQUAL(status().retried, 1u);
+}
+
+CAF_TEST(a message is retried with growing delays and ends in the dead letters) {
+  auto seen = subscribed_strategy(
+      retried_trades({.delay = 10ms, .factor = 3, .max_delay = 50ms, .max_retries = 3}));
+  seen->failing = true;
+  deliver({delivery(1, body(some_trade()))});
+  for (std::uint64_t tag = 2; tag <= 4; ++tag)
+    deliver({brought_back(delivery(tag, {}), copies.back())});
+  CAF_REQUIRE_EQUAL(copies.size(), 4u);
+  CAF_CHECK_EQUAL(copies[0].routing_key, "orders.retry.10");
+  CAF_CHECK_EQUAL(copies[1].routing_key, "orders.retry.30");
+  CAF_CHECK_EQUAL(copies[2].routing_key, "orders.retry.50");
+  CAF_CHECK_EQUAL(copies[3].routing_key, "orders.dead");
+  CAF_CHECK(header(copies[3], "x-la-attempts") == amqp::field_value{std::int64_t{4}});
+  CAF_CHECK_EQUAL(seen->trades.size(), 4u);
+  CAF_CHECK_EQUAL(status().dead_lettered, 1u);
+}
+
+// The queue beside may be gone, or the broker blocks: nothing is lost.
+CAF_TEST(a failed message whose copy does not arrive goes back after a pause) {
+  subscribed_strategy(retried_trades())->failing = true;
+  refusing_copies = true;
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(settled().empty());
+  advance(1s);
+  CAF_CHECK(settled() == (settlements{{1, verdict::requeue}}));
+}
+
+CAF_TEST(a retried copy is no duplicate of what failed but is one of what was handled) {
+  auto seen = subscribed_strategy(retried_trades());
+  auto x = numbered(delivery(1, body(some_trade())), 1);
+  seen->failing = true;
+  deliver({x});
+  seen->failing = false;
+  for (std::uint64_t tag = 2; tag <= 3; ++tag)
+    deliver({brought_back(delivery(tag, {}), copies.at(0))});
+  CAF_CHECK_EQUAL(seen->trades.size(), 2u);
+  CAF_CHECK_EQUAL(status().handlers.at(0).duplicates, 1u);
+  CAF_CHECK_EQUAL(settled().size(), 3u);
+}
+
+CAF_TEST(a message goes to the dead letters at once if that was asked for) {
+  subscribed_strategy(eth_trades().on_durable_queue("orders").dead_lettered())->failing = true;
+  deliver({delivery(1, body(some_trade()))});
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK_EQUAL(copies[0].routing_key, "orders.dead");
+  CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
+}
+
+// It is as unreadable the next time.
+CAF_TEST(a malformed message goes to the dead letters without a retry) {
+  subscribed_strategy(retried_trades());
+  deliver({delivery(1, "no zlib stream")});
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK_EQUAL(copies[0].routing_key, "orders.dead");
+  CAF_CHECK_EQUAL(*copies[0].body, "no zlib stream");
+  auto error = std::get<std::string>(header(copies[0], "x-la-error"));
+  CAF_CHECK(error.starts_with("body of 14 bytes: not a zlib stream"));
+}
+
+CAF_TEST(a failed message is rejected if that was asked for) {
+  subscribed_strategy(eth_trades().on_error(error_policy::reject))->failing = true;
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(settled() == (settlements{{1, verdict::reject}}));
+  CAF_CHECK(copies.empty());
+}
+
+// The message that a strategy dies of counts as failed, those behind it do not.
+CAF_TEST(a strategy that throws fails with one message and leaves the others untouched) {
+  strategies.push_back(sys.spawn([] {
+    return caf::behavior{[](const trade&) { throw std::runtime_error("a bug of the strategy"); }};
+  }));
+  subscribe_and_confirm(retried_trades());
+  deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)))});
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK_EQUAL(*copies[0].body, body(some_trade(1)));
+  auto all = settled();
+  std::sort(all.begin(), all.end(), [](auto& x, auto& y) { return x.tag < y.tag; });
+  CAF_CHECK(all == (settlements{{1, verdict::ack}, {2, verdict::requeue}}));
+}
+
+CAF_TEST(queues for retries and dead letters are wanted beside the queue) {
+  subscribed_strategy(retried_trades({.delay = 1s, .max_delay = 2s, .max_retries = 9}));
+  auto& x = wanted.at(0);
+  CAF_REQUIRE_EQUAL(x.beside.size(), 3u);
+  CAF_CHECK_EQUAL(x.beside[0].name, "orders.retry.1000");
+  CAF_CHECK_EQUAL(x.beside[1].name, "orders.retry.2000");
+  CAF_CHECK_EQUAL(x.beside[2].name, "orders.dead");
+  for (auto& queue : x.beside)
+    CAF_CHECK(queue.durable && !queue.auto_delete && !queue.exclusive);
+}
+
+CAF_TEST(subscribers of one queue must agree on its failures) {
+  subscribed_strategy(retried_trades());
+  add_strategy();
+  auto answer = subscribe(eth_trades().on_durable_queue("orders").dead_lettered());
+  CAF_CHECK(code_of(answer->error) == ec::subscription_conflict);
+}
+
+// -- handlers that do not answer ----------------------------------------------------------
+
+CAF_TEST(a handler that does not answer in time has failed) {
+  auto seen = subscribed_strategy(eth_trades().on_durable_queue("orders").retried().within(2s));
+  seen->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  advance(1s);
+  CAF_CHECK(copies.empty());
+  advance(2s);
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK(header(copies[0], "x-la-error") == amqp::field_value{"no answer within 2000 ms"});
+  auto row = status().handlers.at(0);
+  CAF_CHECK_EQUAL(row.timed_out, 1u);
+  CAF_CHECK_EQUAL(row.in_flight, 0u);
+  CAF_CHECK_EQUAL(row.failed, 1u);
+}
+
+// It was handled after all: its retry must not be handled again.
+CAF_TEST(a late answer counts for copies and for nothing else) {
+  auto seen = subscribed_strategy(eth_trades().on_durable_queue("orders").retried().within(2s));
+  seen->silent = true;
+  auto x = numbered(delivery(1, body(some_trade(1))), 1);
+  deliver({x});
+  advance(3s);
+  answer_at_last();
+  auto row = status().handlers.at(0);
+  CAF_CHECK_EQUAL(row.in_flight, 0u);
+  CAF_CHECK_EQUAL(row.succeeded, 0u);
+  deliver({brought_back(delivery(2, {}), copies.at(0))});
+  CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+  CAF_CHECK(settled() == (settlements{{1, verdict::ack}, {2, verdict::ack}}));
+}
+
+CAF_TEST(without a time limit a handler has all the time) {
+  subscribed_strategy(eth_trades().acked(ack_policy::on_success).within(0ms))->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  advance(24h);
+  CAF_CHECK(settled().empty());
+}
+
+// -- streams -----------------------------------------------------------------------------------
+
+CAF_TEST(a stream is read on from the first message without an answer) {
+  auto seen = subscribed_strategy(
+      eth_trades().on_stream("log", std::string{"first"}).on_error(error_policy::reject));
+  CAF_CHECK(wanted.at(0).consumer.arguments
+            == (amqp::field_table{{"x-stream-offset", std::string{"first"}}}));
+  seen->silent = true;
+  std::vector<amqp::delivery> xs;
+  for (auto i = 0; i < 3; ++i) {
+    xs.push_back(delivery(static_cast<std::uint64_t>(i) + 1, body(some_trade(i))));
+    xs.back().properties.headers = {{"x-stream-offset", std::int64_t{40} + i}};
+  }
+  deliver(xs);
+  answer_first_at_last();
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "lost"}});
+  sched.run();
+  auto again = supervisor.take<wanted_consumer>();
+  CAF_REQUIRE_EQUAL(again.size(), 1u);
+  CAF_CHECK(again[0].consumer.arguments
+            == (amqp::field_table{{"x-stream-offset", std::int64_t{41}}}));
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
