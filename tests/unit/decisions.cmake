@@ -12,4 +12,5 @@ actors_add_suites(
   handler_table.cpp
   ledger.cpp
   ledger_storm.cpp
+  ledger_upkeep.cpp
   outbox.cpp)

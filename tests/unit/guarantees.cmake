@@ -9,4 +9,6 @@ actors_add_suites(
   SOURCES
   delivery_queue.cpp
   delivery_window.cpp
-  stream_tracker.cpp)
+  retry.cpp
+  stream_tracker.cpp
+  unsent_file.cpp)

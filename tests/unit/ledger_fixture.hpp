@@ -83,6 +83,8 @@ struct model_broker {
   ec apply(const amqp::declare_queue& x, amqp::reply& reply) {
     reply.queue = x.what.name.empty() ? "generated-" + std::to_string(++last_name) : x.what.name;
     const auto known = queues.find(reply.queue);
+    if (known != queues.end())
+      reply.consumers = known->second.consumers.size();
     if (x.passive)
       return known == queues.end() ? ec::not_found : ec::none;
     if (known == queues.end())
@@ -140,6 +142,17 @@ struct model_broker {
   void drop_consumers() {
     while (!consumers.empty())
       end_consumer(consumers.begin()->first);
+  }
+
+  /// A consumer that the broker loses without a word.
+  void forget_consumer(amqp::consumer_id id) {
+    queues.at(consumers.at(id)).consumers.erase(id);
+  }
+
+  void delete_exchange(const std::string& name) {
+    exchanges.erase(name);
+    for (auto& [queue, x] : queues)
+      std::erase_if(x.bindings, [&](auto& y) { return y.first == name; });
   }
 
   void delete_queue(const std::string& name) {
@@ -245,6 +258,12 @@ struct fixture {
       x.consumers_lost();
     }
     follow();
+  }
+
+  void verify() {
+    x.verify();
+    follow();
+    run();
   }
 
   /// The broker carries out what it was asked and all answers arrive. False:

@@ -264,6 +264,28 @@ CAF_TEST(the newest of a key takes the place of the one that waits) {
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{6}));
 }
 
+// A kline of five minutes says nothing about the hour.
+CAF_TEST(messages of one key about several subjects do not replace each other) {
+  outbox x{{.each = {.overflow = overflow_policy::latest_per_key}}};
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    auto kline = message_to("Kline", "eth", id);
+    kline.subject = id == 2 ? "kline_1h" : "kline_5m";
+    x.push(std::move(kline));
+  }
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{3, 2}));
+}
+
+CAF_TEST(an exchange may have limits of its own) {
+  outbox x{
+      {.each = {.max_messages = 1},
+       .exchanges = {{"Kline", {.max_messages = 2, .overflow = overflow_policy::drop_oldest}}}}};
+  CAF_CHECK(x.push(message_to("Trade", "k", 1)).empty());
+  CAF_CHECK((x.push(message_to("Trade", "k", 2)) == drops{{2, ec::outbox_full}}));
+  CAF_CHECK(x.push(message_to("Kline", "k", 3)).empty());
+  CAF_CHECK(x.push(message_to("Kline", "k", 4)).empty());
+  CAF_CHECK((x.push(message_to("Kline", "k", 5)) == drops{{3, ec::outbox_dropped}}));
+}
+
 // The broker may have it already: to tell its publisher that it was dropped
 // might be wrong.
 CAF_TEST(a message that was on the wire is sent again ahead of the newest of its key) {

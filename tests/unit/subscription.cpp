@@ -9,6 +9,7 @@
 #include "caf/test/dsl.hpp"
 
 using namespace actors;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -90,4 +91,80 @@ CAF_TEST(what contradicts itself is refused) {
   x.codec = {};
   CAF_CHECK_EQUAL(problem(x), "invalid_argument: subscription 'Trade:okx.BTC/USDT': its codec has "
                               "no decode function");
+}
+
+// -- queues ------------------------------------------------------------------------------
+
+CAF_TEST(a queue has the arguments of its kind and limits) {
+  auto x = trades("p", "s").on_quorum_queue("q").limited({.max_length = 1,
+                                                          .max_length_bytes = 2,
+                                                          .message_ttl = 3ms,
+                                                          .expires = 4ms,
+                                                          .delivery_limit = 5});
+  CAF_CHECK_EQUAL(problem(x), "none");
+  auto queue = queue_for(x, "q");
+  CAF_CHECK(queue.durable && !queue.auto_delete && !queue.exclusive);
+  CAF_CHECK(queue.arguments
+            == (amqp::field_table{{"x-queue-type", std::string{"quorum"}},
+                                  {"x-max-length", std::int64_t{1}},
+                                  {"x-max-length-bytes", std::int64_t{2}},
+                                  {"x-message-ttl", std::int64_t{3}},
+                                  {"x-expires", std::int64_t{4}},
+                                  {"x-delivery-limit", std::int64_t{5}}}));
+  CAF_CHECK(queue_for(trades("p", "s"), "q").arguments.empty());
+}
+
+CAF_TEST(retries and dead letters have queues beside the queue) {
+  auto x = trades("p", "s").on_durable_queue("q").retried({.delay = 5ms, .max_retries = 1});
+  CAF_CHECK_EQUAL(problem(x), "none");
+  CAF_CHECK(x.ack == ack_policy::on_success);
+  auto queue = queue_for(x, "q");
+  CAF_CHECK(queue.arguments
+            == (amqp::field_table{{"x-dead-letter-exchange", std::string{}},
+                                  {"x-dead-letter-routing-key", std::string{"q.dead"}}}));
+  auto beside = queues_beside(x, queue);
+  CAF_REQUIRE_EQUAL(beside.size(), 2u);
+  CAF_CHECK_EQUAL(beside[0].name, "q.retry.5");
+  CAF_CHECK_EQUAL(beside[1].name, "q.dead");
+  CAF_CHECK(queues_beside(trades("p", "s"), queue).empty());
+}
+
+CAF_TEST(a stream is a log to be read) {
+  auto x = trades("p", "#").on_stream("log", std::string{"first"});
+  CAF_CHECK_EQUAL(problem(x), "none");
+  CAF_CHECK(queue_for(x, "log").arguments
+            == (amqp::field_table{{"x-queue-type", std::string{"stream"}}}));
+  CAF_CHECK(!x.no_ack && x.prefetch_count > 0);
+}
+
+CAF_TEST(queues that cannot be are refused) {
+  auto ends = [](const subscription& x, std::string_view text) {
+    return problem(x).ends_with(text);
+  };
+  CAF_CHECK(ends(trades("p", "s").retried(), "use on_durable_queue or on_quorum_queue"));
+  CAF_CHECK(ends(trades("p", "s").on_queue("q").dead_lettered(),
+                 "use on_durable_queue or on_quorum_queue"));
+  CAF_CHECK(ends(trades("p", "s").on_durable_queue("q").limited({.delivery_limit = 1}),
+                 "use on_quorum_queue"));
+  CAF_CHECK(
+      ends(trades("p", "s").on_durable_queue("q").retried({.delay = 0ms}), "1 to 100 retries"));
+  CAF_CHECK(
+      ends(trades("p", "s").on_durable_queue("q").retried({.factor = 0.5}), "1 to 100 retries"));
+  CAF_CHECK(ends(trades("p", "s").on_durable_queue(std::string(250, 'q')).retried(), "shorten it"));
+  CAF_CHECK(ends(trades("p", "s").on_stream("log").prefetch(0), "a prefetch count"));
+  CAF_CHECK(ends(trades("p", "s").on_stream("log").retried(), "choose reject or dead_letter"));
+  CAF_CHECK(ends(trades("p", "s").on_stream("log").limited({.message_ttl = 1ms}),
+                 "max_length_bytes alone"));
+}
+
+CAF_TEST(subscriptions that agree on their queue share a consumer) {
+  const auto x = trades("p", "s").prefetch(10);
+  CAF_CHECK(share_consumer(x, trades("p", "t").prefetch(10).acked(ack_policy::on_success)));
+  CAF_CHECK(share_consumer(x, trades("p", "s").prefetch(10).on_error(error_policy::reject)));
+  CAF_CHECK(!share_consumer(x, trades("p", "s")));
+  CAF_CHECK(!share_consumer(x, trades("p", "s").prefetch(10).multi()));
+  CAF_CHECK(!share_consumer(x, trades("p", "s").prefetch(10).limited({.max_length = 1})));
+  CAF_CHECK(!share_consumer(x, trades("p", "s").prefetch(10).on_durable_queue("q")));
+  CAF_CHECK(!share_consumer(trades("p", "s").on_durable_queue("q").retried(),
+                            trades("p", "s").on_durable_queue("q").dead_lettered()));
 }

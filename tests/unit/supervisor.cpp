@@ -544,4 +544,74 @@ CAF_TEST(stopping connects once more for what waits in the outbox) {
   CAF_CHECK_EQUAL(done->ok->unsent.size(), 0u);
 }
 
+// -- upkeep --------------------------------------------------------------------------------
+
+CAF_TEST(consumers are verified soon after their start and then now and then) {
+  start_up();
+  want(1, "q", "k");
+  settle(consuming());
+  CAF_CHECK(consuming().requests.empty());
+  advance(1s);
+  CAF_CHECK_EQUAL(names<amqp::declare_queue>(consuming()), strings{"q"});
+  consuming().answer_all(); // with no consumer on the queue
+  sched.run();
+  advance(30s);
+  CAF_CHECK_EQUAL(names<amqp::declare_queue>(consuming()), strings{"q"});
+}
+
+CAF_TEST(a wedged consumer is told and started anew) {
+  start_up();
+  want(1, "q", "k");
+  settle(consuming());
+  dispatcher.take<consumer_state>();
+  for (auto i = 0; i < 2; ++i) {
+    advance(30s);
+    settle(consuming());
+  }
+  auto news = dispatcher.take<consumer_state>();
+  CAF_CHECK(std::any_of(news.begin(), news.end(),
+                        [](auto& x) { return x.error.code == ec::consumer_wedged; }));
+  CAF_CHECK(!news.empty() && !news.back().error);
+}
+
+CAF_TEST(verification can be switched off) {
+  settings.config.verify_interval = 0s;
+  start_up();
+  want(1, "q", "k");
+  settle(consuming());
+  advance(24h);
+  CAF_CHECK(consuming().requests.empty());
+}
+
+// -- an earlier run ---------------------------------------------------------------------------
+
+CAF_TEST(what an earlier run could not send goes first and keeps its place) {
+  auto old = message("old");
+  old.properties.message_id = "theirs";
+  old.properties.position = amqp::stream_position{3, 9};
+  settings.unsent = {old};
+  start();
+  publish(message("new"));
+  bring_up(consuming());
+  bring_up(publishing());
+  CAF_REQUIRE(keys(publishing()) == (strings{"old", "new"}));
+  auto& first = publishing().published[0].properties;
+  CAF_CHECK_EQUAL(first.message_id, "theirs");
+  CAF_CHECK((first.position == amqp::stream_position{3, 9}));
+  CAF_CHECK((publishing().published[1].properties.position == amqp::stream_position{77, 1}));
+}
+
+CAF_TEST(what could not be sent is handed back in order) {
+  start();
+  for (auto key : {"a", "b"})
+    publish(message(key));
+  auto done = stop(100ms);
+  advance(100ms);
+  advance(300ms);
+  CAF_REQUIRE(done->ok);
+  CAF_REQUIRE_EQUAL(done->ok->unsent.size(), 2u);
+  CAF_CHECK_EQUAL(done->ok->unsent[0].routing_key, "a");
+  CAF_CHECK(done->ok->unsent[0].properties.position.has_value());
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

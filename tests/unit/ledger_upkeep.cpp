@@ -1,0 +1,162 @@
+#define CAF_SUITE ledger.upkeep
+
+// What nobody tells the ledger: consumers and bindings that went missing, and
+// the queues beside a consumer's.
+
+#include "actors/ledger.hpp"
+
+#include "ledger_fixture.hpp"
+
+using namespace actors;
+using namespace ledger_test;
+
+namespace {
+
+wanted_consumer wanted_with_dead_letters(amqp::consumer_id id) {
+  auto result = wanted(id, "E", "a");
+  result.beside = {{.name = "q1.retry.10", .durable = true, .auto_delete = false},
+                   {.name = "q1.dead", .durable = true, .auto_delete = false}};
+  return result;
+}
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(ledger_upkeep_tests, fixture)
+
+// -- consumers and bindings ----------------------------------------------------------------
+
+CAF_TEST(a look at what stands changes nothing) {
+  start_one();
+  want(1, "E", "b");
+  run();
+  requests.clear();
+  verify();
+  CAF_CHECK_EQUAL(take(requests), (lines{"bind queue 'q1' to exchange 'E' with routing key 'a'",
+                                         "bind queue 'q1' to exchange 'E' with routing key 'b'",
+                                         "check queue 'q1'"}));
+  CAF_CHECK(!x.suspects());
+  CAF_CHECK_EQUAL(x.running(), 1u);
+  CAF_CHECK(notes.empty());
+  CAF_CHECK_EQUAL(bound[1].size(), 2u);
+}
+
+// Once may be a moment in which its leader moves.
+CAF_TEST(a consumer that is missing twice is told to be wedged and is started anew) {
+  start_one();
+  broker.forget_consumer(1);
+  verify();
+  CAF_CHECK(x.suspects());
+  news.clear();
+  verify();
+  CAF_CHECK_EQUAL(news.at(1), "1: consumer_wedged");
+  CAF_CHECK_EQUAL(news.back(), "1 a: on q1");
+  CAF_CHECK(!x.suspects());
+  CAF_CHECK_EQUAL(broker.queues.at("q1").consumers.size(), 1u);
+}
+
+CAF_TEST(a consumer that is there again is not suspected any more) {
+  start_one();
+  broker.forget_consumer(1);
+  verify();
+  broker.queues.at("q1").consumers.insert(1);
+  verify();
+  broker.forget_consumer(1);
+  verify();
+  CAF_CHECK(x.suspects());
+  CAF_CHECK_EQUAL(x.running(), 1u);
+}
+
+// AMQP says nothing when an exchange takes its bindings along.
+CAF_TEST(the bindings of a deleted exchange come back with it) {
+  start_one();
+  broker.delete_exchange("E");
+  CAF_CHECK_EQUAL(bindings(1), 0u);
+  verify();
+  CAF_CHECK_EQUAL(bindings(1), 1u);
+  CAF_CHECK_EQUAL(broker.exchanges.count("E"), 1u);
+}
+
+CAF_TEST(nothing is looked at while the link is down) {
+  start_one();
+  down();
+  verify();
+  CAF_CHECK(requests.empty());
+}
+
+// -- the queues beside ------------------------------------------------------------------------
+
+CAF_TEST(queues beside a consumer are declared ahead of its own) {
+  up();
+  x.want(wanted_with_dead_letters(1));
+  follow();
+  round();
+  CAF_CHECK_EQUAL(requests, (lines{"declare exchange 'E' (topic)", "declare queue 'q1.retry.10'",
+                                   "declare queue 'q1.dead'", "declare queue 'q1'"}));
+  run();
+  CAF_CHECK_EQUAL(x.running(), 1u);
+  down();
+  up();
+  run();
+  CAF_CHECK_EQUAL(broker.queues.count("q1.dead"), 1u);
+}
+
+CAF_TEST(a refused queue beside a consumer is reported and stops nobody) {
+  refuse("'q1.dead'", ec::access_refused);
+  up();
+  x.want(wanted_with_dead_letters(1));
+  follow();
+  run();
+  CAF_CHECK_EQUAL(x.running(), 1u);
+  CAF_REQUIRE_EQUAL(x.refused().size(), 1u);
+  CAF_CHECK(x.refused()[0].starts_with("queue 'q1.dead': "));
+  heal();
+  x.retry();
+  follow();
+  run();
+  CAF_CHECK(x.refused().empty());
+  CAF_CHECK_EQUAL(broker.queues.count("q1.dead"), 1u);
+}
+
+CAF_TEST(a queue beside a consumer that exists otherwise is used as it is) {
+  broker.queues["q1.dead"] = {true, false, {}, {}};
+  up();
+  x.want(wanted_with_dead_letters(1));
+  follow();
+  run();
+  CAF_CHECK(x.refused().empty());
+  CAF_CHECK_EQUAL(notes.size(), 1u);
+}
+
+CAF_TEST(a missing queue beside a consumer is declared again) {
+  up();
+  x.want(wanted_with_dead_letters(1));
+  follow();
+  run();
+  broker.queues.erase("q1.retry.10");
+  x.queue_missing("q1.retry.10");
+  x.queue_missing("somebody else's");
+  follow();
+  run();
+  CAF_CHECK_EQUAL(broker.queues.count("q1.retry.10"), 1u);
+}
+
+CAF_TEST(where a stream is read from can change) {
+  start_one();
+  auto again = wanted(1, "E", "a");
+  again.consumer.arguments = {{"x-stream-offset", std::int64_t{42}}};
+  x.want(again);
+  follow();
+  down();
+  up();
+  auto starts = 0;
+  for (auto i = 0; i < 3; ++i)
+    round();
+  for (auto& request : broker.channels[1])
+    if (auto start = std::get_if<amqp::start_consumer>(&request.what)) {
+      ++starts;
+      CAF_CHECK(start->what.arguments == again.consumer.arguments);
+    }
+  CAF_CHECK_EQUAL(starts, 1);
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
