@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -127,6 +128,7 @@ private:
   void on_greeting(std::string_view payload);
   void on_method(const frame& x);
   void on_connection_method(amqp_method_number_t id, std::string_view arguments);
+  void on_channel_method(channel which, amqp_method_number_t id, std::string_view arguments);
   void on_request_method(request_queue& queue, amqp_method_number_t id, std::string_view arguments);
   void on_deliveries_method(amqp_method_number_t id, std::string_view arguments);
   void on_publishing_method(amqp_method_number_t id, std::string_view arguments);
@@ -181,6 +183,9 @@ private:
   content returning_;
   bool publishing_open_ = false;
   std::uint32_t publishing_incarnation_ = 1;
+  /// By channel: the broker has closed it and not opened it again yet. What it still sends
+  /// there is of the channel's former life.
+  std::array<bool, 1 + number_of(channel::publishing)> closed_{};
   unconfirmed unconfirmed_;
   /// Without confirms: ids by the end of their bytes in the output.
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;

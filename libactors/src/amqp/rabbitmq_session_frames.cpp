@@ -57,6 +57,8 @@ Number agree(Number x, Number y) {
 // -- frames -----------------------------------------------------------------------
 
 void session::on_frame(const frame& x) {
+  if (x.type != AMQP_FRAME_METHOD && x.channel <= channels && closed_[x.channel])
+    return;
   switch (x.type) {
   case AMQP_FRAME_METHOD:
     return phase_ == phase::greeting ? on_greeting(x.payload) : on_method(x);
@@ -83,7 +85,13 @@ void session::on_method(const frame& x) {
   if (id == AMQP_CHANNEL_CLOSE_METHOD)
     return on_channel_closed(which, arguments);
   if (id == AMQP_CHANNEL_OPEN_OK_METHOD)
-    return;
+    closed_[x.channel] = false;
+  else if (!closed_[x.channel])
+    on_channel_method(which, id, arguments);
+}
+
+void session::on_channel_method(channel which, amqp_method_number_t id,
+                                std::string_view arguments) {
   switch (which) {
   case channel::topology:
     return on_request_method(topology_, id, arguments);
@@ -236,6 +244,7 @@ void session::on_channel_closed(channel which, std::string_view arguments) {
     return;
   failure reason{from_reply_code(close->reply_code), reply_text(*close)};
   out_.method(number_of(which), AMQP_CHANNEL_CLOSE_OK_METHOD, amqp_channel_close_ok_t{});
+  closed_[number_of(which)] = true;
   flush();
   if (which == channel::publishing) {
     publishing_open_ = false;

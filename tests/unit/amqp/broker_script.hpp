@@ -78,6 +78,10 @@ struct broker_script {
     return method(channel, AMQP_CHANNEL_CLOSE_METHOD, x);
   }
 
+  static std::string channel_opened(std::uint16_t channel) {
+    return method(channel, AMQP_CHANNEL_OPEN_OK_METHOD, amqp_channel_open_ok_t{});
+  }
+
   static std::string exchange_declared() {
     return method(1, AMQP_EXCHANGE_DECLARE_OK_METHOD, amqp_exchange_declare_ok_t{});
   }

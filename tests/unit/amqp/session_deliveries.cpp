@@ -144,17 +144,31 @@ CAF_TEST(settlements of a former life are dropped) {
   sent();
   settle(1, {{1, settlement::verdict::ack, false}});
   CAF_CHECK(sent().empty());
-  feed(broker::consuming("la-7") + broker::message("la-7", 1, "x"));
+  feed(broker::channel_opened(2) + broker::consuming("la-7") + broker::message("la-7", 1, "x"));
   CAF_CHECK(raised() == lines({"replied 2", "delivered 1 in life 2"}));
   settle(2, {{1, settlement::verdict::ack, false}});
   CAF_CHECK(sent() == lines{"2:60.80"});
+}
+
+// RabbitMQ sends what was on its way inside it. To acknowledge that on the channel's next
+// life, or before it, would cost the connection.
+CAF_TEST(deliveries behind the end of their channel are dropped) {
+  feed(broker::close_channel(2, 406, "PRECONDITION_FAILED") + broker::message("la-7", 1, "late"));
+  CAF_CHECK(raised()
+            == lines({"closed deliveries precondition_failed: PRECONDITION_FAILED (406)"}));
+  consume_from(2, 7, "q");
+  sent();
+  feed(broker::message("la-7", 2, "later") + broker::cancel("la-7"));
+  CAF_CHECK(raised().empty());
+  feed(broker::channel_opened(2) + broker::consuming("la-7") + broker::message("la-7", 1, "x"));
+  CAF_CHECK(raised() == lines({"replied 2", "delivered 1 in life 2"}));
 }
 
 CAF_TEST(a message that was half sent dies with its channel) {
   feed(broker::deliver("la-7", 1) + broker::header(2, 10) + broker::body(2, "half")
        + broker::close_channel(2, 541, "INTERNAL_ERROR"));
   consume_from(2, 7, "q");
-  feed(broker::consuming("la-7") + broker::message("la-7", 1, "whole"));
+  feed(broker::channel_opened(2) + broker::consuming("la-7") + broker::message("la-7", 1, "whole"));
   CAF_REQUIRE_EQUAL(events->deliveries.size(), 1u);
   CAF_CHECK(events->deliveries.front().body == "whole");
 }

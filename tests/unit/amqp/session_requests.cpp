@@ -33,7 +33,7 @@ CAF_TEST(a refused request leaves the others in place) {
                                    "(topic): PRECONDITION_FAILED - inequivalent arg 'type' "
                                    "(406)"}));
   CAF_CHECK(sent() == lines({"1:20.41", "1:20.10", "1:50.10"}));
-  feed(broker::queue_declared("q"));
+  feed(broker::channel_opened(1) + broker::queue_declared("q"));
   CAF_CHECK(raised() == lines{"replied 3 q"});
 }
 
@@ -74,7 +74,7 @@ CAF_TEST(a refused consumer ends all consumers of the channel) {
                       "queue (404)",
                       "closed deliveries not_found: NOT_FOUND - no queue (404)"}));
   CAF_CHECK(sent() == lines({"2:20.41", "2:20.10", "2:60.10", "2:60.20"}));
-  feed(broker::consuming("la-9"));
+  feed(broker::channel_opened(2) + broker::consuming("la-9"));
   CAF_CHECK(raised() == lines{"replied 3"});
 }
 
