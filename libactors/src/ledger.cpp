@@ -202,6 +202,10 @@ void ledger::retry() {
 void ledger::redeclare_exchanges() {
   if (!up_)
     return;
+  for (auto& [id, x] : consumers_)
+    for (auto& y : x.bindings)
+      if (y.stage == binding_stage::bound)
+        y.stage = binding_stage::wanted; // until its exchange is there
   for (auto& x : exchanges_)
     if (x.stage == entity_stage::ready)
       declare(x);

@@ -420,8 +420,12 @@ void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
 // does not say which one it was about: its exchange is named in the reason.
 void supervisor_state::refuse_publishing(const failure& reason) {
   auto& x = publishing_.topology;
-  if (reason.code == ec::not_found)
+  if (reason.code == ec::not_found) {
+    // Our own consumers may have been bound to it.
+    consuming_.topology.redeclare_exchanges();
+    follow(consuming_);
     return x.redeclare_exchanges();
+  }
   if (auto name = exchange_in(reason.text); x.knows_exchange(name))
     return x.refuse_exchange(name, reason);
   if (auto oldest = outbox_.oldest_on_wire()) {

@@ -207,6 +207,25 @@ CAF_TEST(a lost exchange is declared again) {
   CAF_CHECK_EQUAL(broker.exchanges.count("E"), 1u);
 }
 
+// The broker tells nobody that bindings are gone.
+CAF_TEST(the bindings of a lost exchange come back with it) {
+  start_one();
+  want(1, "F", "b");
+  run();
+  take(requests);
+  broker.exchanges.erase("E");
+  broker.queues["q1"].bindings.clear();
+  x.redeclare_exchanges();
+  follow();
+  CAF_CHECK_EQUAL(take(requests),
+                  (lines{"declare exchange 'E' (topic)", "declare exchange 'F' (topic)"}));
+  run();
+  CAF_CHECK_EQUAL(bindings(1), 2u);
+  CAF_CHECK_EQUAL(requests, (lines{"bind queue 'q1' to exchange 'E' with routing key 'a'",
+                                   "bind queue 'q1' to exchange 'F' with routing key 'b'"}));
+  CAF_CHECK_EQUAL(x.running(), 1u);
+}
+
 // -- queues ------------------------------------------------------------------------------
 
 CAF_TEST(a queue of another kind is used as it is) {

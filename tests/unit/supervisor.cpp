@@ -377,6 +377,27 @@ CAF_TEST(publications say for which life of the channel they are) {
   CAF_CHECK_EQUAL(links[2]->publishing_incarnation, 1u);
 }
 
+CAF_TEST(an exchange that is gone comes back with the bindings of our consumers) {
+  start_up();
+  want(1, "q", "k1");
+  settle(consuming());
+  auto answer = publish(message("k1"));
+  publishing().published.clear();
+  consuming().requests.clear();
+  publishing().events->channel_closed(amqp::channel::publishing,
+                                      {ec::not_found, "NOT_FOUND - no exchange 'Trade'"});
+  sched.run();
+  CAF_CHECK(names<amqp::declare_exchange>(publishing())
+            == (strings{"Orderbook", "Trade", "Kline"}));
+  CAF_CHECK(names<amqp::declare_exchange>(consuming()) == (strings{"Orderbook", "Trade", "Kline"}));
+  consuming().answer_all();
+  sched.run();
+  CAF_REQUIRE_EQUAL(consuming().requests.size(), 1u);
+  CAF_CHECK(std::holds_alternative<amqp::bind_queue>(consuming().requests[0].second));
+  settle(publishing());
+  CAF_CHECK(keys(publishing()) == strings{"k1"});
+}
+
 CAF_TEST(a message that the broker could not take is rejected to its publisher) {
   start_up();
   auto answer = publish(message("k1"));

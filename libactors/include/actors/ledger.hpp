@@ -89,7 +89,8 @@ public:
   /// Asks again for what was refused.
   void retry();
 
-  /// Asks for all exchanges again (one of them is gone).
+  /// Asks for all exchanges again, and for all bindings: one of the exchanges is gone,
+  /// and its bindings with it, of which the broker tells nobody.
   void redeclare_exchanges();
 
   /// A queue beside a consumer's is gone: asks for it again.
