@@ -7,7 +7,6 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "actors/json.hpp"
@@ -18,6 +17,9 @@ namespace actors {
 namespace {
 
 const boost::json::object no_keys;
+
+/// A device named by mistake may have no end.
+constexpr std::size_t max_secret_size = 64 * 1024;
 
 /// A value's kind, for what may hold a secret.
 std::string kind_of(const boost::json::value& x) {
@@ -236,11 +238,13 @@ void config_section::read_secret_from_file(std::string_view key, std::string& ou
     return;
   errno = 0;
   std::ifstream in{path, std::ios::binary};
-  std::ostringstream content;
-  content << in.rdbuf(); // unlike the buffer's iterators, this never throws
-  auto text = content.str();
+  std::string text(max_secret_size + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
   if (!in.is_open() || (text.empty() && errno != 0))
     return refuse(key, std::string{"the file cannot be read: "} + std::strerror(errno));
+  if (text.size() > max_secret_size)
+    return refuse(key, "the file is larger than 64 KiB");
   for (auto end : {'\n', '\r'})
     if (text.ends_with(end))
       text.pop_back();

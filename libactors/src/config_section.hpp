@@ -64,8 +64,8 @@ public:
   void read_secrets(std::string_view key, std::vector<std::string>& out);
 
   /// Reads a secret from the environment variable, or the file, that a key
-  /// names; the file's last line break is left away. Errors do not repeat the
-  /// name: some put the secret itself there.
+  /// names; the file's last line break is left away, and it has at most
+  /// 64 KiB. Errors do not repeat the name: some put the secret itself there.
   void read_secret_from_environment(std::string_view key, std::string& out);
   void read_secret_from_file(std::string_view key, std::string& out);
 

@@ -182,6 +182,8 @@ CAF_TEST(a credential that is not there is not repeated) {
                   "RABBITMQ.password_file: the file cannot be read: No such file or directory");
   CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"password_file": "/"}})"),
                   "RABBITMQ.password_file: the file cannot be read: Is a directory");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"password_file": "/dev/zero"}})"),
+                  "RABBITMQ.password_file: the file is larger than 64 KiB");
   CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"password_env": "271828"}})"),
                   "RABBITMQ.password_env: the environment has no variable of this name");
 }

@@ -1,5 +1,6 @@
 #include "actors/amqp/endpoint.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -67,9 +68,20 @@ std::optional<std::string> unescape(std::string_view text) {
   return result;
 }
 
+constexpr std::string_view unreserved =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+/// Whether a host stands in brackets: an address, which may name a zone behind
+/// a '%' as in fe80::1%eth0. No other host has two colons.
+bool is_ipv6(std::string_view host) {
+  auto digits = host.substr(0, host.find('%'));
+  auto zone = host.substr(digits.size());
+  auto colons = std::count(digits.begin(), digits.end(), ':');
+  return colons >= 2 && digits.find_first_not_of("0123456789abcdefABCDEF:.") == digits.npos
+         && zone.find_first_not_of(unreserved, 1) == zone.npos;
+}
+
 std::string escape(std::string_view text) {
-  constexpr std::string_view unreserved =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
   constexpr std::string_view hex = "0123456789ABCDEF";
   std::string result;
   for (auto c : text) {
@@ -108,7 +120,7 @@ caf::error read_port(std::string_view text, endpoint& result) {
 caf::error read_host(std::string_view text, endpoint& result) {
   if (consume_prefix(text, "[")) {
     result.host = take_until(text, "]");
-    if (result.host.empty() || !consume_prefix(text, "]"))
+    if (!is_ipv6(result.host) || !consume_prefix(text, "]"))
       return invalid("an IPv6 address stands in brackets, as in amqp://[::1]:5672");
     if (text.empty())
       return {};
@@ -275,10 +287,10 @@ failure check(const endpoint& x) {
 
 std::string to_string(const endpoint& x) {
   if (x.scheme == scheme::memory)
-    return "memory:" + x.host;
+    return "memory:" + escape(x.host);
   auto tls = x.scheme == scheme::amqps;
   std::string result = tls ? "amqps://" : "amqp://";
-  result += x.host.find(':') == std::string::npos ? x.host : "[" + x.host + "]";
+  result += is_ipv6(x.host) ? "[" + x.host + "]" : escape(x.host);
   result += ":" + std::to_string(x.port) + "/";
   if (x.vhost != "/")
     result += escape(x.vhost);

@@ -243,6 +243,8 @@ void session::feed(std::string_view bytes, time_point now) {
 // -- events -----------------------------------------------------------------------
 
 void session::flush() {
+  if (phase_ == phase::down)
+    return;
   if (!deliveries_.empty()) {
     delivered_bytes_ = 0;
     events_->delivered(incarnation_, std::exchange(deliveries_, {}));

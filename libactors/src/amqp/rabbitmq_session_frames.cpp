@@ -202,6 +202,8 @@ void session::on_connection_method(amqp_method_number_t id, std::string_view arg
       std::visit([this](auto& y) { run(y); }, x);
     return;
   case AMQP_CONNECTION_BLOCKED_METHOD:
+    if (in_handshake())
+      break;
     if (auto x = decode<amqp_connection_blocked_t>(id, arguments)) {
       blocked_ = true;
       flush();
@@ -209,6 +211,8 @@ void session::on_connection_method(amqp_method_number_t id, std::string_view arg
     }
     return;
   case AMQP_CONNECTION_UNBLOCKED_METHOD:
+    if (in_handshake())
+      break;
     blocked_ = false;
     waiting_since_ = topology_.since = consumers_.since = now_;
     flush();

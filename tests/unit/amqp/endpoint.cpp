@@ -61,7 +61,10 @@ CAF_TEST(IPv6 addresses stand in brackets) {
   CAF_CHECK_EQUAL(x.port, 5673u);
   CAF_CHECK_EQUAL(to_string(x), "amqp://[::1]:5673/");
   CAF_CHECK(parsed("amqp://[fe80::2]").port == 5672u);
+  CAF_CHECK_EQUAL(to_string(parsed("amqp://[fe80::2%eth0]")), "amqp://[fe80::2%eth0]:5672/");
   CAF_CHECK(!refusal("amqp://[::1").empty());
+  CAF_CHECK(!refusal("amqp://[mq.example]").empty());
+  CAF_CHECK(!refusal(std::string_view{"amqp://[::1\0]", 13}).empty());
   CAF_CHECK(!refusal("amqp://[::1]x").empty());
 }
 
@@ -99,6 +102,16 @@ CAF_TEST(brokers inside the process) {
   CAF_CHECK(parsed("memory:").host == "");
   CAF_CHECK(parsed("memory:demo").host == "demo");
   CAF_CHECK_EQUAL(to_string(parsed("memory:demo")), "memory:demo");
+}
+
+// Log lines show it, so that it holds nothing that would break a line either.
+CAF_TEST(what an endpoint is shown as leads to it) {
+  for (std::string_view url :
+       {"amqp://mq:1/v", "amqps://a%0Ab%2Fc%40d", "amqp://a%3Ab", "memory:a%25b%0Ac"}) {
+    auto x = parsed(url);
+    CAF_CHECK(parsed(to_string(x)) == x);
+  }
+  CAF_CHECK_EQUAL(to_string(parsed("amqp://a%0Ab")), "amqp://a%0Ab:5672/");
 }
 
 CAF_TEST(a refusal says what is wrong) {

@@ -51,6 +51,13 @@ CAF_TEST(a refused login names the user but not the password) {
   CAF_CHECK(sent().back() == "0:10.51");
 }
 
+CAF_TEST(no event comes before the login) {
+  feed(broker::start() + broker::blocked("x"));
+  CAF_CHECK(raised()
+            == lines{"down protocol_error: amqp://localhost:5672/: method 10.60 is not expected "
+                     "here"});
+}
+
 CAF_TEST(a refused vhost is named) {
   feed(broker::start() + broker::tune() + broker::close_connection(530, "NOT_ALLOWED - no"));
   CAF_CHECK(raised()

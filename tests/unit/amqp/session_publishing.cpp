@@ -170,4 +170,14 @@ CAF_TEST(without confirms a message counts once its bytes are sent) {
   CAF_CHECK(raised() == lines{"confirmed +2"});
 }
 
+// The answer to the broker's close is sent after the end, with all that waits.
+CAF_TEST(no confirmation comes after the end) {
+  log_in();
+  publish(1);
+  feed(broker::close_connection(320, "x"));
+  CAF_CHECK_EQUAL(raised().size(), 1u);
+  CAF_CHECK_EQUAL(sent().back(), "0:10.51");
+  CAF_CHECK(raised().empty());
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()
