@@ -245,6 +245,14 @@ CAF_TEST(the ratio is limited above 64 KiB) {
                                              + " bytes: inflates to more than 10 times its size");
 }
 
+// 64 KiB that would become 64 MiB: the first of it tell enough.
+CAF_TEST(a bomb is refused by the defaults) {
+  payload_decoder decoder;
+  auto bomb = deflated(R"({"n": "A", "d": ")" + std::string(64 * 1024 * 1024, '0') + "\"}");
+  CAF_CHECK_EQUAL(opened(decoder, bomb), "limit_exceeded: body of " + std::to_string(bomb.size())
+                                             + " bytes: inflates to more than 200 times its size");
+}
+
 CAF_TEST(a giant is read and forgotten) {
   payload_decoder decoder;
   auto data = digits(4'000'000);
@@ -263,6 +271,27 @@ CAF_TEST(the depth is limited on a second look) {
   CAF_CHECK_EQUAL(opened(decoder, deflated(R"({"d": [[]], "n": "A"})")), "A=[[]]");
   CAF_CHECK_EQUAL(opened(decoder, deflated(R"({"d": [[[]]], "n": "A"})")),
                   "limit_exceeded: body: offset 8: more than 3 nested arrays and objects");
+}
+
+CAF_TEST(the deepest text does no harm) {
+  payload_decoder decoder;
+  for (auto form : {R"({"n": "A", "d": )", R"({"d": )"}) {
+    auto body = deflated(form + std::string(50'000, '['));
+    decoder.open(body);
+    auto parts = decoder.check();
+    CAF_CHECK(!parts);
+  }
+}
+
+CAF_TEST(a second look finds text that is not UTF - 8) {
+  payload_decoder decoder;
+  for (std::string_view text :
+       {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    CAF_CHECK(decoder.open(deflated(R"({"n": "A", "d": ")" + std::string{text} + "\"}")));
+    auto parts = decoder.check();
+    CAF_REQUIRE(!parts);
+    CAF_CHECK(code_of(parts.error()) == ec::malformed_json);
+  }
 }
 
 // -- writing -------------------------------------------------------------------------

@@ -128,6 +128,24 @@ CAF_TEST(deeply nested headers do no harm) {
   CAF_CHECK(x.headers.empty());
 }
 
+CAF_TEST(headers may fill a frame) {
+  std::string many;
+  while (many.size() < 60'000)
+    many += text_field("k" + std::to_string(many.size()), "v");
+  auto x = received(with_headers(many + text_field("large", std::string(60'000, 'x'))));
+  CAF_CHECK(x.headers.size() > 4'000);
+  CAF_CHECK(x.headers.back()
+            == (std::pair{std::string{"large"}, field_value{std::string(60'000, 'x')}}));
+}
+
+CAF_TEST(headers longer than their frame end the link) {
+  auto headers = with_headers(text_field("k", "v"));
+  headers[5] = '\x7f';
+  feed(broker::deliver("la-7", 1) + broker::header(2, 0, headers));
+  CAF_CHECK(events->deliveries.empty());
+  CAF_CHECK(events->down_code == ec::protocol_error);
+}
+
 CAF_TEST(settlements become acks and nacks) {
   settle(1, {{1, settlement::verdict::ack, true},
              {2, settlement::verdict::requeue, false},
