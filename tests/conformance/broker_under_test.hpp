@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <random>
 #include <string>
@@ -12,8 +13,14 @@ namespace actors::amqp::conformance {
 /// A broker, and what a test has left on it.
 class broker_under_test {
 public:
-  broker_under_test(std::function<transport_ptr()> make_link, endpoint where)
-      : make_link_(std::move(make_link)), where_(std::move(where)) {
+  using time_machine = std::function<void(std::chrono::milliseconds)>;
+
+  /// Without a `pass_time` the broker has a time of its own.
+  broker_under_test(std::function<transport_ptr()> make_link, endpoint where,
+                    time_machine pass_time = nullptr)
+      : make_link_(std::move(make_link)),
+        where_(std::move(where)),
+        pass_time_(std::move(pass_time)) {
     // nop
   }
 
@@ -23,6 +30,13 @@ public:
 
   const endpoint& where() const {
     return where_;
+  }
+
+  /// Lets time pass for a broker that waits for it. On others it passes anyway:
+  /// wait for what it brings about.
+  void pass(std::chrono::milliseconds time) const {
+    if (pass_time_)
+      pass_time_(time);
   }
 
   /// A name that no other run and no other test uses.
@@ -36,6 +50,7 @@ public:
 private:
   std::function<transport_ptr()> make_link_;
   endpoint where_;
+  time_machine pass_time_;
   std::string prefix_ = "actors-test-" + std::to_string(std::random_device{}()) + "-";
 };
 

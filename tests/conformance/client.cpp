@@ -181,6 +181,14 @@ std::string client::queue(const std::string& name) {
   return result;
 }
 
+std::string client::queue(const std::string& name, field_table arguments) {
+  auto result = broker_.name(name);
+  auto durable = std::any_of(arguments.begin(), arguments.end(),
+                             [](auto& x) { return x.first == "x-queue-type"; });
+  CAF_REQUIRE(!call(declare_queue{{result, durable, false, false, std::move(arguments)}}));
+  return result;
+}
+
 void client::bind(const std::string& exchange, const std::string& queue,
                   const std::string& routing_key) {
   CAF_REQUIRE(!call(bind_queue{{exchange, queue, routing_key}}));
@@ -188,6 +196,10 @@ void client::bind(const std::string& exchange, const std::string& queue,
 
 bool client::exists(const std::string& queue) {
   return !call(declare_queue{{queue}, true});
+}
+
+std::uint64_t client::messages(const std::string& queue) {
+  return answer(send(declare_queue{{queue}, true})).messages;
 }
 
 bool client::exchange_exists(const std::string& exchange) {
@@ -233,6 +245,10 @@ bool client::confirmed(std::uint64_t id) {
 
 returned_message client::returned() {
   return events_->await("return", [](auto& x) { return pop(x.returned_); });
+}
+
+std::size_t client::returns() const {
+  return events_->look([](auto& x) { return x.returned_.size(); });
 }
 
 void client::consume(consumer x) {

@@ -44,9 +44,15 @@ public:
   /// Declares a queue that stays until the test ends.
   std::string queue(const std::string& name);
 
+  /// The same with arguments; quorum queues and streams are durable.
+  std::string queue(const std::string& name, field_table arguments);
+
   void bind(const std::string& exchange, const std::string& queue, const std::string& routing_key);
 
   bool exists(const std::string& queue);
+
+  /// How many messages wait in a queue.
+  std::uint64_t messages(const std::string& queue);
 
   bool exchange_exists(const std::string& exchange);
 
@@ -70,6 +76,9 @@ public:
   bool confirmed(std::uint64_t id);
 
   returned_message returned();
+
+  /// How many have come that `returned` has not given back.
+  std::size_t returns() const;
 
   // -- consuming ----------------------------------------------------------------
 

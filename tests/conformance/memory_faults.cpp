@@ -244,6 +244,104 @@ CAF_TEST(an operator deletes queues and exchanges) {
   CAF_CHECK_EQUAL(x.cancelled(), 1u);
 }
 
+// What was a message of a quorum queue or a stream is safe, unlike others.
+CAF_TEST(a restart keeps what quorum queues and streams hold) {
+  client x{broker};
+  auto quorum = x.queue("quorum", {{"x-queue-type", "quorum"}});
+  auto stream = x.queue("stream", {{"x-queue-type", "stream"}});
+  x.fill(quorum, {"1", "2"});
+  x.fill(stream, {"1"});
+  x.consume({1, quorum, 1});
+  memory->restart();
+  client y{broker};
+  y.consume({1, quorum, 5});
+  auto got = y.take(2);
+  CAF_CHECK(bodies(got) == (std::vector<std::string>{"1", "2"}));
+  CAF_CHECK(got[0].redelivered);
+  CAF_CHECK(!got[1].redelivered);
+  y.consume({2, stream, 5, false, false, {{"x-stream-offset", "first"}}});
+  CAF_CHECK_EQUAL(y.take().body, "1");
+}
+
+CAF_TEST(a message is put in twice on demand) {
+  client x{broker};
+  auto q = x.queue("q");
+  auto other = x.queue("other");
+  memory->duplicate_next(q);
+  x.fill(other, {"o"});
+  x.fill(q, {"1", "2"});
+  CAF_CHECK_EQUAL(info(other).ready, 1u);
+  x.consume({1, q, 0, true});
+  auto got = x.take_all();
+  CAF_CHECK(bodies(got) == (std::vector<std::string>{"1", "1", "2"}));
+  for (auto& message : got)
+    CAF_CHECK(!message.redelivered);
+}
+
+CAF_TEST(deliveries are held back while all else goes on) {
+  client x{broker};
+  auto q = x.queue("q");
+  memory->delay_deliveries(true);
+  x.consume({1, q, 2});
+  x.fill(q, {"1", "2", "3"});
+  CAF_CHECK(!has(x, "delivered"));
+  CAF_CHECK_EQUAL(x.messages(q), 3u);
+  memory->delay_deliveries(false);
+  CAF_CHECK(has(x, "delivered"));
+  auto got = x.take(2);
+  memory->delay_deliveries(true);
+  x.settle(got[1], settlement::verdict::ack, true);
+  CAF_CHECK_EQUAL(info(q).unacked, 0u);
+  CAF_CHECK_EQUAL(info(q).ready, 1u);
+  memory->delay_deliveries(false);
+  CAF_CHECK_EQUAL(x.take().body, "3");
+}
+
+CAF_TEST(forgotten consumers get nothing and are told nothing) {
+  client x{broker};
+  auto q = x.queue("q");
+  x.consume({1, q, 1});
+  x.fill(q, {"1"});
+  auto held = x.take();
+  CAF_CHECK_EQUAL(memory->forget_consumers(q), 1u);
+  CAF_CHECK_EQUAL(memory->forget_consumers(q), 0u);
+  CAF_CHECK_EQUAL(memory->forget_consumers("no such queue"), 0u);
+  CAF_CHECK_EQUAL(x.answer(x.send(declare_queue{{q}, true})).consumers, 0u);
+  // What it holds it can settle, but there is nobody to get more.
+  x.settle(held, settlement::verdict::ack);
+  x.fill(q, {"2"});
+  CAF_CHECK_EQUAL(info(q).ready, 1u);
+  CAF_CHECK_EQUAL(info(q).unacked, 0u);
+  CAF_CHECK_EQUAL(x.last_event(), "confirmed 2");
+  // The link still knows the name, until it is cancelled.
+  CAF_REQUIRE(!x.call(cancel_consumer{1}));
+  x.consume({1, q, 1});
+  CAF_CHECK_EQUAL(x.take().body, "2");
+}
+
+CAF_TEST(a forgotten consumer leaves no trace) {
+  client x{broker};
+  auto q = broker.name("auto-delete");
+  CAF_REQUIRE(!x.call(declare_queue{{q, false, false, true}}));
+  x.consume({1, q, 1});
+  memory->forget_consumers(q);
+  // The last consumer was not seen to leave.
+  CAF_REQUIRE(!x.call(cancel_consumer{1}));
+  CAF_CHECK(x.exists(q));
+  x.consume({1, q, 1});
+  memory->forget_consumers(q);
+  CAF_CHECK(memory->delete_queue(q));
+  CAF_CHECK_EQUAL(x.cancelled(), 1u);
+  x.queue("q");
+  {
+    client other{broker};
+    other.consume({1, broker.name("q"), 1});
+    memory->forget_consumers(broker.name("q"));
+  }
+  memory->drop_links();
+  CAF_CHECK_EQUAL(memory->links(), 0u);
+}
+
 CAF_TEST(bindings come in order) {
   client x{broker};
   for (auto* name : {"q1", "q2"})

@@ -11,7 +11,8 @@ void with_broker(F f) {
   auto memory = std::make_shared<memory_broker>();
   endpoint where;
   where.scheme = scheme::memory;
-  broker_under_test broker{[memory] { return make_memory_transport(memory); }, where};
+  broker_under_test broker{[memory] { return make_memory_transport(memory); }, where,
+                           [memory](auto time) { memory->advance(time); }};
   f(broker);
 }
 

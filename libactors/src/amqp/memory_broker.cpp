@@ -1,5 +1,6 @@
 #include "actors/amqp/memory_broker.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -7,16 +8,46 @@
 #include <utility>
 
 #include "amqp/memory_state.hpp"
+#include "amqp/memory_timekeeper.hpp"
 
 namespace actors::amqp {
 
-/// The state behind its lock, and the calls that wait while it stalls.
+/// The state behind its lock, its time, and the calls that wait while it stalls.
 struct memory_broker::impl {
   using call = std::function<void()>;
 
+  explicit impl(time_source time) : real(time == time_source::system) {
+    // nop
+  }
+
+  /// A call of the broker: under its lock, and at the present time.
+  class visit {
+  public:
+    explicit visit(impl& x) : guard_(x.mutex), broker_(x) {
+      broker_.tick();
+    }
+
+    ~visit() {
+      if (broker_.real && !broker_.stalled)
+        broker_.timekeeper.wake_at(broker_.state.deadline());
+    }
+
+    visit(const visit&) = delete;
+    visit& operator=(const visit&) = delete;
+
+  private:
+    std::lock_guard<std::mutex> guard_;
+    impl& broker_;
+  };
+
+  void tick() {
+    if (!stalled)
+      state.tick(real ? std::chrono::steady_clock::now() : manual_time);
+  }
+
   /// Carries out a call of a link that is still there, now or on `resume`.
   void accept(memory::link& from, call f) {
-    std::lock_guard guard{mutex};
+    visit now{*this};
     if (stalled)
       waiting.emplace_back(&from, std::move(f));
     else
@@ -29,14 +60,36 @@ struct memory_broker::impl {
       f();
   }
 
+  /// What is due on the way is done in its order and at its time.
+  void advance(std::chrono::milliseconds by) {
+    auto target = manual_time + by;
+    while (!stalled && state.deadline() <= target) {
+      manual_time = std::max(manual_time, state.deadline());
+      tick();
+    }
+    manual_time = target;
+    tick();
+  }
+
+  memory::time_point wake() {
+    tick();
+    return stalled ? memory::never : state.deadline();
+  }
+
+  const bool real;
   mutable std::mutex mutex;
   memory::state state;
+  memory::time_point manual_time{};
   bool stalled = false;
   std::deque<std::pair<memory::link*, call>> waiting;
+  /// Last, so that its thread ends before all else.
+  memory::timekeeper timekeeper{mutex, [this] { return wake(); }};
 };
 
 /// Everything is done under the broker's lock, in the caller's thread.
 class memory_transport final : public transport {
+  using visit = memory_broker::impl::visit;
+
 public:
   explicit memory_transport(std::shared_ptr<memory_broker> broker)
       : holder_(std::move(broker)), broker_(holder_->impl_.get()) {
@@ -44,14 +97,14 @@ public:
   }
 
   ~memory_transport() override {
-    std::lock_guard guard{broker_->mutex};
+    visit now{*broker_};
     std::erase_if(broker_->waiting, [this](auto& x) { return x.first == &link_; });
     broker_->state.abandon(link_);
   }
 
   void connect(const endpoint& where, std::shared_ptr<sink> events) override {
     {
-      std::lock_guard guard{broker_->mutex};
+      visit now{*broker_};
       broker_->state.attach(link_, to_string(where), std::move(events));
     }
     broker_->accept(link_, [this] { broker_->state.open(link_); });
@@ -77,7 +130,7 @@ public:
   // Does not wait for a broker that stalls, as a link over TCP gives up in the
   // end as well.
   void close() override {
-    std::lock_guard guard{broker_->mutex};
+    visit now{*broker_};
     memory_broker::impl::run(link_, [this] { broker_->state.close(link_); });
   }
 
@@ -88,7 +141,7 @@ private:
   memory::link link_;
 };
 
-memory_broker::memory_broker() : impl_(std::make_unique<impl>()) {
+memory_broker::memory_broker(time_source time) : impl_(std::make_unique<impl>(time)) {
   // nop
 }
 
@@ -102,85 +155,107 @@ std::shared_ptr<memory_broker> memory_broker::named(const std::string& name) {
   auto& known = brokers[name];
   auto result = known.lock();
   if (!result) {
-    result = std::make_shared<memory_broker>();
+    result = std::make_shared<memory_broker>(time_source::system);
     known = result;
   }
   return result;
 }
 
+void memory_broker::advance(std::chrono::milliseconds by) {
+  impl::visit now{*impl_};
+  if (!impl_->real)
+    impl_->advance(by);
+}
+
 // -- faults -----------------------------------------------------------------------
 
 void memory_broker::drop_links(ec reason) {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->state.drop_links(reason);
 }
 
 void memory_broker::restart() {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->state.restart();
 }
 
 void memory_broker::refuse_links(ec reason) {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->state.refuse_links(reason);
 }
 
 void memory_broker::accept_links() {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->state.refuse_links(ec::none);
 }
 
 void memory_broker::stall() {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->stalled = true;
 }
 
 void memory_broker::resume() {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->stalled = false;
+  impl_->tick();
   for (auto& [from, f] : std::exchange(impl_->waiting, {}))
     impl::run(*from, f);
 }
 
 void memory_broker::block(std::string reason) {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->state.block(std::move(reason));
 }
 
 void memory_broker::unblock() {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->state.unblock();
 }
 
 void memory_broker::refuse_next(std::string entity, ec reason) {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   impl_->state.refuse_next(std::move(entity), reason);
 }
 
+void memory_broker::duplicate_next(std::string queue) {
+  impl::visit now{*impl_};
+  impl_->state.duplicate_next(std::move(queue));
+}
+
+void memory_broker::delay_deliveries(bool on) {
+  impl::visit now{*impl_};
+  impl_->state.delay_deliveries(on);
+}
+
+std::size_t memory_broker::forget_consumers(const std::string& queue) {
+  impl::visit now{*impl_};
+  return impl_->state.forget_consumers(queue);
+}
+
 bool memory_broker::delete_queue(const std::string& name) {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   return impl_->state.delete_queue(name);
 }
 
 bool memory_broker::delete_exchange(const std::string& name) {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   return impl_->state.delete_exchange(name);
 }
 
 // -- inspection -------------------------------------------------------------------
 
 std::vector<memory_broker::queue_info> memory_broker::queues() const {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   return impl_->state.queues();
 }
 
 std::vector<binding> memory_broker::bindings() const {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   return impl_->state.bindings();
 }
 
 std::size_t memory_broker::links() const {
-  std::lock_guard guard{impl_->mutex};
+  impl::visit now{*impl_};
   return impl_->state.links();
 }
 

@@ -4,13 +4,18 @@
 #include <tuple>
 
 #include "actors/topic.hpp"
+#include "amqp/memory_refusals.hpp"
 
 namespace actors::amqp::memory {
 
 namespace {
 
 std::string_view text_of(bool x) {
-  return x ? "true" : "false";
+  return x ? "'true'" : "'false'";
+}
+
+std::string quoted(std::string_view x) {
+  return "'" + std::string{x} + "'";
 }
 
 std::string describe(const std::string& exchange) {
@@ -33,44 +38,8 @@ bool matches(exchange_type type, std::string_view binding_key, std::string_view 
 
 } // namespace
 
-failure not_found(const std::string& text) {
-  return {ec::not_found, "NOT_FOUND - " + text + " (404)"};
-}
-
-failure access_refused(const std::string& text) {
-  return {ec::access_refused, "ACCESS_REFUSED - " + text + " (403)"};
-}
-
-failure resource_locked(const std::string& text) {
-  return {ec::resource_locked, "RESOURCE_LOCKED - " + text + " (405)"};
-}
-
-failure precondition_failed(const std::string& text) {
-  return {ec::precondition_failed, "PRECONDITION_FAILED - " + text + " (406)"};
-}
-
-failure not_allowed(const std::string& text) {
-  return {ec::not_allowed, "NOT_ALLOWED - " + text + " (530)"};
-}
-
-failure no_route(const std::string& exchange, const std::string& routing_key) {
-  return {ec::no_route, "publish to exchange '" + exchange + "' with routing key '" + routing_key
-                            + "': NO_ROUTE (312)"};
-}
-
 bool is_reserved(std::string_view name) noexcept {
   return name.starts_with("amq.");
-}
-
-failure inequivalent(std::string_view argument, const std::string& entity,
-                     std::string_view received, std::string_view current) {
-  std::string text = "inequivalent arg '";
-  text += argument;
-  text += "' for " + entity + ": received '";
-  text += received;
-  text += "' but current is '";
-  text += current;
-  return precondition_failed(text + "'");
 }
 
 exchanges::exchanges() {
@@ -99,8 +68,8 @@ failure exchanges::declare(const exchange& wanted, bool passive) {
     return {};
   auto& current = i->second.what;
   if (wanted.type != current.type)
-    return inequivalent("type", describe(wanted.name), to_string(wanted.type),
-                        to_string(current.type));
+    return inequivalent("type", describe(wanted.name), quoted(to_string(wanted.type)),
+                        quoted(to_string(current.type)));
   if (wanted.durable != current.durable)
     return inequivalent("durable", describe(wanted.name), text_of(wanted.durable),
                         text_of(current.durable));

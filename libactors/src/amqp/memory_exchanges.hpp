@@ -12,29 +12,8 @@
 
 namespace actors::amqp::memory {
 
-// -- refusals, worded as RabbitMQ does -------------------------------------------
-
-failure not_found(const std::string& text);
-
-failure access_refused(const std::string& text);
-
-failure resource_locked(const std::string& text);
-
-failure precondition_failed(const std::string& text);
-
-failure not_allowed(const std::string& text);
-
-failure no_route(const std::string& exchange, const std::string& routing_key);
-
 /// Names in RabbitMQ's own name space are not for clients to create.
 bool is_reserved(std::string_view name) noexcept;
-
-/// The refusal of a declaration that contradicts what is there, e.g. "exchange
-/// 'Trade'" is `entity`.
-failure inequivalent(std::string_view argument, const std::string& entity,
-                     std::string_view received, std::string_view current);
-
-// -- exchanges --------------------------------------------------------------------
 
 /// The exchanges of an in-process broker and what is bound to them. The default
 /// exchange is not here: it is the queues by their names.

@@ -4,28 +4,16 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <optional>
 
 #include "actors/amqp/transport.hpp"
+#include "amqp/memory_arguments.hpp"
+#include "amqp/memory_message.hpp"
+#include "amqp/memory_stream.hpp"
 
 namespace actors::amqp::memory {
 
 struct link;
-
-/// What a publication leaves behind, shared by all queues that it went to.
-struct message {
-  std::string exchange;
-  std::string routing_key;
-  amqp::properties properties;
-  body_ptr body;
-};
-
-/// A message in a queue.
-struct queued_message {
-  /// Its place in the queue, also when it comes back.
-  std::uint64_t place = 0;
-  bool redelivered = false;
-  std::shared_ptr<const message> what;
-};
 
 /// A consumer of a queue, as the broker sees it.
 struct subscriber {
@@ -42,15 +30,39 @@ struct subscriber {
   consumer what;
   /// How many messages more it may have unsettled.
   std::int64_t credit;
+  /// The offset of a stream that it reads next.
+  std::uint64_t position = 0;
 };
 
-/// A queue of an in-process broker.
+/// A message that a consumer is to get.
+struct handed_message {
+  subscriber* to;
+  queued_message what;
+  /// Its offset, if it is of a stream.
+  std::optional<std::uint64_t> offset;
+};
+
+/// The properties that the consumer gets: those of the message, and what
+/// RabbitMQ adds to its headers.
+properties properties_of(const handed_message& x);
+
+/// A queue of an in-process broker. It knows no other queue, and no clock: the
+/// time of a call comes with it.
 class queue_state : public std::enable_shared_from_this<queue_state> {
 public:
-  queue_state(queue what, link* owner);
+  /// For a queue that passed `check`.
+  queue_state(queue what, link* owner, time_point now);
 
   const queue& what() const noexcept {
     return what_;
+  }
+
+  const queue_rules& rules() const noexcept {
+    return rules_;
+  }
+
+  bool is(queue_kind x) const noexcept {
+    return rules_.kind == x;
   }
 
   /// The link that has it alone, if it is exclusive.
@@ -60,21 +72,35 @@ public:
 
   // -- messages -----------------------------------------------------------------
 
+  /// All messages of a stream.
   std::size_t ready() const noexcept {
-    return ready_.size();
+    return log_ ? log_->size() : ready_.size();
   }
 
   std::size_t unacked() const noexcept {
     return unacked_;
   }
 
-  void push(std::shared_ptr<const message> x);
+  /// Whether a publication of this size is not taken, by `x-overflow`.
+  bool refuses(std::size_t size) const noexcept;
 
-  /// Puts a delivered message back to its place.
-  void requeue(queued_message x);
+  void push(message_ptr x, time_point now);
 
-  /// Forgets the transient messages.
-  void keep_persistent();
+  /// The next message for a consumer in turn, if there are both.
+  std::optional<handed_message> hand_out();
+
+  /// Puts a delivered message back: because its consumer asked, or because its
+  /// channel is gone. False if it has come back too often and stays outside.
+  bool put_back(queued_message& x, bool asked);
+
+  /// Takes a message whose time is over, if there is one.
+  std::optional<queued_message> take_expired(time_point now);
+
+  /// Takes a message for which there is no room, if there is one.
+  std::optional<queued_message> take_excess();
+
+  /// Forgets what is lost with a restart of the broker.
+  void restart(time_point now);
 
   // -- consumers ----------------------------------------------------------------
 
@@ -82,31 +108,59 @@ public:
     return subscribers_;
   }
 
+  /// Null if it is no stream.
+  const stream_log* log() const noexcept {
+    return log_ ? &*log_ : nullptr;
+  }
+
   bool has_exclusive_subscriber() const noexcept;
 
   void add(subscriber x);
 
   /// Returns whether there was such a consumer.
-  bool remove(const link* owner, consumer_id id);
+  bool remove(const link* owner, consumer_id id, time_point now);
 
-  /// The next consumer in turn that can take a message.
-  subscriber* next_in_turn();
-
-  /// Takes the first message for a consumer.
-  queued_message pop(subscriber& to);
+  /// Returns how many there were.
+  std::size_t remove_all(time_point now);
 
   /// A consumer has settled a message, and may take one more. As RabbitMQ has
   /// it, a consumer with the name of a former one gets that one's credit.
   void settled(const link* owner, consumer_id id);
 
+  // -- time ---------------------------------------------------------------------
+
+  /// The queue is in use at this moment.
+  void touch(time_point now) noexcept;
+
+  /// Whether it has been without a use for so long that it is to go.
+  bool is_abandoned(time_point now) const noexcept;
+
+  /// When a message expires or the queue is abandoned, whatever is first.
+  time_point deadline() const noexcept;
+
 private:
+  queued_message take_first();
+
+  bool is_over(std::size_t messages, std::size_t bytes) const noexcept;
+
+  /// A quorum queue begins to refuse when it is over its limit, and ends when
+  /// it is well below.
+  void update_refusal() noexcept;
+
   queue what_;
+  queue_rules rules_;
   link* owner_;
   std::deque<queued_message> ready_;
+  std::size_t ready_bytes_ = 0;
   std::size_t unacked_ = 0;
-  std::uint64_t next_place_ = 0;
+  std::int64_t next_place_ = 0;
+  /// Messages that come back to a quorum queue line up ahead of all others.
+  std::int64_t next_place_ahead_;
+  bool is_refusing_ = false;
+  std::optional<stream_log> log_;
   /// The next in turn is the first.
   std::list<subscriber> subscribers_;
+  time_point last_use_;
 };
 
 } // namespace actors::amqp::memory

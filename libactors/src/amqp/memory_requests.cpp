@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "amqp/memory_refusals.hpp"
 #include "amqp/memory_state.hpp"
 
 namespace actors::amqp::memory {
@@ -14,55 +15,11 @@ struct overloaded : Fs... {
 template <class... Fs>
 overloaded(Fs...) -> overloaded<Fs...>;
 
-std::string describe(const std::string& queue) {
-  return "queue '" + queue + "'";
-}
-
 failure locked(const std::string& queue) {
-  return resource_locked("cannot obtain exclusive access to locked " + describe(queue)
+  return resource_locked("cannot obtain exclusive access to locked " + describe_queue(queue)
                          + ". It could be originally declared on another connection or the "
                            "exclusive property value does not match that of the original "
                            "declaration.");
-}
-
-/// The arguments that a second declaration must repeat; RabbitMQ passes over
-/// all others.
-constexpr std::string_view compared_arguments[] = {
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-expires",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-message-ttl",
-    "x-overflow",
-    "x-queue-type",
-    "x-single-active-consumer",
-};
-
-std::string argument(const field_table& xs, std::string_view name) {
-  auto i = std::find_if(xs.begin(), xs.end(), [&](auto& x) { return x.first == name; });
-  if (i == xs.end())
-    return "none";
-  return std::visit(
-      overloaded{[](const std::string& x) { return x; }, [](auto x) { return std::to_string(x); }},
-      i->second);
-}
-
-failure compare(const queue& wanted, const queue& current) {
-  auto entity = describe(wanted.name);
-  auto text = [](bool x) { return x ? "true" : "false"; };
-  if (wanted.durable != current.durable)
-    return inequivalent("durable", entity, text(wanted.durable), text(current.durable));
-  if (wanted.auto_delete != current.auto_delete)
-    return inequivalent("auto_delete", entity, text(wanted.auto_delete), text(current.auto_delete));
-  for (auto name : compared_arguments) {
-    auto received = argument(wanted.arguments, name);
-    auto kept = argument(current.arguments, name);
-    if (received != kept)
-      return inequivalent(name, entity, received, kept);
-  }
-  return {};
 }
 
 bool concerns(const operation& what, const std::string& entity) {
@@ -92,6 +49,9 @@ void state::request(link& from, request_id id, const operation& what) {
     answer.error = carry_out(from, what, answer);
   if (answer.error)
     answer.error.text = to_string(what) + ": " + answer.error.text;
+  // An error of the whole connection, as AMQP has it.
+  if (answer.error.code == ec::not_implemented)
+    return end({&from}, answer.error);
   auto error = answer.error;
   events_of(from).replied(std::move(answer));
   if (start) {
@@ -124,7 +84,12 @@ failure state::declare(link& from, const declare_queue& x, reply& answer) {
   auto error = x.passive ? check(from, answer.queue) : declare(from, x.what, answer.queue);
   if (auto* queue = find(answer.queue); queue && !error) {
     answer.messages = queue->ready();
-    answer.consumers = queue->subscribers().size();
+    // RabbitMQ does not say who reads a stream.
+    answer.consumers = queue->is(queue_kind::stream) ? 0 : queue->subscribers().size();
+    // RabbitMQ's quorum queues do not take this for a use.
+    if (queue->is(queue_kind::classic))
+      queue->touch(now_);
+    watch(*queue);
   }
   return error;
 }
@@ -132,6 +97,8 @@ failure state::declare(link& from, const declare_queue& x, reply& answer) {
 failure state::declare(link& from, const queue& wanted, std::string& name) {
   if (is_reserved(wanted.name))
     return access_refused("queue name '" + wanted.name + "' contains reserved prefix 'amq.*'");
+  if (auto error = memory::check(wanted); error && !find(wanted.name))
+    return error;
   auto exact = wanted;
   // An exclusive queue ends with its link, and so is never durable.
   exact.durable = wanted.durable && !wanted.exclusive;
@@ -140,14 +107,14 @@ failure state::declare(link& from, const queue& wanted, std::string& name) {
     name = exact.name = "amq.gen-" + std::to_string(++last_generated_);
   if (auto* current = find(name))
     return current->owner() == owner ? compare(exact, current->what()) : locked(name);
-  queues_.emplace(name, std::make_shared<queue_state>(std::move(exact), owner));
+  queues_.emplace(name, std::make_shared<queue_state>(std::move(exact), owner, now_));
   return {};
 }
 
 failure state::check(const link& from, const std::string& name) const {
   auto* queue = find(name);
   if (!queue)
-    return not_found("no " + describe(name));
+    return not_found("no " + describe_queue(name));
   if (queue->owner() && queue->owner() != &from)
     return locked(name);
   return {};
@@ -184,10 +151,42 @@ failure state::start(link& from, const consumer& x) {
   if (auto error = check(from, x.queue))
     return error;
   auto& queue = *find(x.queue);
-  if (queue.has_exclusive_subscriber() || (x.exclusive && !queue.subscribers().empty()))
-    return access_refused(describe(x.queue) + " in exclusive use");
-  queue.add({&from, x});
+  if (auto error = memory::check(x, queue.rules().kind))
+    return error;
+  // The other kinds pass over it.
+  if (queue.is(queue_kind::classic)
+      && (queue.has_exclusive_subscriber() || (x.exclusive && !queue.subscribers().empty())))
+    return access_refused(describe_queue(x.queue) + " in exclusive use");
+  if (!x.no_ack)
+    from.prefetch_count = x.prefetch_count;
+  subscriber added{&from, x};
+  if (queue.is(queue_kind::quorum)) {
+    // To a quorum queue a consumer with the name of a former one is that one.
+    added.credit -= std::count_if(from.unsettled.begin(), from.unsettled.end(), [&](auto& y) {
+      return y.second.consumer == x.id && y.second.from.lock().get() == &queue;
+    });
+  }
+  if (auto error = start_reading(from, queue, added))
+    return error;
+  queue.add(std::move(added));
   from.consumers.emplace(x.id, x.queue);
+  return {};
+}
+
+failure state::start_reading(const link& from, const queue_state& queue, subscriber& x) const {
+  if (!queue.log())
+    return {};
+  // A consumer without acknowledgement asks for no prefetch of its own.
+  if (from.prefetch_count == 0)
+    return precondition_failed("consumer prefetch count is not set for '"
+                               + describe_queue(x.what.queue) + "'");
+  if (x.what.no_ack)
+    return not_implemented("automatic acknowledgement not supported by stream queues "
+                           + describe_queue(x.what.queue));
+  auto start = queue.log()->start(find_field(x.what.arguments, "x-stream-offset"), now_);
+  if (!start)
+    return precondition_failed("invalid arg 'x-stream-offset' for " + describe_queue(x.what.queue));
+  x.position = *start;
   return {};
 }
 
@@ -197,8 +196,11 @@ void state::cancel(link& from, consumer_id id) {
     return;
   auto name = i->second;
   from.consumers.erase(i);
-  find(name)->remove(&from, id);
-  consumers_left(name);
+  auto* queue = find(name);
+  auto removed = queue->remove(&from, id, now_);
+  watch(*queue);
+  if (removed)
+    consumers_left(name);
 }
 
 failure state::take_refusal(const operation& what) {

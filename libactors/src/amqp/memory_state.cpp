@@ -11,7 +11,42 @@ std::vector<T> take(std::vector<T>& xs) {
   return std::exchange(xs, {});
 }
 
+std::vector<consumer_id> consumers_of(const link& x, const std::string& queue) {
+  std::vector<consumer_id> result;
+  for (auto& [id, name] : x.consumers)
+    if (name == queue)
+      result.push_back(id);
+  return result;
+}
+
 } // namespace
+
+// -- time -------------------------------------------------------------------------
+
+// A dead letter may come to a queue that was looked at already, which then has
+// said when it is due itself.
+void state::tick(time_point now) {
+  now_ = now;
+  if (now < deadline_)
+    return;
+  deadline_ = never;
+  queue_names abandoned;
+  for (auto& [name, queue] : queues_) {
+    if (queue->is_abandoned(now)) {
+      abandoned.insert(name);
+    } else {
+      drop_expired(*queue);
+      watch(*queue);
+    }
+  }
+  for (auto& name : abandoned)
+    erase_queue(name);
+  flush();
+}
+
+void state::watch(const queue_state& x) noexcept {
+  deadline_ = std::min(deadline_, x.deadline());
+}
 
 // -- calls of links ---------------------------------------------------------------
 
@@ -41,113 +76,6 @@ void state::abandon(link& from) {
   flush();
 }
 
-// -- messages ---------------------------------------------------------------------
-
-void state::publish(link& from, std::uint32_t incarnation, std::vector<publication> xs) {
-  if (incarnation != from.publishing_incarnation)
-    return;
-  if (!std::exchange(from.publishes, true) && blocked_)
-    from.events->blocked(*blocked_);
-  if (blocked_) {
-    from.held.insert(from.held.end(), std::make_move_iterator(xs.begin()),
-                     std::make_move_iterator(xs.end()));
-    return;
-  }
-  // What follows the message that closed the channel goes with it.
-  for (auto& x : xs)
-    if (!accept(from, x))
-      break;
-  flush();
-}
-
-bool state::accept(link& from, publication& x) {
-  auto to = targets(x);
-  if (!to) {
-    ++from.publishing_incarnation;
-    events_of(from).channel_closed(channel::publishing,
-                                   not_found("no exchange '" + x.exchange + "'"));
-    return false;
-  }
-  if (to->empty() && x.mandatory)
-    events_of(from).returned(
-        {no_route(x.exchange, x.routing_key), x.exchange, x.routing_key, x.properties.message_id});
-  if (!to->empty()) {
-    auto shared =
-        std::make_shared<const message>(message{std::move(x.exchange), std::move(x.routing_key),
-                                                std::move(x.properties), std::move(x.body)});
-    for (auto* queue : *to) {
-      queue->push(shared);
-      pump(*queue);
-    }
-  }
-  from.confirmations.push_back({x.id, true});
-  return true;
-}
-
-std::optional<std::vector<queue_state*>> state::targets(const publication& x) const {
-  std::vector<queue_state*> result;
-  if (x.exchange.empty()) {
-    if (auto* queue = find(x.routing_key))
-      result.push_back(queue);
-    return result;
-  }
-  auto names = exchanges_.route(x.exchange, x.routing_key);
-  if (!names)
-    return std::nullopt;
-  for (auto name : *names)
-    result.push_back(queues_.find(name)->second.get());
-  return result;
-}
-
-void state::settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs) {
-  for (auto& x : xs)
-    if (incarnation == from.incarnation)
-      settle(from, x);
-  flush();
-}
-
-void state::settle(link& from, const settlement& x) {
-  auto& unsettled = from.unsettled;
-  auto all = x.multiple && x.tag == 0;
-  auto last = unsettled.find(x.tag);
-  if (last == unsettled.end() && !all) {
-    close_deliveries(from, precondition_failed("unknown delivery tag " + std::to_string(x.tag)));
-    return;
-  }
-  auto first = x.multiple ? unsettled.begin() : last;
-  auto stop = all ? unsettled.end() : std::next(last);
-  std::set<queue_ptr> queues;
-  for (auto i = first; i != stop; ++i) {
-    auto queue = i->second.from.lock();
-    if (!queue)
-      continue;
-    queue->settled(&from, i->second.consumer);
-    if (x.what == settlement::verdict::requeue)
-      queue->requeue(std::move(i->second.what));
-    queues.insert(std::move(queue));
-  }
-  unsettled.erase(first, stop);
-  for (auto& queue : queues)
-    pump(*queue);
-}
-
-void state::pump(queue_state& from) {
-  while (from.ready() > 0) {
-    auto* to = from.next_in_turn();
-    if (!to)
-      return;
-    auto& owner = *to->owner;
-    auto x = from.pop(*to);
-    auto tag = ++owner.last_tag;
-    owner.deliveries.push_back({to->what.id, tag, x.redelivered, x.what->exchange,
-                                x.what->routing_key, x.what->properties,
-                                x.what->body ? *x.what->body : std::string{}});
-    if (!to->what.no_ack)
-      owner.unsettled.emplace(tag,
-                              unsettled_message{from.weak_from_this(), to->what.id, std::move(x)});
-  }
-}
-
 // -- ends -------------------------------------------------------------------------
 
 void state::close_deliveries(link& from, failure reason) {
@@ -155,19 +83,22 @@ void state::close_deliveries(link& from, failure reason) {
   events_of(from).channel_closed(channel::deliveries, std::move(reason));
   ++from.incarnation;
   from.last_tag = 0;
+  from.prefetch_count = 0;
   auto changed = requeue_all(from);
   for (auto& name : left)
     consumers_left(name);
   for (auto& name : changed)
     if (auto* queue = find(name))
-      pump(*queue);
+      settle_down(*queue);
 }
 
 state::queue_names state::remove_consumers(link& from) {
   queue_names result;
   for (auto& [id, name] : std::exchange(from.consumers, {})) {
-    find(name)->remove(&from, id);
-    result.insert(name);
+    auto* queue = find(name);
+    if (queue->remove(&from, id, now_))
+      result.insert(name);
+    watch(*queue);
   }
   return result;
 }
@@ -179,7 +110,7 @@ state::queue_names state::requeue_all(link& from) {
     if (!queue)
       continue;
     queue->settled(&from, x.consumer);
-    queue->requeue(std::move(x.what));
+    put_back(*queue, std::move(x.what), false);
     result.insert(queue->what().name);
   }
   return result;
@@ -198,10 +129,11 @@ bool state::erase_queue(const std::string& name) {
   auto gone = std::move(i->second);
   queues_.erase(i);
   exchanges_.unbind_queue(gone->what().name);
-  for (auto& x : gone->subscribers()) {
-    x.owner->consumers.erase(x.what.id);
-    events_of(*x.owner).cancelled(x.what.id);
-  }
+  for (auto* x : links_)
+    for (auto id : consumers_of(*x, name)) {
+      x->consumers.erase(id);
+      events_of(*x).cancelled(id);
+    }
   return true;
 }
 
@@ -229,7 +161,7 @@ void state::remove_links(const std::vector<link*>& gone) {
   }
   for (auto& name : changed)
     if (auto* queue = find(name))
-      pump(*queue);
+      settle_down(*queue);
 }
 
 void state::end(const std::vector<link*>& gone, const failure& reason) {
@@ -258,7 +190,7 @@ void state::restart() {
   queue_names transient;
   for (auto& [name, queue] : queues_) {
     if (queue->what().durable)
-      queue->keep_persistent();
+      queue->restart(now_);
     else
       transient.insert(name);
   }
@@ -296,6 +228,26 @@ void state::unblock() {
 
 void state::refuse_next(std::string entity, ec reason) {
   refusals_.emplace_back(std::move(entity), reason);
+}
+
+void state::duplicate_next(std::string queue) {
+  duplications_.push_back(std::move(queue));
+}
+
+void state::delay_deliveries(bool on) {
+  deliveries_delayed_ = on;
+  for (auto& [name, queue] : queues_)
+    pump(*queue);
+  flush();
+}
+
+std::size_t state::forget_consumers(const std::string& name) {
+  auto* queue = find(name);
+  if (!queue)
+    return 0;
+  auto result = queue->remove_all(now_);
+  watch(*queue);
+  return result;
 }
 
 bool state::delete_queue(const std::string& name) {

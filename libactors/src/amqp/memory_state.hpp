@@ -12,6 +12,7 @@
 
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/amqp/transport.hpp"
+#include "amqp/memory_dead_letters.hpp"
 #include "amqp/memory_exchanges.hpp"
 #include "amqp/memory_queue.hpp"
 
@@ -41,9 +42,12 @@ struct link {
   std::map<std::uint64_t, unsettled_message> unsettled;
   /// The queue of each consumer.
   std::map<consumer_id, std::string> consumers;
+  /// What the channel was told last (basic.qos).
+  std::uint16_t prefetch_count = 0;
 
   // -- publishing ---------------------------------------------------------------
 
+  /// Whether it has published, and so is told of `block`.
   bool publishes = false;
   std::uint32_t publishing_incarnation = 1;
   /// Publications that wait for `unblock`.
@@ -55,11 +59,21 @@ struct link {
   std::vector<confirmation> confirmations;
 };
 
-/// What an in-process broker knows and does. Knows no threads; each call
-/// raises its events before it returns. Calls of a link that has ended are
-/// not allowed.
+/// What an in-process broker knows and does. It knows no threads and no clock;
+/// each call raises its events before it returns. Calls of a link that has
+/// ended are not allowed.
 class state {
 public:
+  // -- time ---------------------------------------------------------------------
+
+  /// It is this time from now on: does what is due.
+  void tick(time_point now);
+
+  /// When `tick` has something to do next, or before that.
+  time_point deadline() const noexcept {
+    return deadline_;
+  }
+
   // -- calls of links -----------------------------------------------------------
 
   void attach(link& from, std::string broker, std::shared_ptr<sink> events);
@@ -91,6 +105,12 @@ public:
   void unblock();
 
   void refuse_next(std::string entity, ec reason);
+
+  void duplicate_next(std::string queue);
+
+  void delay_deliveries(bool on);
+
+  std::size_t forget_consumers(const std::string& queue);
 
   bool delete_queue(const std::string& name);
 
@@ -126,6 +146,9 @@ private:
 
   failure start(link& from, const consumer& x);
 
+  /// Sees to it that the consumer of a stream begins where it asks.
+  failure start_reading(const link& from, const queue_state& log, subscriber& x) const;
+
   void cancel(link& from, consumer_id id);
 
   failure take_refusal(const operation& what);
@@ -136,12 +159,36 @@ private:
   bool accept(link& from, publication& x);
 
   /// Nothing if the exchange is missing.
-  std::optional<std::vector<queue_state*>> targets(const publication& x) const;
+  std::optional<std::vector<queue_state*>> targets(const std::string& exchange,
+                                                   const std::string& routing_key) const;
 
-  void settle(link& from, const settlement& x);
+  /// Returns false if the queue refuses the message.
+  bool offer(queue_state& to, const message_ptr& x);
+
+  /// Returns false if that ended the link.
+  bool settle(link& from, const settlement& x);
 
   /// Hands out messages while there are consumers that can take them.
   void pump(queue_state& from);
+
+  void hand_over(queue_state& from, handed_message x);
+
+  /// Puts a message back, or gives it up.
+  void put_back(queue_state& to, queued_message x, bool asked);
+
+  /// After messages came back: what has no room or no time goes, the others go
+  /// to consumers.
+  void settle_down(queue_state& x);
+
+  void drop_expired(queue_state& from);
+
+  void drop_excess(queue_state& from);
+
+  /// Sends a message that a queue gives up to its dead-letter exchange, if any.
+  void give_up(const queue_state& from, const message& x, death::cause reason);
+
+  /// Takes note of when the queue needs a `tick`.
+  void watch(const queue_state& x) noexcept;
 
   // -- ends ---------------------------------------------------------------------
 
@@ -181,6 +228,11 @@ private:
   ec links_refused_ = ec::none;
   std::optional<std::string> blocked_;
   std::vector<std::pair<std::string, ec>> refusals_;
+  /// The queues that get their next message twice.
+  std::vector<std::string> duplications_;
+  bool deliveries_delayed_ = false;
+  time_point now_;
+  time_point deadline_ = never;
 };
 
 } // namespace actors::amqp::memory

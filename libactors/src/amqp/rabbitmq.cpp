@@ -1,7 +1,6 @@
 #include "actors/amqp/rabbitmq.hpp"
 
 #include <array>
-#include <csignal>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -9,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 
+#include "amqp/blocked_signals.hpp"
 #include "amqp/rabbitmq_session.hpp"
 #include "amqp/rabbitmq_socket.hpp"
 #include "amqp/rabbitmq_tls.hpp"
@@ -180,23 +180,6 @@ void run_link(mailbox& commands, const endpoint& where, bool confirms,
   pump{commands, *opened.result, talk}.run();
 }
 
-/// Keeps signals for the application's own threads.
-class signals_blocked {
-public:
-  signals_blocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-
-  ~signals_blocked() {
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-
-private:
-  sigset_t before_{};
-};
-
 class rabbitmq_transport : public transport {
 public:
   explicit rabbitmq_transport(bool confirms) : confirms_(confirms) {
@@ -213,7 +196,7 @@ public:
     if (!commands_.wake.ok())
       return events->down({ec::connect_failed, "no file descriptor is left for a link"});
     try {
-      signals_blocked guard;
+      blocked_signals guard;
       thread_ =
           std::thread{[this, where, events] { run_link(commands_, where, confirms_, events); }};
       ::pthread_setname_np(thread_.native_handle(), "amqp-link");

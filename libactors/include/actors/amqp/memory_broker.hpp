@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,25 +16,48 @@ namespace actors::amqp {
 /// predeclared `amq.*`, named and server-named queues, auto-delete, exclusive,
 /// prefetch, acknowledgement, requeue with the redelivered flag, round robin
 /// among consumers, no_ack, returns of unroutable messages, publisher
-/// confirms, consumer cancel. Nothing is stored on disk: durable entities
-/// survive `restart`, the messages in them if persistent. The arguments of
-/// queues are compared on a second declaration, but have no effect.
+/// confirms, consumer cancel.
+///
+/// Queues are classic, quorum or stream (`x-queue-type`). These arguments have
+/// their effect: `x-message-ttl`, `x-expires`, `x-dead-letter-exchange`,
+/// `x-dead-letter-routing-key`, `x-max-length`, `x-max-length-bytes`,
+/// `x-overflow`, `x-delivery-limit`, and `x-stream-offset` of a consumer. Others
+/// that RabbitMQ knows are checked and compared, but have none. What RabbitMQ
+/// adds to messages are the headers `x-first-death-*`, `x-delivery-count` and
+/// `x-stream-offset`; `x-death` is not there, as a field table here has no
+/// arrays.
+///
+/// Nothing is stored on disk: durable entities survive `restart`, the messages
+/// in them if persistent, those of quorum queues and streams in any case.
 ///
 /// Links call it from any thread. Every event is raised before the call that
 /// caused it returns, in the caller's thread, so that tests on a deterministic
-/// scheduler see no other thread.
+/// scheduler see no other thread. With `time_source::system` there is one more:
+/// what time brings about (messages and queues that expire) happens on a thread
+/// of the broker's own, which is started with the first deadline, sleeps until
+/// the next and ends with the broker. A call that is due later does it as well.
 class memory_broker {
 public:
-  memory_broker();
+  enum class time_source : std::uint8_t {
+    /// Time passes by `advance` alone.
+    manual,
+    system,
+  };
+
+  explicit memory_broker(time_source time = time_source::manual);
 
   ~memory_broker();
 
   memory_broker(const memory_broker&) = delete;
   memory_broker& operator=(const memory_broker&) = delete;
 
-  /// The broker of this process behind the URL `memory:NAME`. It lives as long
-  /// as somebody holds it.
+  /// The broker of this process behind the URL `memory:NAME`, with the system's
+  /// time. It lives as long as somebody holds it.
   static std::shared_ptr<memory_broker> named(const std::string& name);
+
+  /// Lets manual time pass: what is due on the way happens in its order, before
+  /// this returns.
+  void advance(std::chrono::milliseconds by);
 
   // -- faults, for tests --------------------------------------------------------
 
@@ -47,8 +72,8 @@ public:
 
   void accept_links();
 
-  /// From now on nothing happens and nothing is answered: calls are queued
-  /// until `resume` carries them out in order. A link that is dropped or
+  /// From now on nothing happens and nothing is answered, even if it is due:
+  /// calls are queued until `resume` carries them out in order. A link that is dropped or
   /// closed meanwhile loses its queued calls.
   void stall();
 
@@ -62,6 +87,18 @@ public:
 
   /// Refuses the next request whose entity (exchange or queue) has this name.
   void refuse_next(std::string entity, ec reason);
+
+  /// Puts the next message that is published to this queue in twice, as if its
+  /// publisher had sent it again.
+  void duplicate_next(std::string queue);
+
+  /// While it is on, messages stay in their queues, and all else goes on.
+  void delay_deliveries(bool on);
+
+  /// Loses all consumers of a queue and tells nobody; gives back how many. Their
+  /// links go on to believe in them: they can be cancelled, and what they hold
+  /// can be settled.
+  std::size_t forget_consumers(const std::string& queue);
 
   /// Deletes a queue as an operator would: its consumers are cancelled.
   bool delete_queue(const std::string& name);

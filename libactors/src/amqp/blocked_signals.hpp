@@ -1,0 +1,30 @@
+#pragma once
+
+#include <csignal>
+
+#include <pthread.h>
+
+namespace actors::amqp {
+
+/// Keeps signals for the application's own threads: a thread that is started
+/// while this lives takes none.
+class blocked_signals {
+public:
+  blocked_signals() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+
+  ~blocked_signals() {
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+  blocked_signals(const blocked_signals&) = delete;
+  blocked_signals& operator=(const blocked_signals&) = delete;
+
+private:
+  sigset_t before_{};
+};
+
+} // namespace actors::amqp

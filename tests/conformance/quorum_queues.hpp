@@ -1,0 +1,209 @@
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "conformance/client.hpp"
+
+#include "caf/test/unit_test.hpp"
+
+using namespace actors;
+using namespace actors::amqp;
+using namespace actors::amqp::conformance;
+
+// What is different in quorum queues: they count how often a message comes back.
+
+namespace {
+
+using texts = std::vector<std::string>;
+using number = std::int64_t;
+using verdict = settlement::verdict;
+
+field_table quorum(field_table more = {}) {
+  more.emplace_back("x-queue-type", "quorum");
+  return more;
+}
+
+/// The header `x-delivery-count`, or -1.
+number returns(const received& x) {
+  for (auto& [key, value] : x.properties.headers)
+    if (key == "x-delivery-count")
+      return std::get<number>(value);
+  return -1;
+}
+
+} // namespace
+
+CONFORMANCE_TEST(a_quorum_queue_keeps_the_order) {
+  client x{broker};
+  auto q = x.queue("q", quorum());
+  texts sent;
+  for (auto i = 0; i < 50; ++i)
+    sent.push_back(std::to_string(i));
+  x.fill(q, sent);
+  x.consume({1, q, 10});
+  texts got;
+  while (got.size() < sent.size()) {
+    auto next = x.take();
+    CAF_CHECK(!next.redelivered);
+    CAF_CHECK_EQUAL(returns(next), -1);
+    got.push_back(next.body);
+    x.settle(next, verdict::ack);
+  }
+  CAF_CHECK(got == sent);
+}
+
+CONFORMANCE_TEST(each_return_to_a_quorum_queue_is_counted) {
+  client x{broker};
+  auto q = x.queue("q", quorum());
+  x.consume({1, q, 1});
+  auto sent = to_queue(q, "1");
+  sent.properties.headers = {{"x-delivery-count", number{77}}, {"mine", "too"}};
+  x.publish(sent);
+  CAF_CHECK_EQUAL(returns(x.take()), 77); // what a publisher says stays
+  x.settle(1, {0, verdict::requeue, true});
+  for (auto i = 1; i <= 5; ++i) {
+    auto got = x.take();
+    CAF_CHECK(got.redelivered);
+    CAF_CHECK_EQUAL(returns(got), i);
+    CAF_CHECK_EQUAL(got.properties.headers.size(), 2u);
+    x.settle(got, verdict::requeue);
+  }
+}
+
+CONFORMANCE_TEST(what_comes_back_too_often_is_a_dead_letter) {
+  client x{broker};
+  auto dead = x.queue("dead");
+  x.consume({7, dead, 0, true});
+  for (number limit : {0, 2}) {
+    auto q = x.queue("q-" + std::to_string(limit), quorum({{"x-delivery-limit", limit},
+                                                           {"x-dead-letter-exchange", ""},
+                                                           {"x-dead-letter-routing-key", dead}}));
+    x.consume({1, q, 1});
+    x.fill(q, {"poison"});
+    for (number i = 0; i <= limit; ++i) {
+      auto got = x.take();
+      CAF_CHECK_EQUAL(got.consumer, 1u);
+      x.settle(got, verdict::requeue);
+    }
+    auto got = x.take();
+    CAF_CHECK_EQUAL(got.consumer, 7u);
+    CAF_CHECK_EQUAL(returns(got), -1);
+    auto reason = std::find_if(got.properties.headers.begin(), got.properties.headers.end(),
+                               [](auto& field) { return field.first == "x-first-death-reason"; });
+    CAF_REQUIRE(reason != got.properties.headers.end());
+    CAF_CHECK(reason->second == field_value{"delivery_limit"});
+    CAF_REQUIRE(!x.call(cancel_consumer{1}));
+  }
+}
+
+CONFORMANCE_TEST(a_lost_link_counts_as_a_return) {
+  client x{broker};
+  auto q = x.queue("q", quorum({{"x-delivery-limit", number{1}}}));
+  x.fill(q, {"poison"});
+  for (number i = 0; i < 2; ++i) {
+    client consuming{broker};
+    consuming.consume({1, q, 1});
+    auto got = consuming.take();
+    CAF_CHECK_EQUAL(got.redelivered, i > 0);
+    consuming.close();
+    CAF_CHECK(!consuming.down());
+  }
+  x.fill(q, {"next"});
+  x.consume({1, q, 1});
+  CAF_CHECK_EQUAL(x.take().body, "next");
+}
+
+// RabbitMQ appends what a consumer gives back, unless it counts towards a limit.
+CONFORMANCE_TEST(without_a_limit_what_is_given_back_goes_to_the_end) {
+  client x{broker};
+  auto q = x.queue("q", quorum());
+  x.fill(q, {"1", "2", "3", "4"});
+  x.consume({1, q, 3});
+  auto got = x.take(3);
+  x.settle(got[2], verdict::requeue, true);
+  auto rest = x.take(3);
+  CAF_CHECK(bodies(rest) == (texts{"4", "1", "2"}));
+  x.settle(rest[0], verdict::ack);
+  CAF_CHECK_EQUAL(x.take().body, "3");
+}
+
+CONFORMANCE_TEST(with_a_limit_what_is_given_back_comes_first) {
+  client x{broker};
+  auto q = x.queue("q", quorum({{"x-delivery-limit", number{5}}}));
+  x.fill(q, {"1", "2", "3", "4", "5"});
+  x.consume({1, q, 3});
+  auto got = x.take(3);
+  CAF_REQUIRE(!x.call(cancel_consumer{1}));
+  x.settle(got[2], verdict::requeue);
+  x.settle(got[0], verdict::requeue);
+  x.consume({2, q, 0, true});
+  // In the order in which it came back.
+  CAF_CHECK(bodies(x.take(4)) == (texts{"3", "1", "4", "5"}));
+}
+
+CONFORMANCE_TEST(what_a_lost_link_held_comes_first) {
+  client x{broker};
+  auto q = x.queue("q", quorum());
+  x.fill(q, {"1", "2", "3"});
+  {
+    client lost{broker};
+    lost.consume({1, q, 2});
+    CAF_CHECK_EQUAL(lost.take(2).size(), 2u);
+  }
+  CAF_CHECK(eventually([&] { return x.messages(q) == 3; }));
+  x.consume({1, q, 0, true});
+  CAF_CHECK(bodies(x.take(3)) == (texts{"1", "2", "3"}));
+}
+
+CONFORMANCE_TEST(a_rejected_message_of_a_quorum_queue_is_a_dead_letter) {
+  client x{broker};
+  auto dead = x.queue("dead");
+  auto q =
+      x.queue("q", quorum({{"x-dead-letter-exchange", ""}, {"x-dead-letter-routing-key", dead}}));
+  x.consume({1, q, 1});
+  x.consume({2, dead, 0, true});
+  x.fill(q, {"1"});
+  x.settle(x.take(), verdict::requeue);
+  x.settle(x.take(), verdict::reject);
+  auto got = x.take();
+  CAF_CHECK_EQUAL(got.consumer, 2u);
+  CAF_CHECK_EQUAL(returns(got), -1);
+  CAF_CHECK(!got.redelivered);
+}
+
+// What the former consumer holds counts against the one that takes its name.
+CONFORMANCE_TEST(a_consumer_of_a_quorum_queue_is_known_by_its_name) {
+  client x{broker};
+  auto q = x.queue("q", quorum());
+  x.fill(q, {"1", "2"});
+  x.consume({1, q, 1});
+  auto first = x.take();
+  CAF_REQUIRE(!x.call(cancel_consumer{1}));
+  x.consume({1, q, 1});
+  x.settle(first, verdict::ack);
+  CAF_CHECK_EQUAL(x.take().body, "2");
+  CAF_CHECK(x.take_all().empty());
+}
+
+CONFORMANCE_TEST(a_quorum_queue_knows_no_exclusive_consumers) {
+  client x{broker};
+  client other{broker};
+  auto q = x.queue("q", quorum());
+  x.consume({1, q, 1, false, true});
+  other.consume({1, q, 1, false, true});
+  CAF_CHECK_EQUAL(x.answer(x.send(declare_queue{{q}, true})).consumers, 2u);
+}
+
+CONFORMANCE_TEST(consumers_of_a_quorum_queue_are_told_of_its_end) {
+  client x{broker};
+  auto q = x.queue("q", quorum());
+  x.consume({1, q, 1});
+  x.fill(q, {"1"});
+  auto got = x.take();
+  CAF_REQUIRE(!x.call(delete_queue{q}));
+  CAF_CHECK_EQUAL(x.cancelled(), 1u);
+  x.settle(got, verdict::requeue);
+  CAF_CHECK(x.take_all().empty());
+  CAF_CHECK_EQUAL(x.channels_closed(), 0u);
+}
