@@ -178,7 +178,8 @@ CAF_TEST(a broker that stalls does what is due when it resumes) {
   memory->stall();
   auto late = x.post(to_queue(q, "2"));
   memory->advance(100ms);
-  CAF_CHECK_EQUAL(memory->queues().front().ready, 1u);
+  const auto ready = memory->queues().front().ready;
+  CAF_CHECK_EQUAL(ready, 1u);
   memory->resume();
   CAF_CHECK(x.confirmed(late));
   x.consume({1, q, 0, true});
