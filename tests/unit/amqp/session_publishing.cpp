@@ -81,7 +81,7 @@ CAF_TEST(a message for a former life of the channel is not sent) {
   CAF_CHECK(sent().empty());
   publish(1, "{}", 2);
   publish(2, "{}", 2);
-  feed(broker::ack(2, true));
+  feed(broker::channel_opened(3) + broker::ack(2, true));
   CAF_CHECK(raised() == lines{"confirmed +1 +2"});
 }
 
