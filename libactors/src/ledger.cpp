@@ -216,7 +216,8 @@ void ledger::queue_missing(std::string_view name) {
     return;
   for (auto& [id, x] : consumers_)
     for (auto& y : x.beside)
-      if (y.what.name == name && y.stage == entity_stage::ready)
+      if (y.what.name == name
+          && (y.stage == entity_stage::ready || y.stage == entity_stage::checking))
         declare(id, y);
 }
 
@@ -230,6 +231,12 @@ void ledger::verify() {
       if (y.stage == binding_stage::bound)
         y.stage = binding_stage::wanted;
     bind(x);
+    for (auto& y : x.beside) {
+      if (y.stage != entity_stage::ready)
+        continue;
+      y.stage = entity_stage::checking;
+      ask(amqp::declare_queue{y.what, true}, beside_request{id, y.what.name});
+    }
     auto queue = x.queue;
     queue.name = x.queue_name;
     ask(amqp::declare_queue{std::move(queue), true}, verify_request{id});
@@ -368,6 +375,10 @@ void ledger::on_reply(const beside_request& about, const amqp::reply& reply) {
   for (auto& y : x->beside) {
     if (y.what.name != about.name)
       continue;
+    if (y.stage == entity_stage::checking && !y.reason && reply.error.code == ec::not_found) {
+      declare(about.id, y); // it was there before
+      continue;
+    }
     y.stage = judge(y.stage, y.reason, "queue " + quoted(about.name), reply);
     if (y.stage == entity_stage::checking)
       ask(amqp::declare_queue{y.what, true}, about);

@@ -8,7 +8,7 @@ namespace actors::simulation {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, defect>, 7> names{{
+constexpr std::array<std::pair<const char*, defect>, 10> names{{
     {"lost_publication", defect::lost_publication},
     {"acknowledged_failure", defect::acknowledged_failure},
     {"reordered_publications", defect::reordered_publications},
@@ -16,6 +16,9 @@ constexpr std::array<std::pair<const char*, defect>, 7> names{{
     {"forgotten_binding", defect::forgotten_binding},
     {"swallowed_confirmation", defect::swallowed_confirmation},
     {"unnumbered_deliveries", defect::unnumbered_deliveries},
+    {"lost_copy", defect::lost_copy},
+    {"hidden_wedge", defect::hidden_wedge},
+    {"unbounded_window", defect::unbounded_window},
 }};
 
 /// Every so many chances, the defect shows.
@@ -33,6 +36,8 @@ public:
   }
 
   void replied(amqp::reply x) override {
+    if (what_ == defect::hidden_wedge)
+      x.consumers = 1;
     inner_->replied(std::move(x));
   }
 
@@ -118,6 +123,12 @@ public:
     } else if (what_ == defect::lost_publication && ++chances_ % rarity == 0) {
       sink_->confirm(xs.front().id);
       xs.erase(xs.begin());
+    } else if (what_ == defect::lost_copy) {
+      std::erase_if(xs, [this](const amqp::publication& x) {
+        if (x.exchange.empty())
+          sink_->confirm(x.id);
+        return x.exchange.empty();
+      });
     }
     if (!xs.empty())
       inner_->publish(incarnation, std::move(xs));

@@ -25,6 +25,12 @@ enum class defect {
   swallowed_confirmation,
   /// Messages lose their place in their stream, so that copies are not known.
   unnumbered_deliveries,
+  /// The copy of a failed message is confirmed but never sent.
+  lost_copy,
+  /// A consumer that the broker has lost seems to be there.
+  hidden_wedge,
+  /// What waits for a slow strategy has no limit. (The world's, not a transport's.)
+  unbounded_window,
 };
 
 /// Gives back `defect::none` for an unknown name.

@@ -1,24 +1,25 @@
 #include "simulation/world.hpp"
 
 #include <algorithm>
-#include <map>
+#include <array>
 #include <memory>
 #include <random>
-#include <set>
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
-#include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/scoped_actor.hpp>
-#include <caf/stateful_actor.hpp>
 
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/connection.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
+#include "actors/payload.hpp"
 #include "actors/supervisor.hpp"
+#include "simulation/invariants.hpp"
+#include "simulation/operator_link.hpp"
+#include "simulation/strategy.hpp"
 
 namespace actors::simulation {
 
@@ -28,132 +29,9 @@ using namespace std::chrono_literals;
 
 constexpr auto platform = "sim";
 constexpr std::array keys{"A", "B", "C"};
-
-// -- the strategies ------------------------------------------------------------------
-
-/// What a strategy has seen over all its lives.
-struct journal {
-  std::string name;
-  /// Trades in the order they were handled, by symbol.
-  std::map<std::string, std::vector<std::int64_t>> handled;
-  /// Those of its present life.
-  std::set<std::pair<std::string, std::int64_t>> lately;
-  std::vector<std::string> twice;
-  /// Chances in a hundred.
-  unsigned fails = 0;
-  unsigned hesitates = 0;
-  unsigned crashes = 0;
-  std::mt19937_64 random;
-
-  void handle(const trade& x) {
-    handled[x.symbol].push_back(x.timestamp);
-    if (!lately.emplace(x.symbol, x.timestamp).second)
-      twice.push_back(x.symbol + ' ' + std::to_string(x.timestamp));
-  }
-
-  bool happens(unsigned percent) {
-    return random() % 100 < percent;
-  }
-};
-
-struct strategy_state {
-  /// Answers that it has put off.
-  std::vector<std::pair<caf::response_promise, trade>> open;
-
-  static inline const char* name = "strategy";
-};
-
-caf::behavior strategy(caf::stateful_actor<strategy_state>* self, event_center center,
-                       const subscription& what, std::shared_ptr<journal> seen) {
-  seen->lately.clear();
-  // As a user's: without its subscription it ends, and is started again.
-  center.subscribe(self, what)
-      .then([](const subscribed&) {}, [=](caf::error& err) { self->quit(std::move(err)); });
-  return {
-      [=](const trade& x) -> caf::result<void> {
-        if (seen->happens(seen->crashes)) {
-          self->quit(make_error(ec::handler_failed, "crashed"));
-          return make_error(ec::handler_failed, "crashed");
-        }
-        if (seen->happens(seen->fails))
-          return make_error(ec::handler_failed, "not now");
-        if (seen->happens(seen->hesitates)) {
-          self->state.open.emplace_back(self->make_response_promise(), x);
-          return caf::delegated<void>{};
-        }
-        seen->handle(x);
-        return caf::unit;
-      },
-      [=](flush_atom) {
-        for (auto& [promise, x] : std::exchange(self->state.open, {})) {
-          seen->handle(x);
-          if (promise.pending())
-            promise.deliver(caf::unit);
-        }
-      },
-  };
-}
-
-// -- the publisher ---------------------------------------------------------------------
-
-struct sent {
-  std::map<std::string, std::int64_t> last;
-  std::map<std::string, std::set<std::int64_t>> confirmed;
-  std::size_t open = 0;
-};
-
-caf::behavior publisher(caf::event_based_actor* self, const caf::actor& supervisor,
-                        std::shared_ptr<sent> log) {
-  return {
-      [=](publish_atom, const std::string& symbol) {
-        trade x;
-        x.platform = platform;
-        x.symbol = symbol;
-        x.timestamp = ++log->last[symbol];
-        amqp::publication message;
-        message.exchange = trade::exchange;
-        message.routing_key = routing_key_of(x);
-        message.mandatory = true;
-        message.properties.persistent = true;
-        message.body = std::make_shared<const std::string>(
-            payload_encoder::of_this_thread().seal(trade::event_name, data_of(x)));
-        ++log->open;
-        self->request(supervisor, caf::infinite, publish_atom_v, std::move(message))
-            .then(
-                [=](const published&) {
-                  --log->open;
-                  log->confirmed[symbol].insert(x.timestamp);
-                },
-                [=](const caf::error&) { --log->open; });
-      },
-  };
-}
-
-// -- the world -----------------------------------------------------------------------------
-
-/// A link of an operator, who declares what outlives a broker restart.
-struct operator_sink : amqp::sink {
-  void up(std::string) override {
-  }
-  void replied(amqp::reply) override {
-  }
-  void delivered(std::uint32_t, std::vector<amqp::delivery>) override {
-  }
-  void confirmed(std::vector<amqp::confirmation>) override {
-  }
-  void returned(amqp::returned_message) override {
-  }
-  void blocked(std::string) override {
-  }
-  void unblocked() override {
-  }
-  void cancelled(amqp::consumer_id) override {
-  }
-  void channel_closed(amqp::channel, failure) override {
-  }
-  void down(failure) override {
-  }
-};
+constexpr std::uint64_t max_outbox = 40;
+/// Fewer than there are keys.
+constexpr std::uint64_t max_window = 2;
 
 struct system_config : caf::actor_system_config {
   system_config() {
@@ -168,29 +46,23 @@ public:
         random_(what.seed),
         system_(config_),
         scheduler_(dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler())),
-        broker_(std::make_shared<amqp::memory_broker>()),
-        sent_(std::make_shared<sent>()) {
-    declare_exchange();
+        broker_(std::make_shared<amqp::memory_broker>()) {
+    operator_link{broker_}.declare_durable_exchange(std::string{trade::exchange});
     consuming_ = add_center("consumer");
-    publishing_ = add_center("publisher");
-    publisher_ = system_.spawn(publisher, publishing_.supervisor, sent_);
-    add_strategy("every", trades(platform, "#")
-                              .multi(false)
-                              .on_durable_queue("every")
-                              .prefetch(10)
-                              .acked(ack_policy::on_success));
-    add_strategy("in order",
-                 trades(platform, "A").on_durable_queue("in-order").acked(ack_policy::on_success));
-    add_strategy("newest", trades(platform, "#"));
+    for (auto i : {0, 1})
+      add_publisher(i);
+    add_strategies();
     run();
   }
 
   ~world() {
     for (auto& x : strategies_)
       caf::anon_send_exit(x.actor, caf::exit_reason::kill);
-    for (auto& x : {publisher_, consuming_.dispatcher, consuming_.supervisor,
-                    publishing_.dispatcher, publishing_.supervisor})
-      caf::anon_send_exit(x, caf::exit_reason::kill);
+    for (auto& x : publishers_)
+      caf::anon_send_exit(x.actor, caf::exit_reason::kill);
+    for (auto& x : centers())
+      for (auto& y : {x.dispatcher, x.supervisor})
+        caf::anon_send_exit(y, caf::exit_reason::kill);
     run();
   }
 
@@ -199,8 +71,9 @@ public:
       step();
     settle();
     check();
-    for (auto& [key, numbers] : sent_->confirmed)
-      result_.confirmed += numbers.size();
+    for (auto& x : publishers_)
+      for (auto& [key, numbers] : x.log->confirmed)
+        result_.confirmed += numbers.size();
     for (auto& x : strategies_)
       for (auto& [key, numbers] : x.seen->handled)
         result_.handled += numbers.size();
@@ -211,11 +84,22 @@ private:
   struct center {
     caf::actor supervisor;
     caf::actor dispatcher;
+
+    event_center handle() const {
+      return {dispatcher, supervisor};
+    }
+  };
+
+  struct running_publisher {
+    center home;
+    std::shared_ptr<sent> log;
+    caf::actor actor;
   };
 
   struct running_strategy {
     subscription what;
     std::shared_ptr<journal> seen;
+    promise_to promised;
     caf::actor actor;
   };
 
@@ -229,20 +113,15 @@ private:
 
   // -- building it ----------------------------------------------------------------------
 
-  void declare_exchange() {
-    auto link = amqp::make_memory_transport(broker_);
-    link->connect({}, std::make_shared<operator_sink>());
-    amqp::exchange durable{.name = std::string{trade::exchange}, .durable = true};
-    link->request(1, amqp::declare_exchange{durable});
-  }
-
   center add_center(const std::string& name) {
     supervisor_settings settings;
     settings.config.server_id = name;
-    settings.epoch = what_.seed + 1;
+    settings.config.outbox.each.max_messages = max_outbox;
+    settings.epoch = what_.seed + ++epochs_;
     settings.start_connection = connections_over([this](const amqp::endpoint&) {
-      return make_faulty_transport(amqp::make_memory_transport(broker_), what_.fault,
-                                   [this](const std::string& text) { violate(text); });
+      return make_faulty_transport(
+          amqp::make_memory_transport(broker_), what_.fault,
+          [this](const std::string& text) { result_.violations.push_back(text); });
     });
     center result;
     result.supervisor = system_.spawn(supervisor, settings);
@@ -253,17 +132,63 @@ private:
     return result;
   }
 
-  void add_strategy(const std::string& name, subscription what) {
+  void add_publisher(int index) {
+    running_publisher x;
+    x.home = add_center("publisher-" + std::to_string(index));
+    x.log = std::make_shared<sent>();
+    x.log->publisher = index;
+    x.actor = spawn_publisher(system_, x.home.handle(), x.log);
+    publishers_.push_back(std::move(x));
+  }
+
+  void add_strategies() {
+    const std::set<std::string> all{keys.begin(), keys.end()};
+    // Its answers may be late, but never too late: a message that is given up and
+    // then handled all the same is handled twice.
+    add("every",
+        trades(platform, "#")
+            .on_durable_queue("every")
+            .prefetch(10)
+            .acked(ack_policy::on_success)
+            .within(0ms),
+        {nullptr, all, true, order_promise::none});
+    add("in order",
+        trades(platform, "A")
+            .on_durable_queue("in-order")
+            .acked(ack_policy::on_success)
+            .within(0ms),
+        {nullptr, {"A"}, true, order_promise::over_all_lives});
+    add("retried",
+        trades(platform, "#")
+            .on_durable_queue("retried")
+            .prefetch(10)
+            .retried({.delay = 1s, .factor = 2, .max_delay = 4s, .max_retries = 3})
+            .within(10s),
+        {nullptr, all, false, order_promise::none});
+    add("newest", trades(platform, "#").multi(false), {nullptr, {}, true, order_promise::none});
+    const auto limit = what_.fault == defect::unbounded_window ? 1'000'000 : max_window;
+    add("latest",
+        trades(platform, "#")
+            .on_queue("latest")
+            .keeping(delivery_policy::latest_per_key, limit)
+            .within(0ms),
+        {nullptr, {}, true, order_promise::within_a_life});
+    add("window",
+        trades(platform, "#").on_queue("window").keeping(delivery_policy::drop_oldest, limit),
+        {nullptr, {}, false, order_promise::none});
+  }
+
+  void add(const std::string& name, subscription what, promise_to promised) {
     auto seen = std::make_shared<journal>();
     seen->name = name;
     seen->random.seed(pick(1'000'000));
-    strategies_.push_back({std::move(what), seen, {}});
+    promised.seen = seen;
+    strategies_.push_back({std::move(what), seen, std::move(promised), {}});
     start(strategies_.back());
   }
 
   void start(running_strategy& x) {
-    x.actor = system_.spawn(strategy, event_center{consuming_.dispatcher, consuming_.supervisor},
-                            x.what, x.seen);
+    x.actor = spawn_strategy(system_, consuming_.handle(), x.what, x.seen);
   }
 
   // -- running it -----------------------------------------------------------------------
@@ -284,6 +209,7 @@ private:
 
   void advance(std::chrono::milliseconds by) {
     scheduler_.advance_time(by);
+    broker_->advance(by);
   }
 
   void step() {
@@ -292,13 +218,17 @@ private:
       run_some();
     } else if (dice < 75) {
       publish();
-    } else if (dice < 82) {
+    } else if (dice < 81) {
       note("strategies answer");
       answer();
-    } else if (dice < 92) {
+    } else if (dice < 90) {
       const auto by = std::chrono::milliseconds{pick(2'000)};
       note("time passes: " + std::to_string(by.count()) + " ms");
       advance(by);
+    } else if (dice < 92) {
+      note("a quiet moment");
+      run();
+      check_memory();
     } else {
       fault();
     }
@@ -306,11 +236,12 @@ private:
   }
 
   void publish() {
-    if (sent_->open > 50)
+    auto& x = publishers_[pick(publishers_.size())];
+    if (x.log->open > 50)
       return;
     const auto count = 1 + pick(4);
     for (auto i = std::uint64_t{0}; i < count; ++i)
-      caf::anon_send(publisher_, publish_atom_v, std::string{keys[pick(keys.size())]});
+      caf::anon_send(x.actor, publish_atom_v, std::string{keys[pick(keys.size())]});
   }
 
   void answer() {
@@ -319,51 +250,46 @@ private:
   }
 
   void fault() {
-    switch (pick(12)) {
-    case 0:
-    case 1:
-      note("links cut");
-      broker_->drop_links();
-      break;
-    case 2:
-      note("broker restarts");
-      broker_->restart();
-      break;
-    case 3:
-      note("broker refuses links");
-      broker_->refuse_links();
-      break;
-    case 4:
-      note("broker accepts links");
-      broker_->accept_links();
-      break;
-    case 5:
-      note("broker blocks publishers");
-      broker_->block("low on memory");
-      break;
-    case 6:
-      note("broker unblocks publishers");
-      broker_->unblock();
-      break;
-    case 7:
-      note("broker stalls");
-      broker_->stall();
-      break;
-    case 8:
-      note("broker goes on");
-      broker_->resume();
-      break;
-    case 9:
-      note("the queue of 'newest' is deleted");
-      broker_->delete_queue("consumer.Trade.sim.#");
-      break;
-    case 10:
-      note("the next request for a queue is refused");
-      broker_->refuse_next("every", ec::internal_error);
-      break;
-    default:
-      trouble();
-    }
+    struct entry {
+      const char* text;
+      void (*happen)(world&);
+    };
+    static constexpr entry faults[] = {
+        {"links cut", [](world& x) { x.broker_->drop_links(); }},
+        {"links cut", [](world& x) { x.broker_->drop_links(); }},
+        {"broker restarts", [](world& x) { x.broker_->restart(); }},
+        {"broker refuses links", [](world& x) { x.broker_->refuse_links(); }},
+        {"broker accepts links", [](world& x) { x.broker_->accept_links(); }},
+        {"broker blocks publishers", [](world& x) { x.broker_->block("low on memory"); }},
+        {"broker unblocks publishers", [](world& x) { x.broker_->unblock(); }},
+        {"broker stalls", [](world& x) { x.broker_->stall(); }},
+        {"broker goes on", [](world& x) { x.broker_->resume(); }},
+        {"the queue of 'newest' is deleted",
+         [](world& x) { x.broker_->delete_queue("consumer.Trade.sim.#"); }},
+        {"an empty retry queue is deleted",
+         [](world& x) { x.delete_if_empty("retried.retry.1000"); }},
+        {"the next request for a queue is refused",
+         [](world& x) { x.broker_->refuse_next("every", ec::internal_error); }},
+        {"a message comes twice", [](world& x) { x.broker_->duplicate_next("in-order"); }},
+        {"a message comes twice", [](world& x) { x.broker_->duplicate_next("every"); }},
+        {"deliveries are delayed", [](world& x) { x.broker_->delay_deliveries(true); }},
+        {"deliveries go on", [](world& x) { x.broker_->delay_deliveries(false); }},
+        {"a consumer is lost without a word",
+         [](world& x) { x.broker_->forget_consumers("every"); }},
+        {"the clock jumps by an hour", [](world& x) { x.advance(1h); }},
+        {nullptr, [](world& x) { x.trouble(); }},
+        {nullptr, [](world& x) { x.trouble(); }},
+    };
+    const auto& chosen = faults[pick(std::size(faults))];
+    if (chosen.text)
+      note(chosen.text);
+    chosen.happen(*this);
+  }
+
+  void delete_if_empty(const std::string& queue) {
+    for (auto& x : broker_->queues())
+      if (x.name == queue && x.ready + x.unacked == 0)
+        broker_->delete_queue(queue);
   }
 
   /// From now on a strategy fails, hesitates or crashes more or less often.
@@ -397,6 +323,7 @@ private:
     broker_->resume();
     broker_->accept_links();
     broker_->unblock();
+    broker_->delay_deliveries(false);
     for (auto i = 0; i < 12; ++i) {
       run();
       revive();
@@ -409,94 +336,63 @@ private:
 
   // -- judging it -------------------------------------------------------------------------
 
-  void violate(std::string text) {
-    result_.violations.push_back(std::move(text));
-  }
-
   void check() {
-    check_nothing_lost();
-    check_nothing_twice();
-    check_order();
-    check_topology();
-    check_nothing_left();
-  }
-
-  void check_nothing_lost() {
+    auto& out = result_.violations;
+    const auto dead = read_dead_letters();
     for (auto& x : strategies_) {
-      if (x.what.ack != ack_policy::on_success)
-        continue;
-      for (auto& [key, numbers] : sent_->confirmed) {
-        if (x.seen->name == "in order" && key != "A")
-          continue;
-        auto& handled = x.seen->handled[key];
-        const std::set<std::int64_t> seen(handled.begin(), handled.end());
-        for (auto number : numbers)
-          if (!seen.contains(number))
-            violate("lost: '" + x.seen->name + "' never handled the confirmed " + key + ' '
-                    + std::to_string(number));
-      }
+      for (auto& y : publishers_)
+        check_nothing_lost(x.promised, *y.log, dead, out);
+      check_nothing_twice(x.promised, out);
+      check_order(x.promised, out);
     }
+    check_topology(*broker_,
+                   {"consumer.Trade.sim.# 1", "every 1", "in-order 1", "latest 1", "retried 1",
+                    "retried.dead 0", "retried.retry.1000 0", "retried.retry.2000 0",
+                    "retried.retry.4000 0", "window 1"},
+                   strategies_.size(), out);
+    check_nothing_left(*broker_, "retried.dead", out);
+    for (auto& x : publishers_)
+      if (x.log->open > 0)
+        out.push_back("left: " + std::to_string(x.log->open) + " publications without an answer");
+    for (auto& x : centers())
+      check_nothing_left(status_of(x), out);
+    check_memory();
   }
 
-  void check_nothing_twice() {
-    for (auto& x : strategies_)
-      for (auto& what : x.seen->twice)
-        violate("twice: '" + x.seen->name + "' handled " + what + " again");
+  void check_memory() {
+    const bounds limits{max_outbox, {{"latest", max_window}, {"window", max_window}}};
+    for (auto& x : centers())
+      check_bounded(status_of(x), limits, result_.violations);
   }
 
-  void check_order() {
-    for (auto& [key, handled] : strategies_[1].seen->handled) {
-      std::int64_t highest = 0;
-      std::set<std::int64_t> seen;
-      for (auto number : handled) {
-        if (seen.insert(number).second && number < highest)
-          violate("order: '" + strategies_[1].seen->name + "' first saw " + key + ' '
-                  + std::to_string(number) + " after " + std::to_string(highest));
-        highest = std::max(highest, number);
-      }
+  dead_letters read_dead_letters() {
+    dead_letters result;
+    payload_decoder decoder;
+    for (auto& x : operator_link{broker_}.take_all("retried.dead")) {
+      auto parts = decoder.open(x.body);
+      trade y;
+      if (parts && !from_json(parts->data, y, 32))
+        result.emplace(y.symbol, number_of(y));
     }
+    return result;
   }
 
-  void check_topology() {
-    std::vector<std::string> found;
-    for (auto& x : broker_->queues())
-      found.push_back(x.name + ' ' + std::to_string(x.consumers));
-    const std::vector<std::string> expected{"consumer.Trade.sim.# 1", "every 1", "in-order 1"};
-    if (found != expected) {
-      std::string text = "topology: queues and consumers are";
-      for (auto& x : found)
-        text += " [" + x + ']';
-      violate(std::move(text));
-    }
-    if (broker_->bindings().size() != expected.size())
-      violate("topology: " + std::to_string(broker_->bindings().size()) + " bindings");
+  std::vector<center> centers() const {
+    std::vector<center> result{consuming_};
+    for (auto& x : publishers_)
+      result.push_back(x.home);
+    return result;
   }
 
-  void check_nothing_left() {
-    for (auto& x : broker_->queues())
-      if (x.ready + x.unacked > 0)
-        violate("left: queue " + x.name + " has " + std::to_string(x.ready) + " ready, "
-                + std::to_string(x.unacked) + " unacknowledged");
-    if (sent_->open > 0)
-      violate("left: " + std::to_string(sent_->open) + " publications without an answer");
+  center_status status_of(const center& x) {
+    center_status result;
     caf::scoped_actor self{system_};
-    for (auto& x : {consuming_, publishing_}) {
-      auto request = self->request(x.dispatcher, caf::infinite, status_atom_v);
-      run();
-      request.receive([this](const center_status& y) { check_nothing_left(y); },
-                      [this](const caf::error& err) { violate("no status: " + text_of(err)); });
-    }
-  }
-
-  void check_nothing_left(const center_status& x) {
-    auto& outbox = x.supervisor.outbox;
-    if (outbox.waiting + outbox.unconfirmed + outbox.bytes > 0)
-      violate("left: an outbox has " + std::to_string(outbox.waiting) + " waiting, "
-              + std::to_string(outbox.unconfirmed) + " unconfirmed");
-    for (auto& row : x.dispatcher.handlers)
-      if (row.in_flight > 0 || !row.consuming)
-        violate("left: handler of " + row.queue + " has " + std::to_string(row.in_flight)
-                + " in flight" + (row.consuming ? "" : " and does not consume"));
+    auto request = self->request(x.dispatcher, caf::infinite, status_atom_v);
+    run();
+    request.receive(
+        [&](center_status& y) { result = std::move(y); },
+        [&](const caf::error& err) { result_.violations.push_back("no status: " + text_of(err)); });
+    return result;
   }
 
   scenario what_;
@@ -505,10 +401,9 @@ private:
   caf::actor_system system_;
   caf::scheduler::test_coordinator& scheduler_;
   std::shared_ptr<amqp::memory_broker> broker_;
-  std::shared_ptr<sent> sent_;
+  std::uint64_t epochs_ = 0;
   center consuming_;
-  center publishing_;
-  caf::actor publisher_;
+  std::vector<running_publisher> publishers_;
   std::vector<running_strategy> strategies_;
   outcome result_;
 };

@@ -24,15 +24,18 @@ struct outcome {
   std::size_t handled = 0;
 };
 
-/// Two event centers on one in-process broker, one publishing and one with three
-/// strategies, on CAF's deterministic scheduler. Random steps and faults by the
-/// seed, then all faults end; what must hold then is checked:
+/// Three event centers on one in-process broker, two that publish and one with
+/// strategies of each kind, on CAF's deterministic scheduler. Random steps and
+/// faults by the seed, then all faults end. What must hold is checked in the quiet
+/// moments, and at the end:
 ///
-/// - nothing confirmed is lost to a strategy that acknowledges on success
+/// - nothing confirmed is lost to a strategy that acknowledges on success; with
+///   retries, it was handled or is a dead letter
 /// - a strategy handles nothing twice in one life
-/// - per routing key, order is kept (prefetch count 1)
+/// - order is kept by routing key and publisher, where it is promised
 /// - no acknowledgement goes to the wrong channel
 /// - handler table and broker agree, and nothing else consumes
+/// - what waits, in an outbox or for a slow strategy, is bounded
 /// - nothing is left in a queue, an outbox or a window
 outcome simulate(const scenario& what);
 

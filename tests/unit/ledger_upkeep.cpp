@@ -140,6 +140,19 @@ CAF_TEST(a missing queue beside a consumer is declared again) {
   CAF_CHECK_EQUAL(broker.queues.count("q1.retry.10"), 1u);
 }
 
+CAF_TEST(a look at what stands finds a missing queue beside a consumer) {
+  up();
+  x.want(wanted_with_dead_letters(1));
+  follow();
+  run();
+  verify();
+  CAF_CHECK(notes.empty());
+  broker.queues.erase("q1.dead");
+  verify();
+  CAF_CHECK_EQUAL(broker.queues.count("q1.dead"), 1u);
+  CAF_CHECK(x.refused().empty());
+}
+
 CAF_TEST(where a stream is read from can change) {
   start_one();
   auto again = wanted(1, "E", "a");

@@ -84,10 +84,10 @@ public:
   }
 
   /// The same with a routing key of your choice.
-  template <class Self, event_type T>
-  auto publish(Self&& self, const T& x, std::string routing_key,
-               publish_options options = {}) const {
-    return publish_as(self, make_publication(x, std::move(routing_key), std::move(options)));
+  template <class Self, event_type T, std::convertible_to<std::string> Key>
+  auto publish(Self&& self, const T& x, Key&& routing_key, publish_options options = {}) const {
+    return publish_as(self,
+                      make_publication(x, std::forward<Key>(routing_key), std::move(options)));
   }
 
   /// Publishes a generic event to its exchange and routing key.

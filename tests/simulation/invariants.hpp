@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/amqp/memory_broker.hpp"
+#include "actors/messages.hpp"
+#include "simulation/strategy.hpp"
+
+namespace actors::simulation {
+
+/// Whether trades of one symbol and publisher are handled in order.
+enum class order_promise { none, within_a_life, over_all_lives };
+
+/// A strategy of the simulation and what is promised to it.
+struct promise_to {
+  std::shared_ptr<const journal> seen;
+  /// Every confirmed trade of these symbols is handled, or a dead letter.
+  std::set<std::string> symbols;
+  bool never_twice = false;
+  order_promise order = order_promise::none;
+};
+
+/// A symbol and a number that went to the dead letters.
+using dead_letters = std::set<std::pair<std::string, number>>;
+
+using violations = std::vector<std::string>;
+
+void check_nothing_lost(const promise_to& x, const sent& from, const dead_letters& dead,
+                        violations& out);
+void check_nothing_twice(const promise_to& x, violations& out);
+void check_order(const promise_to& x, violations& out);
+
+/// Queue and consumers, "name count" each, by name.
+void check_topology(const amqp::memory_broker& broker, const std::vector<std::string>& expected,
+                    std::size_t bindings, violations& out);
+
+void check_nothing_left(const amqp::memory_broker& broker, const std::string& dead_letter_queue,
+                        violations& out);
+void check_nothing_left(const center_status& x, violations& out);
+
+/// What may wait at any time.
+struct bounds {
+  std::uint64_t outbox = 0;
+  /// For each handler, by its queue.
+  std::map<std::string, std::uint64_t> windows;
+};
+
+void check_bounded(const center_status& x, const bounds& limits, violations& out);
+
+} // namespace actors::simulation

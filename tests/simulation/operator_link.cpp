@@ -1,0 +1,50 @@
+#include "simulation/operator_link.hpp"
+
+#include <utility>
+
+namespace actors::simulation {
+
+struct operator_link::collecting_sink : amqp::sink {
+  std::vector<amqp::delivery> deliveries;
+
+  void up(std::string) override {
+  }
+  void replied(amqp::reply) override {
+  }
+  void delivered(std::uint32_t, std::vector<amqp::delivery> xs) override {
+    for (auto& x : xs)
+      deliveries.push_back(std::move(x));
+  }
+  void confirmed(std::vector<amqp::confirmation>) override {
+  }
+  void returned(amqp::returned_message) override {
+  }
+  void blocked(std::string) override {
+  }
+  void unblocked() override {
+  }
+  void cancelled(amqp::consumer_id) override {
+  }
+  void channel_closed(amqp::channel, failure) override {
+  }
+  void down(failure) override {
+  }
+};
+
+operator_link::operator_link(std::shared_ptr<amqp::memory_broker> broker)
+    : sink_(std::make_shared<collecting_sink>()),
+      link_(amqp::make_memory_transport(std::move(broker))) {
+  link_->connect({}, sink_);
+}
+
+void operator_link::declare_durable_exchange(std::string name) {
+  link_->request(1, amqp::declare_exchange{{.name = std::move(name), .durable = true}});
+}
+
+std::vector<amqp::delivery> operator_link::take_all(const std::string& queue) {
+  link_->request(2, amqp::start_consumer{{.id = 1, .queue = queue, .no_ack = true}});
+  link_->request(3, amqp::cancel_consumer{1});
+  return std::exchange(sink_->deliveries, {});
+}
+
+} // namespace actors::simulation
