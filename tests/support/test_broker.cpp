@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
-#include <stdexcept>
 
 namespace actors::testing {
 
@@ -17,7 +16,7 @@ std::string environment(const char* name) {
 } // namespace
 
 bool test_broker::available() {
-  if (!url().empty() && !environment("ACTORS_TEST_BROKER_CTL").empty())
+  if (!url().empty() && !environment("ACTORS_TEST_BROKER_DIR").empty())
     return true;
   std::fputs("SKIPPED: no broker; scripts/test starts one\n", stderr);
   return false;
@@ -27,23 +26,20 @@ std::string test_broker::url() {
   return environment("ACTORS_TEST_BROKER");
 }
 
-void test_broker::run(const std::string& command, const std::string& arguments) {
-  const auto line = "'" + environment("ACTORS_TEST_BROKER_CTL") + "' " + command + " '"
-                    + environment("ACTORS_TEST_BROKER_DIR") + "' " + arguments + " >&2";
-  if (std::system(line.c_str()) != 0)
-    throw std::runtime_error("failed: " + line);
+broker_folder test_broker::folder() {
+  return broker_folder{environment("ACTORS_TEST_BROKER_DIR")};
 }
 
 void test_broker::ctl(const std::string& arguments) {
-  run("ctl", "-q " + arguments);
+  folder().ctl(arguments);
 }
 
 void test_broker::restart() {
-  run("restart", "");
+  folder().restart();
 }
 
 void test_broker::kill() {
-  run("kill", "");
+  folder().kill();
 }
 
 std::string unique_name(const std::string& what) {

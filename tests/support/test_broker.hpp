@@ -2,17 +2,20 @@
 
 #include <string>
 
+#include "support/broker_folder.hpp"
+
 namespace actors::testing {
 
 /// The throw-away RabbitMQ that `scripts/test` has started, by the environment
-/// variables ACTORS_TEST_BROKER (its URL), ACTORS_TEST_BROKER_CTL (the command
-/// tests/support/rabbitmq) and ACTORS_TEST_BROKER_DIR (its folder).
+/// variables ACTORS_TEST_BROKER (its URL) and ACTORS_TEST_BROKER_DIR (its folder).
 class test_broker {
 public:
   /// Whether there is one; says "SKIPPED: ..." if not.
   static bool available();
 
   static std::string url();
+
+  static broker_folder folder();
 
   /// rabbitmqctl with these arguments. Fails the test if that fails.
   static void ctl(const std::string& arguments);
@@ -22,9 +25,6 @@ public:
 
   /// Ends the broker as a crash does.
   static void kill();
-
-private:
-  static void run(const std::string& command, const std::string& arguments);
 };
 
 /// A name that no other run of the tests uses.

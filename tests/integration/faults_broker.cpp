@@ -1,0 +1,176 @@
+#define CAF_SUITE faults_broker
+
+// What a broker does on its worst days, while events are published and handled.
+
+#include "support/numbered_fixture.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace actors::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Silence of twice this time ends a link.
+constexpr auto heartbeat = 1s;
+/// How long it may take until a link that is dead is seen to be.
+constexpr auto noticed = 2 * heartbeat + 1s;
+
+config settings_for_silence() {
+  auto result = settings_for_tests();
+  result.endpoints[0].heartbeat = heartbeat;
+  return result;
+}
+
+/// Raises an alarm, sees that publishing waits in the outbox while consuming goes on, and
+/// that after the alarm everything is sent in order.
+void check_alarm(const std::string& raise, const std::string& clear) {
+  numbered_fixture f{settings_for_silence()};
+  const auto kept = every_numbered(f.key, unique_name("kept"));
+  f.handle("late", kept);
+  CAF_REQUIRE(f.start());
+  // It leaves messages behind in its queue.
+  caf::anon_send_exit(f.strategies.front(), caf::exit_reason::user_shutdown);
+  CAF_REQUIRE(f.consumes(1));
+  CAF_REQUIRE(f.books->more_confirmed(20, patience));
+  test_broker::ctl(raise);
+  CAF_CHECK(
+      eventually([&] { return f.link(link_role::publishing).state == "blocked"; }, heartbeat));
+  CAF_CHECK_EQUAL(f.link(link_role::consuming).state, "up");
+  CAF_CHECK(eventually([&] { return f.status().supervisor.outbox.waiting > 20; }));
+  f.handle("late", kept);
+  CAF_CHECK(f.books->catches_up("late", patience));
+  // Longer than a broker that is dead could keep a link.
+  CAF_CHECK(!f.books->more_confirmed(1, 3 * heartbeat));
+  test_broker::ctl(clear);
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK_EQUAL(f.link(link_role::publishing).state, "up");
+  CAF_CHECK_EQUAL(f.link(link_role::publishing).losses, 0u);
+  CAF_CHECK_EQUAL(f.link(link_role::consuming).losses, 0u);
+  CAF_CHECK_EQUAL(f.status().supervisor.outbox.rejected, 0u);
+  CAF_CHECK(f.is_clean());
+}
+
+/// Answers no event, ever.
+caf::behavior hanging_strategy(caf::event_based_actor* self, const event_center& center,
+                               const subscription& what) {
+  center.subscribe(self, what);
+  return {[=](const numbered&) { return self->make_response_promise<caf::unit_t>(); }};
+}
+
+/// How long the broker waits for an acknowledgement, and how often it looks; in ms, for
+/// channels that are opened from now on.
+void set_consumer_timeout(int timeout, int tick) {
+  static_cast<void>(test_broker::folder().ask_ctl(
+      "eval 'application:set_env(rabbit, consumer_timeout, " + std::to_string(timeout)
+      + "), application:set_env(rabbit, channel_tick_interval, " + std::to_string(tick) + ").'"));
+}
+
+} // namespace
+
+CAF_TEST(a broker that crashes loses nothing that it confirmed) {
+  if (!test_broker::available())
+    return;
+  numbered_fixture f;
+  CAF_REQUIRE(f.start());
+  test_broker::kill();
+  test_broker::restart();
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK(f.is_clean());
+}
+
+CAF_TEST(connections that the broker closes lose nothing) {
+  if (!test_broker::available())
+    return;
+  numbered_fixture f;
+  CAF_REQUIRE(f.start());
+  for (auto i = 0; i < 3; ++i) {
+    test_broker::ctl("close_all_connections 'a test closes them'");
+    CAF_CHECK(f.goes_on());
+  }
+  CAF_CHECK_EQUAL(f.link(link_role::consuming).losses, 3u);
+  CAF_CHECK_EQUAL(f.link(link_role::publishing).losses, 3u);
+  CAF_CHECK(f.is_clean());
+}
+
+// What was in it would be gone, as whoever deletes it wants.
+CAF_TEST(an empty queue that is deleted comes back without a loss) {
+  if (!test_broker::available())
+    return;
+  numbered_fixture f;
+  CAF_REQUIRE(f.start());
+  f.pause();
+  CAF_REQUIRE(f.books->settles(patience));
+  test_broker::ctl("delete_queue " + f.queue);
+  CAF_CHECK(eventually([&] {
+    return test_broker::folder().ask_ctl("list_queues name").find(f.queue) != std::string::npos;
+  }));
+  CAF_CHECK(f.consumes());
+  f.publish();
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK(f.is_clean());
+}
+
+// Its bindings are gone with it: they must come back as well.
+CAF_TEST(an exchange that is deleted comes back with its bindings) {
+  if (!test_broker::available())
+    return;
+  const std::string name{numbered::exchange};
+  {
+    numbered_fixture f;
+    CAF_REQUIRE(f.start());
+    test_broker::folder().delete_exchange(name);
+    CAF_CHECK(f.goes_on());
+    CAF_CHECK(f.is_clean());
+  }
+  // What came back does not outlive the broker, as other tests need it.
+  test_broker::folder().delete_exchange(name);
+}
+
+CAF_TEST(a memory alarm stops publishing alone) {
+  if (!test_broker::available())
+    return;
+  check_alarm("set_vm_memory_high_watermark 0.0001", "set_vm_memory_high_watermark absolute 512MB");
+}
+
+CAF_TEST(a disk alarm stops publishing alone) {
+  if (!test_broker::available())
+    return;
+  check_alarm("set_disk_free_limit 900000GB", "set_disk_free_limit 50MB");
+}
+
+CAF_TEST(a broker that hangs is noticed and found again) {
+  if (!test_broker::available())
+    return;
+  numbered_fixture f{settings_for_silence()};
+  CAF_REQUIRE(f.start());
+  test_broker::folder().freeze();
+  const auto limit = std::chrono::steady_clock::now() + noticed;
+  for (auto role : {link_role::consuming, link_role::publishing})
+    CAF_CHECK(f.loses(role, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                limit - std::chrono::steady_clock::now())));
+  test_broker::folder().thaw();
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK(f.is_clean());
+}
+
+// A handler that does not end: the broker takes its message back, with the channel.
+CAF_TEST(an acknowledgement that takes too long costs its channel alone) {
+  if (!test_broker::available())
+    return;
+  set_consumer_timeout(2'000, 500);
+  {
+    numbered_fixture f;
+    CAF_REQUIRE(f.start());
+    f.strategies.push_back(f.sys.spawn(hanging_strategy, event_center{f.center},
+                                       every_numbered(f.key, unique_name("hangs"))));
+    // Only after a time-out does it come again.
+    CAF_CHECK(eventually([&] { return f.status().dispatcher.requeued > 0; }));
+    CAF_CHECK(f.goes_on());
+    CAF_CHECK_EQUAL(f.link(link_role::consuming).losses, 0u);
+    CAF_CHECK_EQUAL(f.link(link_role::publishing).losses, 0u);
+    CAF_CHECK(f.is_clean());
+  }
+  set_consumer_timeout(1'800'000, 60'000);
+}

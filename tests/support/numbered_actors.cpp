@@ -1,0 +1,82 @@
+#include "support/numbered_actors.hpp"
+
+#include <caf/result.hpp>
+
+#include "actors/error.hpp"
+#include "actors/messages.hpp"
+
+namespace actors::testing {
+
+namespace {
+
+class persistent_center : public event_center {
+public:
+  explicit persistent_center(event_center x) : event_center(x) {
+    // nop
+  }
+
+  template <class Self>
+  auto publish_persistent(Self&& self, const numbered& x) const {
+    auto message = make_publication(x, x.key);
+    message.mandatory = true;
+    message.properties.persistent = true;
+    return publish_as(self, std::move(message));
+  }
+};
+
+} // namespace
+
+caf::behavior numbered_publisher(caf::stateful_actor<numbered_publisher_state>* self,
+                                 event_center center, numbered_publisher_settings settings,
+                                 std::shared_ptr<audit> books) {
+  auto publish = [=, to = persistent_center{center}](const std::string& key) {
+    auto x = books->next(settings.name, key);
+    to.publish_persistent(self, x).then([=](const published&) { books->confirmed(x); },
+                                        [=](const caf::error&) { books->refused(x); });
+  };
+  return {
+      [=](start_atom) {
+        self->state.running = true;
+        if (!std::exchange(self->state.ticking, true))
+          self->send(self, flush_atom_v);
+      },
+      [=](stop_atom) { self->state.running = false; },
+      [=](flush_atom) {
+        self->state.ticking = self->state.running;
+        if (!self->state.running)
+          return;
+        if (books->open(settings.name) < settings.max_open)
+          for (auto& key : settings.keys)
+            publish(key);
+        self->delayed_send(self, settings.pace, flush_atom_v);
+      },
+  };
+}
+
+caf::behavior numbered_strategy(caf::event_based_actor* self, event_center center,
+                                numbered_strategy_settings settings, std::shared_ptr<audit> books,
+                                std::shared_ptr<mood> its_mood) {
+  books->started(settings.name);
+  center.subscribe(self, settings.what)
+      .then([](const subscribed&) {}, [=](caf::error& err) { self->quit(std::move(err)); });
+  return {
+      [=](const numbered& x) -> caf::result<void> {
+        if (its_mood->crashes.exchange(false)) {
+          self->quit(make_error(ec::handler_failed, "crashed as asked"));
+          return make_error(ec::handler_failed, "crashed as asked");
+        }
+        if (its_mood->fails) {
+          books->failed(settings.name);
+          return make_error(ec::handler_failed, "failed as asked");
+        }
+        books->handled(settings.name, x);
+        return caf::unit;
+      },
+  };
+}
+
+subscription every_numbered(const std::string& key, const std::string& queue) {
+  return subscription::to<numbered>(key).on_durable_queue(queue).acked(ack_policy::on_success);
+}
+
+} // namespace actors::testing

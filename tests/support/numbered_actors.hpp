@@ -1,0 +1,68 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/behavior.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include "actors/event_center.hpp"
+#include "support/audit.hpp"
+
+namespace actors::testing {
+
+struct numbered_publisher_settings {
+  std::string name;
+  /// One event with each of these at a time.
+  std::vector<std::string> keys;
+  std::chrono::milliseconds pace{20};
+  /// It waits while more than these have no answer.
+  std::uint64_t max_open = 5'000;
+};
+
+struct numbered_publisher_state {
+  bool running = false;
+  /// A flush_atom is on its way to itself.
+  bool ticking = false;
+
+  static inline const char* name = "numbered_publisher";
+};
+
+/// Publishes numbered events that outlive the broker (persistent), and are not counted
+/// as confirmed when no queue took them (mandatory).
+///
+/// | message | answer |
+/// | --- | --- |
+/// | start_atom | nothing; goes on with it |
+/// | stop_atom | nothing; pauses |
+caf::behavior numbered_publisher(caf::stateful_actor<numbered_publisher_state>* self,
+                                 event_center center, numbered_publisher_settings settings,
+                                 std::shared_ptr<audit> books);
+
+/// What a strategy is made to do, from any thread.
+struct mood {
+  std::atomic<bool> fails = false;
+  /// With the next event; once.
+  std::atomic<bool> crashes = false;
+};
+
+struct numbered_strategy_settings {
+  std::string name;
+  subscription what;
+};
+
+/// A strategy that keeps books on the numbered events it handles. Ends when it cannot
+/// subscribe, or by its mood.
+caf::behavior numbered_strategy(caf::event_based_actor* self, event_center center,
+                                numbered_strategy_settings settings, std::shared_ptr<audit> books,
+                                std::shared_ptr<mood> its_mood);
+
+/// Numbered events with this key, each handled: from a queue that is kept, each
+/// acknowledged once its handler has returned.
+subscription every_numbered(const std::string& key, const std::string& queue);
+
+} // namespace actors::testing
