@@ -18,6 +18,10 @@ constexpr auto close_limit = std::chrono::milliseconds{300};
 /// After consumers were started, or one was missing: soon, but not ahead of the
 /// rest of a replay.
 constexpr auto first_verify = std::chrono::seconds{1};
+/// How long the broker may reject all messages until another link is tried; it is
+/// twice as long each time that this was of no help.
+constexpr auto first_rejections_limit = std::chrono::milliseconds{2'000};
+constexpr auto last_rejections_limit = std::chrono::milliseconds{60'000};
 
 /// RabbitMQ names the exchange when it refuses a publication, e.g. "access to
 /// exchange 'Trade' in vhost '/' refused". Empty: it does not.
@@ -51,6 +55,7 @@ void supervisor_state::init(supervisor_settings settings) {
   // where it is.
   config_.outbox.exchanges.try_emplace("", exchange_limits{});
   outbox_ = outbox{config_.outbox};
+  rejections_limit_ = first_rejections_limit;
   for (auto& name : config_.exchanges) {
     consuming_.topology.want(amqp::exchange{.name = name});
     publishing_.topology.want(amqp::exchange{.name = name});
@@ -131,10 +136,12 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   x.up = false;
   x.blocked.clear();
   x.topology.down();
-  if (x.role == link_role::publishing)
+  if (x.role == link_role::publishing) {
     outbox_.rewind();
-  else
+    rejecting_since_.reset();
+  } else {
     self_->send(dispatcher_, consumers_lost{to_failure(reason)});
+  }
   if (!keeps(x))
     return continue_stop();
   schedule_connect(x, code_of(reason));
@@ -359,15 +366,34 @@ void supervisor_state::on_confirmations(const confirmations& xs) {
       continue;
     if (x.accepted) {
       ++counters_.confirmed;
+      rejecting_since_.reset();
+      rejections_limit_ = first_rejections_limit;
       answer(x.id, {});
     } else {
       ++counters_.rejected;
+      doubt_publishing();
       answer(x.id, {ec::publish_rejected, "the broker could not take the message"});
     }
   }
   if (outbox_.waiting() > 0)
     schedule_flush();
   continue_stop();
+}
+
+// RabbitMQ can reject all that comes by one channel for good: such as was first used while
+// a quorum queue had lost its leader. By another one it takes them.
+void supervisor_state::doubt_publishing() {
+  const auto now = self_->clock().now();
+  if (!rejecting_since_)
+    rejecting_since_ = now;
+  if (now - *rejecting_since_ < rejections_limit_)
+    return;
+  log(log_level::warning, fmt::format("publishing link: the broker has rejected all messages for "
+                                      "{} ms: trying another link",
+                                      rejections_limit_.count()));
+  rejecting_since_.reset();
+  rejections_limit_ = std::min(2 * rejections_limit_, last_rejections_limit);
+  close(publishing_);
 }
 
 void supervisor_state::on_returned(const amqp::returned_message& x) {

@@ -406,6 +406,47 @@ CAF_TEST(a message that the broker could not take is rejected to its publisher) 
   CAF_CHECK(code_of(answer->error) == ec::publish_rejected);
 }
 
+// As RabbitMQ does for good on a channel that met a quorum queue without a leader.
+CAF_TEST(a link by which all messages are rejected is replaced) {
+  start_up();
+  auto reject = [this](std::uint64_t id) {
+    publish(message("k"));
+    links.back()->events->confirmed({{id, false}});
+    sched.run();
+  };
+  reject(1);
+  advance(1'900ms);
+  reject(2);
+  CAF_CHECK(!publishing().closing);
+  advance(100ms);
+  reject(3);
+  CAF_REQUIRE(publishing().closing);
+  publishing().events->down({});
+  sched.run();
+  advance(0ms);
+  CAF_REQUIRE_EQUAL(links.size(), 3u);
+  // If the next one is no better, it is not replaced as fast.
+  bring_up(*links[2]);
+  reject(4);
+  advance(3'900ms);
+  reject(5);
+  CAF_CHECK(!links[2]->closing);
+  advance(100ms);
+  reject(6);
+  CAF_CHECK(links[2]->closing);
+}
+
+CAF_TEST(a link by which some messages are rejected is kept) {
+  start_up();
+  for (std::uint64_t id = 1; id < 20; ++id) {
+    publish(message("k"));
+    publishing().events->confirmed({{id, id % 2 == 0}});
+    sched.run();
+    advance(1'500ms);
+  }
+  CAF_CHECK(!publishing().closing);
+}
+
 CAF_TEST(stopping sends what waits and closes both links) {
   start_up();
   publish(message("k1"));

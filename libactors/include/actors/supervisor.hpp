@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -130,6 +131,7 @@ private:
   void answer(std::uint64_t id, failure reason);
   void answer_dropped(const std::vector<outbox::dropped>& xs);
   void refuse_publishing(const failure& reason);
+  void doubt_publishing();
   void close(supervised_link& x);
   void continue_stop();
   void end_stage();
@@ -155,6 +157,10 @@ private:
     bool returned = false;
   };
   std::unordered_map<std::uint64_t, waiting_publisher> publishers_;
+  /// Since when the broker has rejected all messages.
+  std::optional<std::chrono::steady_clock::time_point> rejecting_since_;
+  /// How long it may, until another link is tried.
+  std::chrono::milliseconds rejections_limit_{0};
   bool flush_scheduled_ = false;
   /// Drops since the last line about them.
   std::uint64_t unlogged_drops_ = 0;
