@@ -76,10 +76,6 @@ public:
     std::uint64_t reordered = 0;
     /// The first of them in words.
     std::vector<std::string> examples;
-
-    bool clean() const noexcept {
-      return lost + twice + reordered == 0;
-    }
   };
 
   verdict judge();
