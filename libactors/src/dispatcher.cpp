@@ -11,19 +11,38 @@ namespace actors {
 
 namespace {
 
-/// The lowest bit of a consumer's id says whether it is one without
-/// acknowledgements, so that what a former consumer still delivers is settled
-/// rightly by its id alone.
-amqp::consumer_id make_consumer_id(std::uint32_t count, bool no_ack) noexcept {
-  return count << 1 | (no_ack ? 1 : 0);
-}
-
 /// What two subscriptions of one queue must agree on, for an error's text.
 std::string consumer_text(const subscription& x) {
   return fmt::format("prefetch count {}{}", x.prefetch_count, x.no_ack ? " and no_ack" : "");
 }
 
 } // namespace
+
+// -- ids of consumers -------------------------------------------------------------------
+
+namespace {
+
+constexpr amqp::consumer_id no_ack_bit = 1;
+constexpr amqp::consumer_id stream_bit = 2;
+
+amqp::consumer_id make_consumer_id(std::uint32_t count, const subscription& what) noexcept {
+  auto id = count << 2;
+  if (what.no_ack)
+    id |= no_ack_bit;
+  if (what.kind == queue_kind::stream)
+    id |= stream_bit;
+  return id;
+}
+
+} // namespace
+
+bool dispatcher_state::is_no_ack(amqp::consumer_id id) noexcept {
+  return (id & no_ack_bit) != 0;
+}
+
+bool dispatcher_state::reads_stream(amqp::consumer_id id) noexcept {
+  return (id & stream_bit) != 0;
+}
 
 std::string queue_name(const dispatcher_settings& settings, const subscription& x) {
   if (x.queue)
@@ -110,7 +129,7 @@ caf::error dispatcher_state::refusal(const subscription& what, const caf::actor&
 }
 
 amqp::consumer_id dispatcher_state::add_consumer(const subscription& what, std::string queue) {
-  const auto id = make_consumer_id(++last_consumer_, what.no_ack);
+  const auto id = make_consumer_id(++last_consumer_, what);
   if (!queue.empty())
     by_queue_.emplace(queue, id);
   auto& x = consumers_[id];
@@ -177,7 +196,7 @@ void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
   // What its strategies leave behind goes back ahead of all that follows.
   std::erase_if(paused_, [&](auto& entry) {
     if (entry.second == id)
-      settle(entry.first, ack_window::verdict::requeue);
+      settle(entry.first, id, ack_window::verdict::requeue);
     return entry.second == id;
   });
   flush();

@@ -41,10 +41,6 @@ verdict stronger(verdict x, verdict y) noexcept {
   return x == verdict::reject ? x : y;
 }
 
-bool is_no_ack(amqp::consumer_id id) noexcept {
-  return (id & 1) != 0;
-}
-
 std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
   for (auto& [name, value] : x.headers)
     if (name == "x-stream-offset")
@@ -107,7 +103,7 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
   auto& ids = from.handlers.match(x.exchange, x.routing_key);
   if (ids.empty()) {
     ++counters_.unmatched;
-    return settle(x.tag, verdict::ack);
+    return settle(x.tag, x.consumer, verdict::ack);
   }
   const auto tag = x.tag;
   unanswered open;
@@ -156,7 +152,7 @@ void dispatcher_state::settle_unknown(const amqp::delivery& x) {
   if (is_no_ack(x.consumer))
     return;
   window_.open(x.tag);
-  settle(x.tag, verdict::requeue);
+  settle(x.tag, x.consumer, verdict::requeue);
 }
 
 bool dispatcher_state::open_body(const amqp::delivery& x, const consumer& from, caf::error& err) {
@@ -478,14 +474,14 @@ void dispatcher_state::give_up_marks(handler& x) {
 // broker, us and the log busy.
 void dispatcher_state::finish(std::uint64_t tag, unanswered& x) {
   if (x.outcome == verdict::ack)
-    return settle(tag, verdict::ack);
+    return settle(tag, x.consumer, verdict::ack);
   if (x.plan && !x.error.empty())
     return move(tag, x);
   if (x.outcome == verdict::reject)
-    return settle(tag, verdict::reject);
+    return settle(tag, x.consumer, verdict::reject);
   if (x.pause)
     return pause(tag, x.consumer);
-  settle(tag, verdict::requeue);
+  settle(tag, x.consumer, verdict::requeue);
 }
 
 void dispatcher_state::pause(std::uint64_t tag, amqp::consumer_id id) {
@@ -494,8 +490,10 @@ void dispatcher_state::pause(std::uint64_t tag, amqp::consumer_id id) {
 }
 
 void dispatcher_state::on_requeue(std::uint64_t life, std::uint64_t tag) {
-  if (life == life_ && paused_.erase(tag) > 0)
-    settle(tag, verdict::requeue);
+  if (life != life_)
+    return;
+  if (auto paused = paused_.extract(tag))
+    settle(tag, paused.mapped(), verdict::requeue);
 }
 
 // Sends a copy to the retries or the dead letters. The original is acknowledged
@@ -527,7 +525,7 @@ void dispatcher_state::on_moved(std::uint64_t life, std::uint64_t tag, const caf
   if (moved.empty())
     return;
   if (!err) {
-    settle(tag, verdict::ack);
+    settle(tag, moved.mapped(), verdict::ack);
   } else {
     log(log_level::warning, "a failed message goes back to its queue, as it could not be sent to "
                             "its retries or dead letters: "
@@ -537,8 +535,11 @@ void dispatcher_state::on_moved(std::uint64_t life, std::uint64_t tag, const caf
   continue_drain();
 }
 
-// Of no effect for deliveries of a no_ack consumer: the window never saw them.
-void dispatcher_state::settle(std::uint64_t tag, verdict what) {
+// Of no effect for deliveries of a no_ack consumer: the window never saw them. A
+// stream takes nothing back, and RabbitMQ ends the connection of whoever tries.
+void dispatcher_state::settle(std::uint64_t tag, amqp::consumer_id id, verdict what) {
+  if (reads_stream(id))
+    what = verdict::ack;
   if (!window_.settle(tag, what))
     return;
   if (what == verdict::requeue)

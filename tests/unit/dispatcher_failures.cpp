@@ -215,4 +215,15 @@ CAF_TEST(a stream is read on from the first message without an answer) {
             == (amqp::field_table{{"x-stream-offset", std::int64_t{41}}}));
 }
 
+// RabbitMQ ends the connection of whoever gives back to a stream.
+CAF_TEST(whatever fails of a stream is acknowledged) {
+  auto seen = subscribed_strategy(eth_trades().on_stream("log").on_error(error_policy::reject));
+  seen->failing = true;
+  deliver({delivery(1, body(some_trade(1))), delivery(2, "no zlib stream")});
+  unsubscribe(last_answer->ok->id);
+  deliver({delivery(3, body(some_trade(3)))});
+  for (auto& x : settled())
+    CAF_CHECK(x.what == verdict::ack);
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -76,6 +76,19 @@ CAF_TEST(the bindings of a deleted exchange come back with it) {
   CAF_CHECK_EQUAL(broker.exchanges.count("E"), 1u);
 }
 
+// RabbitMQ does not count who reads a stream.
+CAF_TEST(a stream without a count is not suspected) {
+  up();
+  auto stream = wanted(1, "E", "a");
+  stream.queue.arguments = {{"x-queue-type", std::string{"stream"}}};
+  x.want(stream);
+  follow();
+  run();
+  broker.queues.at("q1").consumers.clear();
+  verify();
+  CAF_CHECK(!x.suspects());
+}
+
 CAF_TEST(nothing is looked at while the link is down) {
   start_one();
   down();

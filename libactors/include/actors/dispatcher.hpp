@@ -176,6 +176,11 @@ private:
     caf::expected<caf::message> message;
   };
 
+  // The lowest bits of a consumer's id say how it is settled, so that this is known
+  // of what a former consumer still delivers as well.
+  static bool is_no_ack(amqp::consumer_id id) noexcept;
+  static bool reads_stream(amqp::consumer_id id) noexcept;
+
   // -- subscriptions -----------------------------------------------------------------
 
   caf::error refusal(const subscription& what, const caf::actor& subscriber,
@@ -234,7 +239,7 @@ private:
   void pause(std::uint64_t tag, amqp::consumer_id id);
   void move(std::uint64_t tag, unanswered& x);
   void on_moved(std::uint64_t life, std::uint64_t tag, const caf::error& err);
-  void settle(std::uint64_t tag, ack_window::verdict what);
+  void settle(std::uint64_t tag, amqp::consumer_id id, ack_window::verdict what);
   void schedule_flush();
   void flush();
   void continue_drain();

@@ -222,6 +222,12 @@ private:
   using subject = std::variant<exchange_request, consumer_request, binding_request, cancel_request,
                                beside_request, verify_request>;
 
+  /// A name as texts show it.
+  static std::string quoted(std::string_view name);
+  /// Whether an entity that cannot be declared our way may exist another way:
+  /// declared differently by somebody else, or by somebody with the right to.
+  static bool may_exist(ec code) noexcept;
+
   amqp::request_id ask(amqp::operation what, subject about);
   void ask(amqp::operation what);
 

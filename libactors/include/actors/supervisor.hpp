@@ -113,6 +113,8 @@ public:
   supervisor_status status() const;
 
 private:
+  static constexpr auto first_rejections_limit = std::chrono::milliseconds{2'000};
+
   supervised_link& link(link_role role) noexcept {
     return role == link_role::consuming ? consuming_ : publishing_;
   }
@@ -160,7 +162,7 @@ private:
   /// Since when the broker has rejected all messages.
   std::optional<std::chrono::steady_clock::time_point> rejecting_since_;
   /// How long it may, until another link is tried.
-  std::chrono::milliseconds rejections_limit_{0};
+  std::chrono::milliseconds rejections_limit_ = first_rejections_limit;
   bool flush_scheduled_ = false;
   /// Drops since the last line about them.
   std::uint64_t unlogged_drops_ = 0;

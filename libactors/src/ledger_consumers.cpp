@@ -1,0 +1,267 @@
+#include <algorithm>
+#include <utility>
+
+#include "actors/ledger.hpp"
+
+// A consumer's way through the ledger: its queues, its bindings, its start.
+
+namespace actors {
+
+namespace {
+
+/// How often a consumer whose queue or exchange vanished under it is started
+/// anew before it counts as refused.
+constexpr std::uint32_t max_restarts = 3;
+
+} // namespace
+
+void ledger::advance_waiting() {
+  for (auto& [id, x] : consumers_)
+    if (x.stage == consumer_stage::waiting)
+      advance(x);
+}
+
+void ledger::advance(consumer_entry& x) {
+  if (!up_ || awaits_exchange(x))
+    return;
+  auto usable = false;
+  for (auto& y : x.bindings) {
+    if (auto reason = exchange_failure(y.what.exchange))
+      refuse(x, y, std::move(reason));
+    else
+      usable = true;
+  }
+  if (usable)
+    declare(x);
+  else
+    refuse(x, x.bindings.front().reason);
+}
+
+bool ledger::awaits_exchange(const consumer_entry& x) const {
+  return std::any_of(x.bindings.begin(), x.bindings.end(), [&](const binding_entry& y) {
+    auto exchange = find_exchange(y.what.exchange);
+    return exchange && exchange->stage != entity_stage::ready
+           && exchange->stage != entity_stage::refused;
+  });
+}
+
+void ledger::declare(consumer_entry& x) {
+  declare_beside(x);
+  x.stage = consumer_stage::declaring;
+  ask(amqp::declare_queue{x.queue}, consumer_request{x.consumer.id});
+}
+
+// Ahead of the consumer's own queue, so that they are there when it needs them.
+void ledger::declare_beside(consumer_entry& x) {
+  for (auto& y : x.beside)
+    declare(x.consumer.id, y);
+}
+
+void ledger::declare(amqp::consumer_id id, entity<amqp::queue>& x) {
+  x.reason = {};
+  x.stage = entity_stage::declaring;
+  ask(amqp::declare_queue{x.what}, beside_request{id, x.what.name});
+}
+
+// A missing one stops nobody: what cannot be sent there goes back to its queue.
+void ledger::on_reply(const beside_request& about, const amqp::reply& reply) {
+  auto x = find_consumer(about.id);
+  if (!x)
+    return;
+  for (auto& y : x->beside) {
+    if (y.what.name != about.name)
+      continue;
+    if (y.stage == entity_stage::checking && !y.reason && reply.error.code == ec::not_found) {
+      declare(about.id, y); // it was there before
+      continue;
+    }
+    y.stage = judge(y.stage, y.reason, "queue " + quoted(about.name), reply);
+    if (y.stage == entity_stage::checking)
+      ask(amqp::declare_queue{y.what, true}, about);
+  }
+}
+
+void ledger::on_reply(const consumer_request& about, const amqp::reply& reply) {
+  auto x = find_consumer(about.id);
+  if (!x)
+    return;
+  if (x->stage == consumer_stage::declaring || x->stage == consumer_stage::checking)
+    on_declared(*x, reply);
+  else if (x->stage == consumer_stage::starting)
+    on_started(*x, reply);
+}
+
+void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
+  if (!reply.error) {
+    if (x.stage == consumer_stage::checking)
+      say(true, "queue " + quoted(x.queue.name)
+                    + " exists with other settings, used as it is: " + x.reason.text);
+    x.reason = {};
+    x.queue_name = reply.queue;
+    x.stage = consumer_stage::binding;
+    bind(x);
+    return;
+  }
+  if (x.stage == consumer_stage::declaring && may_exist(reply.error.code)
+      && !x.queue.name.empty()) {
+    x.stage = consumer_stage::checking;
+    x.reason = reply.error;
+    ask(amqp::declare_queue{x.queue, true}, consumer_request{x.consumer.id});
+    return;
+  }
+  refuse(x, x.reason ? x.reason : reply.error);
+}
+
+// Asks for what is not bound yet, unless it must wait for its queue or exchange.
+void ledger::bind(consumer_entry& x) {
+  if (x.unwanted || !has_queue(x))
+    return continue_binding(x);
+  for (auto& y : x.bindings) {
+    if (y.stage != binding_stage::wanted)
+      continue;
+    auto& exchange = *find_exchange(y.what.exchange);
+    if (exchange.stage == entity_stage::refused) {
+      refuse(x, y, exchange.reason);
+    } else if (exchange.stage == entity_stage::ready) {
+      auto what = y.what;
+      what.queue = x.queue_name;
+      y.stage = binding_stage::asked;
+      y.request = ask(amqp::bind_queue{std::move(what)}, binding_request{x.consumer.id});
+    }
+  }
+  continue_binding(x);
+}
+
+bool ledger::has_queue(const consumer_entry& x) noexcept {
+  return x.stage == consumer_stage::binding || x.stage == consumer_stage::starting
+         || x.stage == consumer_stage::running;
+}
+
+void ledger::on_reply(const binding_request& about, const amqp::reply& reply) {
+  auto x = find_consumer(about.id);
+  if (!x)
+    return;
+  auto i = std::find_if(x->bindings.begin(), x->bindings.end(), [&](const binding_entry& y) {
+    return y.stage == binding_stage::asked && y.request == reply.id;
+  });
+  if (i == x->bindings.end())
+    return;
+  if (!reply.error) {
+    i->stage = binding_stage::bound;
+    if (x->stage == consumer_stage::running)
+      tell(*x, *i);
+  } else if (reply.error.code == ec::not_found && may_restart(*x)) {
+    return join_again(*x, *i, reply.error);
+  } else {
+    say(true, reply.error.text);
+    refuse(*x, *i, reply.error);
+  }
+  continue_binding(*x);
+}
+
+// Something it joins is gone, though it was there a moment ago.
+void ledger::join_again(consumer_entry& x, binding_entry& about, const failure& reason) {
+  auto& exchange = *find_exchange(about.what.exchange);
+  if (exchange.stage == entity_stage::ready)
+    declare(exchange);
+  if (x.stage == consumer_stage::binding) {
+    restart(x, reason);
+    return advance(x);
+  }
+  // Its start has been asked for and must not be asked for twice.
+  ++x.restarts;
+  about.stage = binding_stage::wanted;
+  bind(x);
+}
+
+void ledger::continue_binding(consumer_entry& x) {
+  if (x.stage != consumer_stage::binding)
+    return;
+  if (x.unwanted)
+    return start(x);
+  auto in_stage = [&](binding_stage stage) {
+    return std::any_of(x.bindings.begin(), x.bindings.end(),
+                       [stage](const binding_entry& y) { return y.stage == stage; });
+  };
+  if (in_stage(binding_stage::asked) || in_stage(binding_stage::wanted))
+    return;
+  if (in_stage(binding_stage::bound))
+    start(x);
+  else
+    refuse(x, x.bindings.front().reason);
+}
+
+void ledger::start(consumer_entry& x) {
+  x.stage = consumer_stage::starting;
+  auto consumer = x.consumer;
+  consumer.queue = x.queue_name;
+  ask(amqp::start_consumer{std::move(consumer)}, consumer_request{x.consumer.id});
+}
+
+void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
+  if (reply.error) {
+    if (reply.error.code != ec::not_found || !may_restart(x))
+      return refuse(x, reply.error);
+    restart(x, reply.error);
+    return advance(x);
+  }
+  x.stage = consumer_stage::running;
+  x.restarts = 0;
+  if (x.unwanted)
+    return unwant(x.consumer.id);
+  for (auto& y : x.bindings)
+    if (y.stage == binding_stage::bound)
+      tell(x, y);
+}
+
+void ledger::refuse(consumer_entry& x, failure reason) {
+  if (x.unwanted) {
+    tell_retired(x.consumer.id, x.queue.name);
+    consumers_.erase(x.consumer.id);
+    return;
+  }
+  say(true, "queue " + quoted(x.queue.name) + " refused: " + reason.text);
+  x.stage = consumer_stage::refused;
+  x.reason = reason;
+  news_.push_back({x.consumer.id, x.queue.name, std::nullopt, std::move(reason)});
+}
+
+// The broker may refuse to cancel what it has ended already: gone is gone.
+void ledger::on_reply(const cancel_request& about, const amqp::reply&) {
+  tell_retired(about.id, about.queue);
+}
+
+void ledger::tell_retired(amqp::consumer_id id, const std::string& queue) {
+  news_.push_back({id,
+                   queue,
+                   std::nullopt,
+                   {ec::consumer_cancelled, "queue " + quoted(queue) + ": consumer cancelled"}});
+}
+
+void ledger::refuse(consumer_entry& x, binding_entry& about, failure reason) {
+  about.stage = binding_stage::refused;
+  about.reason = reason;
+  tell(x, about, std::move(reason));
+}
+
+void ledger::reset(consumer_entry& x) {
+  x.restarts = 0;
+  x.missing = false;
+  x.stage = consumer_stage::waiting;
+  x.reason = {};
+  for (auto& y : x.bindings)
+    y.stage = binding_stage::wanted;
+}
+
+bool ledger::may_restart(const consumer_entry& x) noexcept {
+  return !x.unwanted && x.restarts < max_restarts;
+}
+
+void ledger::restart(consumer_entry& x, const failure& reason) {
+  say(true, "queue " + quoted(x.queue_name) + " is declared again: " + reason.text);
+  const auto restarts = x.restarts + 1;
+  reset(x);
+  x.restarts = restarts;
+}
+
+} // namespace actors
