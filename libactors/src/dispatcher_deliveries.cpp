@@ -98,8 +98,7 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
     return settle_unknown(x);
   if (!from.what.no_ack)
     window_.open(x.tag);
-  if (from.plan)
-    restore_origin(x);
+  restore_origin(x);
   auto& ids = from.handlers.match(x.exchange, x.routing_key);
   if (ids.empty()) {
     ++counters_.unmatched;

@@ -40,9 +40,15 @@ bool is_kept(const subscription& x) noexcept {
   return x.kind != queue_kind::transient;
 }
 
-bool sends_dead_letters(const subscription& x) noexcept {
+/// Whether we send what failed somewhere else than back.
+bool moves_failures(const subscription& x) noexcept {
   return x.ack == ack_policy::on_success
          && (x.error == error_policy::dead_letter || x.error == error_policy::retry);
+}
+
+/// Whether there are dead letters, sent by us or by the broker.
+bool has_dead_letters(const subscription& x) noexcept {
+  return moves_failures(x) || x.limits.delivery_limit > 0;
 }
 
 caf::error check_names(const subscription& x) {
@@ -74,7 +80,7 @@ caf::error check_queue(const subscription& x) {
 }
 
 caf::error check_retry(const subscription& x) {
-  if (!sends_dead_letters(x))
+  if (!has_dead_letters(x))
     return caf::none;
   if (!is_kept(x))
     return refused(x, "retries and dead letters need a queue that is kept: use on_durable_queue or "
@@ -82,7 +88,7 @@ caf::error check_retry(const subscription& x) {
   if (longest_name(*x.queue, x.retry) > max_name)
     return refused(x, "the queue's name leaves no room for the names of the queues beside it: "
                       "shorten it");
-  if (x.error != error_policy::retry)
+  if (!moves_failures(x) || x.error != error_policy::retry)
     return caf::none;
   auto& policy = x.retry;
   if (policy.delay.count() < 1 || policy.max_delay < policy.delay || !(policy.factor >= 1)
@@ -246,9 +252,8 @@ caf::error check(const subscription& x) {
 
 bool share_consumer(const subscription& x, const subscription& y) {
   return x.kind == y.kind && x.prefetch_count == y.prefetch_count && x.no_ack == y.no_ack
-         && x.limits == y.limits && x.offset == y.offset
-         && sends_dead_letters(x) == sends_dead_letters(y)
-         && (!sends_dead_letters(x) || (x.error == y.error && x.retry == y.retry));
+         && x.limits == y.limits && x.offset == y.offset && moves_failures(x) == moves_failures(y)
+         && (!moves_failures(x) || (x.error == y.error && x.retry == y.retry));
 }
 
 amqp::queue queue_for(const subscription& x, std::string name) {
@@ -265,7 +270,7 @@ amqp::queue queue_for(const subscription& x, std::string name) {
   add_limit(arguments, "x-message-ttl", x.limits.message_ttl.count());
   add_limit(arguments, "x-expires", x.limits.expires.count());
   add_limit(arguments, "x-delivery-limit", x.limits.delivery_limit);
-  if (sends_dead_letters(x) && x.kind != queue_kind::stream)
+  if (has_dead_letters(x) && x.kind != queue_kind::stream)
     for (auto& argument : dead_letter_arguments(result.name))
       arguments.push_back(std::move(argument));
   return result;
@@ -273,9 +278,9 @@ amqp::queue queue_for(const subscription& x, std::string name) {
 
 std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue) {
   std::vector<amqp::queue> result;
-  if (!sends_dead_letters(x))
+  if (!has_dead_letters(x))
     return result;
-  if (x.error == error_policy::retry)
+  if (moves_failures(x) && x.error == error_policy::retry)
     result = retry_queues(queue, x.retry);
   result.push_back(dead_letter_queue(queue));
   return result;

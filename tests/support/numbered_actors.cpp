@@ -7,32 +7,14 @@
 
 namespace actors::testing {
 
-namespace {
-
-class persistent_center : public event_center {
-public:
-  explicit persistent_center(event_center x) : event_center(x) {
-    // nop
-  }
-
-  template <class Self>
-  auto publish_persistent(Self&& self, const numbered& x) const {
-    auto message = make_publication(x, x.key);
-    message.mandatory = true;
-    message.properties.persistent = true;
-    return publish_as(self, std::move(message));
-  }
-};
-
-} // namespace
-
 caf::behavior numbered_publisher(caf::stateful_actor<numbered_publisher_state>* self,
                                  event_center center, numbered_publisher_settings settings,
                                  std::shared_ptr<audit> books) {
-  auto publish = [=, to = persistent_center{center}](const std::string& key) {
+  auto publish = [=](const std::string& key) {
     auto x = books->next(settings.name, key);
-    to.publish_persistent(self, x).then([=](const published&) { books->confirmed(x); },
-                                        [=](const caf::error&) { books->refused(x); });
+    center.publish(self, x, x.key, {.mandatory = true, .persistent = true})
+        .then([=](const published&) { books->confirmed(x); },
+              [=](const caf::error&) { books->refused(x); });
   };
   return {
       [=](start_atom) {

@@ -4,17 +4,10 @@
 
 #include "actors/event_center.hpp"
 
-#include <tuple>
-#include <utility>
-
-#include "actors/connection.hpp"
-#include "actors/dispatcher.hpp"
-#include "actors/error.hpp"
-#include "actors/supervisor.hpp"
-
-#include "caf/test/dsl.hpp"
+#include "unit/memory_center_fixture.hpp"
 
 using namespace actors;
+using namespace actors::testing;
 using namespace std::chrono_literals;
 
 namespace {
@@ -40,14 +33,6 @@ caf::error from_json(const boost::json::value& in, funding& out) {
   out.symbol = object->at("s").as_string();
   out.rate = object->at("r").as_double();
   return {};
-}
-
-trade some_trade(std::int64_t timestamp, std::string symbol = "ETH/USDT") {
-  trade result;
-  result.platform = "binance";
-  result.symbol = std::move(symbol);
-  result.timestamp = timestamp;
-  return result;
 }
 
 struct journal {
@@ -77,63 +62,13 @@ caf::behavior strategy(caf::event_based_actor* self, event_center center, subscr
   };
 }
 
-struct fixture : test_coordinator_fixture<> {
-  fixture() : broker(std::make_shared<amqp::memory_broker>()) {
-    std::tie(dispatcher_actor, supervisor_actor) = spawn_center("");
-    center = event_center{dispatcher_actor, supervisor_actor};
-  }
-
-  ~fixture() {
-    caf::anon_send_exit(supervisor_actor, caf::exit_reason::kill);
-    caf::anon_send_exit(dispatcher_actor, caf::exit_reason::kill);
-    for (auto& x : strategies)
-      caf::anon_send_exit(x, caf::exit_reason::kill);
-    sched.run();
-  }
-
-  std::pair<caf::actor, caf::actor> spawn_center(std::string instance) {
-    supervisor_settings settings;
-    settings.config.reconnect.jitter = 0;
-    settings.start_connection = connections_over(
-        [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); });
-    settings.epoch = 1;
-    auto links = sys.spawn(supervisor, settings);
-    dispatcher_settings queues;
-    queues.server_id = "srv";
-    queues.instance = std::move(instance);
-    return {sys.spawn(dispatcher, queues, links), links};
-  }
-
-  void start() {
-    caf::anon_send(supervisor_actor, start_atom_v, dispatcher_actor);
-    sched.run();
-  }
-
+struct fixture : memory_center_fixture {
   std::shared_ptr<journal> add(subscription what) {
     auto result = std::make_shared<journal>();
     strategies.push_back(sys.spawn(strategy, center, std::move(what), result));
     sched.run();
     return result;
   }
-
-  template <class T>
-  void publish(const T& x) {
-    center.publish(x);
-    sched.run();
-  }
-
-  /// Lets the supervisor reconnect after a first loss.
-  void reconnect() {
-    sched.run();
-    sched.advance_time(0ms);
-    sched.run();
-  }
-
-  std::shared_ptr<amqp::memory_broker> broker;
-  caf::actor supervisor_actor;
-  caf::actor dispatcher_actor;
-  event_center center;
-  std::vector<caf::actor> strategies;
 };
 
 using list = std::vector<std::int64_t>;

@@ -110,7 +110,10 @@ CAF_TEST(a queue has the arguments of its kind and limits) {
                                   {"x-max-length-bytes", std::int64_t{2}},
                                   {"x-message-ttl", std::int64_t{3}},
                                   {"x-expires", std::int64_t{4}},
-                                  {"x-delivery-limit", std::int64_t{5}}}));
+                                  {"x-delivery-limit", std::int64_t{5}},
+                                  {"x-dead-letter-exchange", std::string{}},
+                                  {"x-dead-letter-routing-key", std::string{"q.dead"}}}));
+  CAF_CHECK_EQUAL(queues_beside(x, queue).at(0).name, "q.dead");
   CAF_CHECK(queue_for(trades("p", "s"), "q").arguments.empty());
 }
 

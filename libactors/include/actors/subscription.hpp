@@ -65,8 +65,8 @@ struct queue_limits {
   std::chrono::milliseconds message_ttl{0};
   /// How long the queue is kept while nobody consumes it.
   std::chrono::milliseconds expires{0};
-  /// How often a message is delivered again before the broker drops it, or sends
-  /// it to the dead letters. Quorum queues only.
+  /// How often a message is delivered again before the broker sends it to the
+  /// queue "{queue}.dead". Quorum queues only.
   std::uint32_t delivery_limit = 0;
 
   bool operator==(const queue_limits&) const = default;

@@ -1,0 +1,149 @@
+#define CAF_SUITE guarantees
+
+// What docs/delivery-guarantees.md promises, by all three actors together.
+
+#include "unit/memory_center_fixture.hpp"
+
+using namespace actors;
+using namespace actors::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct journal {
+  std::vector<std::int64_t> trades;
+  /// How many calls of the handler fail from now on.
+  int failures = 0;
+};
+
+caf::behavior strategy(caf::event_based_actor* self, event_center center, subscription what,
+                       std::shared_ptr<journal> seen) {
+  center.subscribe(self, std::move(what));
+  return {
+      [=](const trade& x) -> caf::result<void> {
+        seen->trades.push_back(x.timestamp);
+        if (seen->failures == 0)
+          return caf::unit;
+        --seen->failures;
+        return make_error(ec::handler_failed, "not this one");
+      },
+  };
+}
+
+struct fixture : memory_center_fixture {
+  fixture() {
+    start();
+  }
+
+  std::shared_ptr<journal> add(subscription what) {
+    auto result = std::make_shared<journal>();
+    strategies.push_back(sys.spawn(strategy, center, std::move(what), result));
+    sched.run();
+    return result;
+  }
+
+  std::size_t ready(const std::string& queue) {
+    for (auto& x : broker->queues())
+      if (x.name == queue)
+        return x.ready;
+    CAF_FAIL("there is no queue " << queue);
+  }
+
+  caf::error publish_mandatory(const trade& x) {
+    caf::error result;
+    caf::scoped_actor self{sys};
+    auto request = center.publish(self, x, {.mandatory = true});
+    sched.run();
+    request.receive([](const published&) {}, [&](caf::error& err) { result = std::move(err); });
+    return result;
+  }
+};
+
+using list = std::vector<std::int64_t>;
+
+subscription orders(retry_policy policy) {
+  return trades("binance", "ETH/USDT").on_durable_queue("orders").retried(policy);
+}
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(guarantee_tests, fixture)
+
+CAF_TEST(a mandatory message that no queue takes is answered so) {
+  CAF_CHECK(code_of(publish_mandatory(some_trade(1))) == ec::no_route);
+  add(trades("binance", "ETH/USDT"));
+  CAF_CHECK(!publish_mandatory(some_trade(2)));
+}
+
+CAF_TEST(a message that always fails is retried and ends in the dead letters) {
+  auto seen = add(orders({.delay = 10ms, .factor = 2, .max_delay = 20ms, .max_retries = 3}));
+  seen->failures = 100;
+  publish(some_trade(1));
+  CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+  CAF_CHECK_EQUAL(ready("orders.retry.10"), 1u);
+  advance(10ms);
+  CAF_CHECK_EQUAL(seen->trades.size(), 2u);
+  for (auto i = 0; i < 10; ++i)
+    advance(20ms);
+  CAF_CHECK_EQUAL(seen->trades.size(), 4u);
+  CAF_CHECK_EQUAL(ready("orders.dead"), 1u);
+  for (auto queue : {"orders", "orders.retry.10", "orders.retry.20"})
+    CAF_CHECK_EQUAL(ready(queue), 0u);
+}
+
+CAF_TEST(a message that succeeds at its retry is done) {
+  auto seen = add(orders({.delay = 10ms}));
+  seen->failures = 1;
+  publish(some_trade(1));
+  publish(some_trade(2));
+  for (auto i = 0; i < 10; ++i)
+    advance(20ms);
+  CAF_CHECK(seen->trades == (list{1, 2, 1}));
+  CAF_CHECK_EQUAL(ready("orders.dead"), 0u);
+}
+
+// Somebody has deleted it: its message stays where it is until it is there again.
+CAF_TEST(a missing retry queue comes back and loses nothing) {
+  auto seen = add(orders({.delay = 10ms}));
+  broker->delete_queue("orders.retry.10");
+  seen->failures = 2;
+  publish(some_trade(1));
+  advance(1s); // back to its queue, and failed again
+  advance(10ms);
+  CAF_CHECK(seen->trades == (list{1, 1, 1}));
+  CAF_CHECK_EQUAL(ready("orders.dead"), 0u);
+}
+
+CAF_TEST(a wedged consumer is noticed and gets what waited) {
+  auto seen = add(trades("binance", "ETH/USDT").on_durable_queue("q"));
+  CAF_CHECK_EQUAL(broker->forget_consumers("q"), 1u);
+  publish(some_trade(1));
+  CAF_CHECK(seen->trades.empty());
+  for (auto i = 0; i < 4; ++i)
+    advance(30s);
+  CAF_CHECK(seen->trades == list{1});
+}
+
+CAF_TEST(a stream is read from its beginning and on after a reconnect) {
+  auto live = add(trades("binance", "ETH/USDT").on_stream("tape"));
+  for (std::int64_t i = 1; i <= 3; ++i)
+    publish(some_trade(i));
+  CAF_CHECK(live->trades == (list{1, 2, 3}));
+  auto [second, links] = spawn_center("second");
+  caf::anon_send(links, start_atom_v, second);
+  auto late = std::make_shared<journal>();
+  strategies.push_back(
+      sys.spawn(strategy, event_center{second, links},
+                trades("binance", "ETH/USDT").on_stream("tape", std::string{"first"}), late));
+  sched.run();
+  CAF_CHECK(late->trades == (list{1, 2, 3}));
+  broker->drop_links();
+  reconnect();
+  publish(some_trade(4));
+  CAF_CHECK(live->trades == (list{1, 2, 3, 4}));
+  CAF_CHECK(late->trades == (list{1, 2, 3, 4}));
+  for (auto& x : {second, links})
+    caf::anon_send_exit(x, caf::exit_reason::kill);
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
