@@ -31,12 +31,13 @@ constexpr auto patience = std::chrono::seconds{60};
 
 /// Whether something that is asked again and again comes true within the limit.
 template <class Predicate>
-bool eventually(Predicate holds, std::chrono::milliseconds limit = patience) {
+bool eventually(Predicate holds, std::chrono::milliseconds limit = patience,
+                std::chrono::milliseconds pause = std::chrono::milliseconds{5}) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline)
       return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    std::this_thread::sleep_for(pause);
   }
   return true;
 }
