@@ -5,12 +5,9 @@
 
 #include <cstdlib>
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "support/center_fixture.hpp"
 #include "support/chaos_proxy.hpp"
+#include "support/port.hpp"
 
 #include "caf/test/dsl.hpp"
 
@@ -70,17 +67,6 @@ double crowding() {
   return std::max(1.0, load / std::max(1u, std::thread::hardware_concurrency()));
 }
 
-bool is_open(std::uint16_t port) {
-  const auto fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_port = htons(port);
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const auto result = ::connect(fd, reinterpret_cast<const sockaddr*>(&where), sizeof(where)) == 0;
-  ::close(fd);
-  return result;
-}
-
 } // namespace
 
 // From a broker that has none of our queues, as one that was restarted. The best of three
@@ -112,9 +98,11 @@ CAF_TEST(a thousand subscriptions are back after a crash of the broker) {
     return;
   auto settings = settings_for_tests();
   settings.reconnect = {};
-  const auto port = settings.endpoints[0].port;
+  const auto port = port_of(test_broker::url());
   fixture f{settings};
   test_broker::kill();
+  // Its threads end one by one, the last one with the socket.
+  CAF_REQUIRE(eventually([&] { return !is_open(port); }));
   clock::time_point opened;
   std::thread watch{[&] {
     eventually([&] { return is_open(port); });

@@ -75,7 +75,7 @@ void broker_folder::delete_exchange(const std::string& name) const {
 }
 
 void broker_folder::run(const std::string& command, const std::string& arguments) const {
-  const auto text = line(path_, command, arguments) + " 1>&2";
+  const auto text = line(path_, command, arguments) + " >/dev/null";
   if (std::system(text.c_str()) != 0)
     throw std::runtime_error("failed: " + text);
 }
