@@ -121,6 +121,31 @@ CAF_TEST(what is due on the way happens in its order) {
   CAF_CHECK(bodies(x.take_all()) == (texts{"10 + 30", "20 + 30"}));
 }
 
+// RabbitMQ means to do the same, but 3.10 mixes up the order of the deaths.
+CAF_TEST(a rejection on the way to a circle is no way out of it) {
+  client x{broker};
+  auto second = broker.name("second");
+  auto first = x.queue("first", waits_for(20ms, second));
+  x.queue("second", waits_for(20ms, first));
+  auto q = x.queue("q", {{"x-dead-letter-exchange", ""}, {"x-dead-letter-routing-key", first}});
+  x.consume({1, q, 1});
+  x.fill(q, {"1"});
+  x.settle(x.take(), settlement::verdict::reject);
+  memory->advance(20ms);
+  CAF_CHECK_EQUAL(x.messages(second), 1u);
+  memory->advance(20ms);
+  CAF_CHECK_EQUAL(x.messages(first) + x.messages(second), 0u);
+}
+
+CAF_TEST(a message without any time is a dead letter at once) {
+  client x{broker};
+  auto dead = x.queue("dead");
+  auto q = x.queue("q", waits_for(0ms, dead));
+  x.consume({1, dead, 0, true});
+  x.post(to_queue(q, "1"));
+  CAF_CHECK_EQUAL(x.last_event(), "delivered"); // no other call has come
+}
+
 CAF_TEST(queues expire to the millisecond) {
   client x{broker};
   auto q = x.queue("q", {{"x-expires", number{100}}});

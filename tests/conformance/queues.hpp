@@ -266,7 +266,7 @@ CONFORMANCE_TEST(a_quorum_queue_without_a_consumer_is_deleted) {
   CAF_CHECK(eventually([&] { return x.messages(what.name) == 1; }));
   auto is_new = [&] { return x.messages(what.name) == 0; };
   CAF_CHECK(eventually([&] {
-    broker.pass(1s);
+    broker.pass(600ms);
     CAF_REQUIRE(!x.call(declare_queue{what}));
     return is_new();
   }));
@@ -394,6 +394,17 @@ CONFORMANCE_TEST(a_message_that_one_of_its_queues_refuses_is_not_confirmed) {
   CAF_CHECK(!x.confirmed(x.post(message)));
   CAF_CHECK_EQUAL(x.messages(full), 1u);
   CAF_CHECK_EQUAL(x.messages(open), 2u);
+}
+
+CONFORMANCE_TEST(a_full_quorum_queue_does_not_know_how_to_refuse_to_a_dead_letter_exchange) {
+  client x{broker};
+  auto q =
+      x.queue("q", quorum({{"x-max-length", number{1}}, {"x-overflow", "reject-publish-dlx"}}));
+  for (auto* body : {"1", "2", "3"})
+    CAF_CHECK(x.confirmed(x.post(to_queue(q, body))));
+  CAF_CHECK(eventually([&] { return x.messages(q) == 1; }));
+  x.consume({1, q, 1});
+  CAF_CHECK_EQUAL(x.take().body, "3");
 }
 
 // It learns of its own size a little late.

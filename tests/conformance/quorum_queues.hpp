@@ -176,11 +176,12 @@ CONFORMANCE_TEST(a_rejected_message_of_a_quorum_queue_is_a_dead_letter) {
 CONFORMANCE_TEST(a_consumer_of_a_quorum_queue_is_known_by_its_name) {
   client x{broker};
   auto q = x.queue("q", quorum());
-  x.fill(q, {"1", "2"});
+  x.fill(q, {"1", "2", "3"});
   x.consume({1, q, 1});
   auto first = x.take();
   CAF_REQUIRE(!x.call(cancel_consumer{1}));
   x.consume({1, q, 1});
+  CAF_CHECK(x.take_all().empty());
   x.settle(first, verdict::ack);
   CAF_CHECK_EQUAL(x.take().body, "2");
   CAF_CHECK(x.take_all().empty());

@@ -175,6 +175,7 @@ CONFORMANCE_TEST(a_stream_is_read_with_acknowledgement_and_a_limit_alone) {
   CAF_CHECK(refused(reader(1, q, 0, "first")));
   CAF_CHECK(refused({1, q, 10, true}));
   CAF_CHECK(refused(reader(1, q, 10, "5"))); // a number is no text
+  CAF_CHECK(refused({1, q, 10, true}));      // the limit was for the former life
   // Where another consumer of the channel has said how many, it is another error.
   auto classic = x.queue("classic");
   x.consume({2, classic, 10});

@@ -199,7 +199,7 @@ void state::give_up(const queue_state& from, const message& x, death::cause reas
   if (!to)
     return;
   for (auto* queue : *to)
-    if (reason == death::cause::rejected || !goes_in_circles(*dead, queue->what().name))
+    if (!goes_in_circles(*dead, queue->what().name))
       offer(*queue, dead);
 }
 

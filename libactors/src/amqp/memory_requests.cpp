@@ -97,8 +97,6 @@ failure state::declare(link& from, const declare_queue& x, reply& answer) {
 failure state::declare(link& from, const queue& wanted, std::string& name) {
   if (is_reserved(wanted.name))
     return access_refused("queue name '" + wanted.name + "' contains reserved prefix 'amq.*'");
-  if (auto error = memory::check(wanted); error && !find(wanted.name))
-    return error;
   auto exact = wanted;
   // An exclusive queue ends with its link, and so is never durable.
   exact.durable = wanted.durable && !wanted.exclusive;
@@ -107,6 +105,8 @@ failure state::declare(link& from, const queue& wanted, std::string& name) {
     name = exact.name = "amq.gen-" + std::to_string(++last_generated_);
   if (auto* current = find(name))
     return current->owner() == owner ? compare(exact, current->what()) : locked(name);
+  if (auto error = memory::check(wanted))
+    return error;
   queues_.emplace(name, std::make_shared<queue_state>(std::move(exact), owner, now_));
   return {};
 }
