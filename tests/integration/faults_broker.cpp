@@ -48,7 +48,7 @@ void check_alarm(const std::string& raise, const std::string& clear) {
   CAF_CHECK_EQUAL(f.link(link_role::publishing).state, "up");
   CAF_CHECK_EQUAL(f.link(link_role::publishing).losses, 0u);
   CAF_CHECK_EQUAL(f.link(link_role::consuming).losses, 0u);
-  CAF_CHECK_EQUAL(f.status().supervisor.outbox.rejected, 0u);
+  CAF_CHECK(f.status().supervisor.outbox.rejected == 0u);
   CAF_CHECK(f.is_clean());
 }
 

@@ -29,7 +29,7 @@ constexpr auto limit = 20.0; // MiB
 
 /// The one line that says how much may wait for a strategy that is too slow.
 subscription what_the_strategy_wants() {
-  return orderbooks(platform, "#").multi();
+  return orderbooks(platform, "#").multi().keeping(delivery_policy::latest_per_key);
 }
 
 /// In MiB.

@@ -51,7 +51,7 @@ CAF_TEST(a failed message goes to the retries and is acknowledged once its copy 
   CAF_CHECK(header(copies[0], "x-la-attempts") == amqp::field_value{std::int64_t{1}});
   CAF_CHECK(header(copies[0], "x-la-error") == amqp::field_value{"no"});
   CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
-  CAF_CHECK_EQUAL(status().retried, 1u);
+  CAF_CHECK(status().retried == 1u);
 }
 
 CAF_TEST(a message is retried with growing delays and ends in the dead letters) {
@@ -68,7 +68,7 @@ CAF_TEST(a message is retried with growing delays and ends in the dead letters) 
   CAF_CHECK_EQUAL(copies[3].routing_key, "orders.dead");
   CAF_CHECK(header(copies[3], "x-la-attempts") == amqp::field_value{std::int64_t{4}});
   CAF_CHECK_EQUAL(seen->trades.size(), 4u);
-  CAF_CHECK_EQUAL(status().dead_lettered, 1u);
+  CAF_CHECK(status().dead_lettered == 1u);
 }
 
 // The queue beside may be gone, or the broker blocks: nothing is lost.
@@ -90,7 +90,7 @@ CAF_TEST(a retried copy is no duplicate of what failed but is one of what was ha
   for (std::uint64_t tag = 2; tag <= 3; ++tag)
     deliver({brought_back(delivery(tag, {}), copies.at(0))});
   CAF_CHECK_EQUAL(seen->trades.size(), 2u);
-  CAF_CHECK_EQUAL(status().handlers.at(0).duplicates, 1u);
+  CAF_CHECK(status().handlers.at(0).duplicates == 1u);
   CAF_CHECK_EQUAL(settled().size(), 3u);
 }
 
