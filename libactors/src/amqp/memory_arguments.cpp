@@ -323,7 +323,7 @@ std::optional<std::chrono::seconds> parse_age(std::string_view text) {
     return std::nullopt;
   for (auto& [name, seconds] : units)
     if (name == *end)
-      return std::chrono::seconds{number * seconds};
+      return std::chrono::seconds{std::min(number * seconds, longest_time / 1'000)};
   return std::nullopt;
 }
 

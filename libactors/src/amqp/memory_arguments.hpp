@@ -51,7 +51,8 @@ queue_rules rules_of(const queue& x);
 /// Says in what a second declaration contradicts the first, if so.
 failure compare(const queue& wanted, const queue& current);
 
-/// A span of time as arguments of streams have it, e.g. "7D" or "30s".
+/// A span of time as arguments of streams have it, e.g. "7D" or "30s"; ten
+/// years at most.
 std::optional<std::chrono::seconds> parse_age(std::string_view text);
 
 } // namespace actors::amqp::memory

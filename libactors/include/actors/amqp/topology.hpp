@@ -62,6 +62,9 @@ struct consumer {
   std::uint16_t prefetch_count = 1;
   bool no_ack = false;
   bool exclusive = false;
+  /// For a stream, `x-stream-offset` says where it begins: "first", "last",
+  /// "next", an offset, or an age as "1h". A stream needs a prefetch count and
+  /// acknowledgements.
   field_table arguments = {};
 
   bool operator==(const consumer&) const = default;

@@ -72,6 +72,8 @@ struct delivery {
 };
 
 /// What becomes of a delivery. `multiple` includes all earlier unsettled ones.
+/// Deliveries of a stream can only be acknowledged, which makes room for more:
+/// anything else ends the link (`ec::not_implemented`).
 struct settlement {
   enum class verdict : std::uint8_t { ack, requeue, reject };
 
@@ -136,6 +138,7 @@ struct reply {
   /// What waits in the queue and is in nobody's hands, for `declare_queue`.
   std::uint64_t messages = 0;
   /// Who consumes from the queue, all links together, for `declare_queue`.
+  /// RabbitMQ says 0 for streams, whoever reads them.
   std::uint64_t consumers = 0;
 };
 
