@@ -350,6 +350,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); },
       [&state](const confirmations& x) { state.on_confirmations(x); },
       [&state](const amqp::returned_message& x) { state.on_returned(x); },
+      [&state](unconfirmed_atom) { state.on_unconfirmed(); },
       [&state](flush_atom) { state.flush(); },
       [&state](status_atom) { return state.status(); },
       [&state](stop_atom, std::uint64_t limit) {

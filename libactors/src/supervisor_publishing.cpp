@@ -116,6 +116,7 @@ void supervisor_state::flush() {
       }
     }
   }
+  watch_confirms();
   if (!batch.items.empty())
     self_->send(x.connection, std::move(batch));
   continue_stop();
@@ -155,6 +156,31 @@ void supervisor_state::doubt_publishing() {
   rejecting_since_.reset();
   rejections_limit_ = std::min(2 * rejections_limit_, last_rejections_limit);
   close(publishing_);
+}
+
+// The broker can forget an answer for good: RabbitMQ does, if a quorum queue is deleted
+// while messages are on their way to it.
+void supervisor_state::watch_confirms() {
+  if (watching_confirms_ || outbox_.unconfirmed() == 0
+      || config_.outbox.confirm_timeout.count() == 0)
+    return;
+  watching_confirms_ = true;
+  self_->delayed_send(self_, config_.outbox.confirm_timeout, unconfirmed_atom_v);
+}
+
+// The same message is the oldest at two looks: it has waited at least that long.
+void supervisor_state::on_unconfirmed() {
+  watching_confirms_ = false;
+  auto oldest = outbox_.oldest_on_wire();
+  const auto last = std::exchange(oldest_unconfirmed_, oldest ? oldest->id : 0);
+  if (oldest && oldest->id == last && publishing_.blocked.empty()) {
+    log(log_level::warning, fmt::format("publishing link: no answer to a message for {} ms: trying "
+                                        "another link",
+                                        config_.outbox.confirm_timeout.count()));
+    oldest_unconfirmed_ = 0;
+    close(publishing_);
+  }
+  watch_confirms();
 }
 
 void supervisor_state::on_returned(const amqp::returned_message& x) {

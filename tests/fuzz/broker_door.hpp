@@ -24,8 +24,8 @@ public:
     link_->request(id, std::move(what));
   }
 
-  void publish(std::uint64_t id, const std::string& exchange, const std::string& key,
-               std::string body, bool mandatory) {
+  void publish(std::uint32_t incarnation, std::uint64_t id, const std::string& exchange,
+               const std::string& key, std::string body, bool mandatory) {
     publication x;
     x.id = id;
     x.exchange = exchange;
@@ -36,7 +36,7 @@ public:
     x.properties.persistent = id % 2 == 0;
     std::vector<publication> xs;
     xs.push_back(std::move(x));
-    link_->publish(std::move(xs));
+    link_->publish(incarnation, std::move(xs));
   }
 
   void settle(std::uint32_t incarnation, settlement x) {

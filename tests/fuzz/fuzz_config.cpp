@@ -75,7 +75,10 @@ void check_limits(const config& x) {
   }
   require(x.reconnect.first.count() > 0 && x.reconnect.first <= x.reconnect.limit);
   require(x.reconnect.factor >= 1 && x.reconnect.jitter >= 0 && x.reconnect.jitter <= 1);
-  require(x.outbox.max_messages > 0 && x.outbox.max_bytes > 0 && x.outbox.window > 0);
+  require(x.outbox.each.max_messages > 0 && x.outbox.each.max_bytes > 0);
+  for (auto& [exchange, limits] : x.outbox.exchanges)
+    require(limits.max_messages > 0 && limits.max_bytes > 0);
+  require(x.outbox.window > 0);
   require(x.payload.max_depth > 1 && x.payload.max_depth <= 500);
   for (auto& name : x.exchanges)
     require(!name.empty() && name.size() <= 255);
@@ -96,8 +99,9 @@ bool same_backoff(backoff_policy x, const backoff_policy& y) {
 bool same_settings(const config& x, const config& y) {
   return x.server_id == y.server_id && x.endpoints == y.endpoints && x.log == y.log
          && x.heartbeat == y.heartbeat && same_backoff(x.reconnect, y.reconnect)
-         && x.outbox == y.outbox && x.payload == y.payload && x.exchanges == y.exchanges
-         && x.publisher_confirms == y.publisher_confirms;
+         && x.outbox == y.outbox && x.shutdown == y.shutdown && x.payload == y.payload
+         && x.exchanges == y.exchanges && x.publisher_confirms == y.publisher_confirms
+         && x.verify_interval == y.verify_interval;
 }
 
 void check_accepted(const config& x) {

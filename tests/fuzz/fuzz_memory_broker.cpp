@@ -119,8 +119,10 @@ public:
   void channel_closed(channel which, failure reason) override {
     running();
     require(which != channel::topology && reason);
-    if (which == channel::publishing)
+    if (which == channel::publishing) {
+      ++publishing_incarnation;
       return swept_away.merge(published);
+    }
     ++incarnation;
     last_tag = 0;
     in_hand.clear();
@@ -136,6 +138,7 @@ public:
   bool is_up = false;
   bool is_down = false;
   std::uint32_t incarnation = 1;
+  std::uint32_t publishing_incarnation = 1;
   std::uint64_t last_tag = 0;
   /// What was asked for, unanswered.
   std::set<request_id> requested;
@@ -277,8 +280,8 @@ private:
     if (!x.events->is_down)
       x.events->published.insert(id);
     auto direct = script_.coin();
-    x.link->publish(id, direct ? std::string{} : exchange(), direct ? queue() : key(),
-                    std::to_string(id), script_.coin());
+    x.link->publish(x.events->publishing_incarnation, id, direct ? std::string{} : exchange(),
+                    direct ? queue() : key(), std::to_string(id), script_.coin());
   }
 
   void settle(party& x) {

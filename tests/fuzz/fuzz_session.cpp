@@ -113,7 +113,7 @@ void converse(std::string_view bytes, bool confirms, std::size_t piece) {
     x.id = id;
     x.exchange = "Trade";
     x.body = std::make_shared<const std::string>("{}");
-    talk.execute(publish_command{{std::move(x)}}, now);
+    talk.execute(publish_command{1, {std::move(x)}}, now);
   }
   while (!bytes.empty() && !talk.is_down()) {
     talk.feed(bytes.substr(0, piece), now);

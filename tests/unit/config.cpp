@@ -209,7 +209,7 @@ CAF_TEST(the other sections) {
   auto x = read(R"({"SERVER_ID": "s", "INSTANCE": "i", "EXCHANGES": ["Signals"],
     "PUBLISHER_CONFIRMS": false, "HEARTBEAT": {"interval": 30, "broadcast": 1},
     "OUTBOX": {"max_messages": 1, "max_bytes": 2, "overflow": "drop_oldest", "window": 3,
-               "exchanges": {"Trade": {"overflow": "block", "max_bytes": 5}}},
+               "confirm_timeout": 4, "exchanges": {"Trade": {"overflow": "block", "max_bytes": 5}}},
     "SHUTDOWN": {"limit": 7, "unsent_file": "/f"}, "VERIFY_INTERVAL": 8,
     "RECONNECT": {"first": 1, "limit": 2, "factor": 1.5, "jitter": 0, "refused": 3, "settled": 4},
     "PAYLOAD": {"max_size": 100, "max_ratio": 2, "max_depth": 3}})");
@@ -221,7 +221,8 @@ CAF_TEST(the other sections) {
   CAF_CHECK(x.outbox
             == (outbox_limits{{1, 2, overflow_policy::drop_oldest},
                               {{"Trade", {1, 5, overflow_policy::block}}},
-                              3}));
+                              3,
+                              4ms}));
   CAF_CHECK(x.shutdown == (shutdown_config{7ms, "/f"}));
   CAF_CHECK(x.verify_interval == 8s);
   CAF_CHECK(x.reconnect == (backoff_policy{1ms, 2ms, 1.5, 0, 3ms, 4ms}));

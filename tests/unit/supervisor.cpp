@@ -436,6 +436,51 @@ CAF_TEST(a link by which all messages are rejected is replaced) {
   CAF_CHECK(links[2]->closing);
 }
 
+// RabbitMQ forgets the answers to what was on its way to a quorum queue when that was
+// deleted.
+CAF_TEST(a link that leaves a message without an answer is replaced) {
+  start_up();
+  auto forgotten = publish(message("k1"));
+  for (std::uint64_t id = 2; id <= 5; ++id) {
+    publish(message("k2"));
+    publishing().events->confirmed({{id, true}});
+    advance(14s);
+  }
+  CAF_CHECK(!publishing().closing);
+  advance(20s);
+  CAF_CHECK(publishing().closing);
+  publishing().events->down({});
+  sched.run();
+  advance(0ms);
+  auto& again = *links.back();
+  bring_up(again);
+  CAF_CHECK(keys(again) == strings{"k1"});
+  again.events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(forgotten->published);
+}
+
+CAF_TEST(a broker that answers in time keeps its link however much is published) {
+  start_up();
+  for (std::uint64_t id = 1; id <= 50; ++id) {
+    publish(message("k"));
+    advance(5s);
+    publishing().events->confirmed({{id, true}});
+  }
+  sched.run();
+  CAF_CHECK(!publishing().closing);
+}
+
+// It says that it takes nothing: that is no forgetting.
+CAF_TEST(a blocked broker has all the time) {
+  start_up();
+  publish(message("k"));
+  publishing().events->blocked("low on memory");
+  for (auto i = 0; i < 10; ++i)
+    advance(30s);
+  CAF_CHECK(!publishing().closing);
+}
+
 CAF_TEST(a link by which some messages are rejected is kept) {
   start_up();
   for (std::uint64_t id = 1; id < 20; ++id) {

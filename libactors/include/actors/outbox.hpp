@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -53,6 +54,9 @@ struct outbox_limits {
   std::map<std::string, exchange_limits, std::less<>> exchanges;
   /// How many messages may be on the wire unconfirmed, of all exchanges.
   std::size_t window = 1'000;
+  /// How long the broker may leave the oldest of them without an answer, at least,
+  /// before the supervisor takes another link; 0 is for ever.
+  std::chrono::milliseconds confirm_timeout{30'000};
 
   bool operator==(const outbox_limits&) const = default;
 };

@@ -100,6 +100,7 @@ public:
   caf::result<published> publish(amqp::publication x);
   void on_confirmations(const confirmations& x);
   void on_returned(const amqp::returned_message& x);
+  void on_unconfirmed();
   void flush();
 
   // -- end --------------------------------------------------------------------------
@@ -134,6 +135,7 @@ private:
   void answer_dropped(const std::vector<outbox::dropped>& xs);
   void refuse_publishing(const failure& reason);
   void doubt_publishing();
+  void watch_confirms();
   void close(supervised_link& x);
   void continue_stop();
   void end_stage();
@@ -163,6 +165,9 @@ private:
   std::optional<std::chrono::steady_clock::time_point> rejecting_since_;
   /// How long it may, until another link is tried.
   std::chrono::milliseconds rejections_limit_ = first_rejections_limit;
+  /// The publication that was the oldest on the wire at the last look, 0 for none.
+  std::uint64_t oldest_unconfirmed_ = 0;
+  bool watching_confirms_ = false;
   bool flush_scheduled_ = false;
   /// Drops since the last line about them.
   std::uint64_t unlogged_drops_ = 0;
