@@ -15,8 +15,7 @@ namespace {
 /// How long links may take to close in good order before they are cut.
 constexpr auto close_limit = std::chrono::milliseconds{300};
 
-/// After consumers were started, or one was missing: soon, but not ahead of the
-/// rest of a replay.
+/// After consumers were started, or one was missing: soon, but behind a replay.
 constexpr auto first_verify = std::chrono::seconds{1};
 
 } // namespace
@@ -227,6 +226,8 @@ void supervisor_state::on_verify() {
   auto& topology = consuming_.topology;
   if (!consuming_.up || topology.running() == 0)
     return; // the next consumer that starts brings it back
+  if (topology.is_asking())
+    return schedule_verify(first_verify);
   const auto delay = topology.suspects() ? std::chrono::milliseconds{first_verify}
                                          : std::chrono::milliseconds{config_.verify_interval};
   schedule_verify(delay);

@@ -104,6 +104,11 @@ public:
   /// Whether a consumer was missing at the last `verify`.
   bool suspects() const noexcept;
 
+  /// Whether answers are still to come.
+  bool is_asking() const noexcept {
+    return !asked_.empty();
+  }
+
   // -- what follows -----------------------------------------------------------------
 
   struct request {

@@ -63,11 +63,6 @@ struct write_methods {
   }
 
   bool operator()(const start_consumer& x) const {
-    if (!x.what.no_ack) {
-      amqp_basic_qos_t qos{};
-      qos.prefetch_count = x.what.prefetch_count;
-      out.method(deliveries_channel, AMQP_BASIC_QOS_METHOD, qos);
-    }
     auto tag = consumer_tag(x.what.id);
     table_view arguments{x.what.arguments};
     amqp_basic_consume_t method{};
@@ -173,6 +168,12 @@ failure check(const operation& x) {
 
 bool write_request(frame_writer& out, const operation& x) {
   return std::visit(write_methods{out}, x);
+}
+
+void write_prefetch(frame_writer& out, std::uint16_t count) {
+  amqp_basic_qos_t method{};
+  method.prefetch_count = count;
+  out.method(deliveries_channel, AMQP_BASIC_QOS_METHOD, method);
 }
 
 amqp_method_number_t answer_to(const operation& x) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,10 @@ failure check(const operation& x);
 /// Appends the request's methods; false if its arguments do not fit into a
 /// frame.
 bool write_request(frame_writer& out, const operation& x);
+
+/// Appends what sets the prefetch count of all consumers that are started on the
+/// channel from then on.
+void write_prefetch(frame_writer& out, std::uint16_t count);
 
 /// The method by which the broker grants the request.
 amqp_method_number_t answer_to(const operation& x);

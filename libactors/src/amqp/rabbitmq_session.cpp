@@ -60,9 +60,19 @@ void session::run(request_command& x) {
   send_request(std::move(x));
 }
 
+// A thousand consumers alike need it once.
+void session::set_prefetch(const operation& x) {
+  auto start = std::get_if<start_consumer>(&x);
+  if (!start || start->what.no_ack || prefetch_count_ == start->what.prefetch_count)
+    return;
+  prefetch_count_ = start->what.prefetch_count;
+  write_prefetch(out_, *prefetch_count_);
+}
+
 void session::send_request(request_command x) {
   auto which = channel_of(x.what);
   open_channel(which);
+  set_prefetch(x.what);
   if (!write_request(out_, x.what)) {
     events_->replied(
         {x.id,

@@ -117,6 +117,7 @@ private:
   void run(settle_command& x);
   void run(close_command& x);
 
+  void set_prefetch(const operation& x);
   void send_request(request_command x);
   void send_publication(const publication& x);
   void reject(const publication& x);
@@ -182,6 +183,8 @@ private:
   content incoming_;
   content returning_;
   bool publishing_open_ = false;
+  /// That of the present life of the channel `deliveries`; a new one has none.
+  std::optional<std::uint16_t> prefetch_count_;
   std::uint32_t publishing_incarnation_ = 1;
   /// By channel: the broker has closed it and not opened it again yet. What it still sends
   /// there is of the channel's former life.

@@ -271,6 +271,7 @@ void session::on_channel_closed(channel which, std::string_view arguments) {
   if (which == channel::deliveries) {
     ++incarnation_;
     incoming_ = {};
+    prefetch_count_.reset();
     events_->channel_closed(which, std::move(reason));
   }
   send_again(queue);
