@@ -14,6 +14,9 @@ void drop(const bench::work& x);
 /// Fills a queue with bodies, as fast as the broker takes them.
 void fill(const bench::work& x);
 
+/// Prints the JSON of the events that are published, a line each, for peers.
+void texts(const bench::work& x);
+
 /// Receives, inflates, parses, calls one function, acknowledges: in multiples,
 /// or each where one may be in flight.
 void receive(const bench::work& x);

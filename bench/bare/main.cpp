@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   add("declare", "Declare and bind a queue", bare::declare);
   add("drop", "Delete a queue", bare::drop);
   add("fill", "Fill a queue", bare::fill);
+  add("texts", "Print events as JSON", bare::texts);
   add("receive", "Receive, decode, acknowledge", bare::receive);
   add("publish", "Encode and publish, many in one send", bare::publish);
   add("publish-singly", "Encode and publish by amqp_basic_publish", bare::publish_singly);

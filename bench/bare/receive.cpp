@@ -1,3 +1,7 @@
+#include <iostream>
+#include <variant>
+
+#include "actors/event_type.hpp"
 #include "bare/book.hpp"
 #include "bare/commands.hpp"
 #include "bare/connection.hpp"
@@ -43,6 +47,11 @@ void fill(const bench::work& x) {
   batch.flush();
   while (confirms.confirmed() < x.count)
     confirms.wait();
+}
+
+void texts(const bench::work& x) {
+  for (auto& event : bench::make_bodies(x.kind).events)
+    std::cout << actors::data_of(std::get<actors::orderbook>(event)) << '\n';
 }
 
 void receive(const bench::work& x) {

@@ -1,0 +1,72 @@
+"""The brokers that the clients are measured on."""
+
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.programs import ACTORS, BARE, PROJECT, STUB, run
+
+CONTROL = PROJECT / "tests" / "support" / "rabbitmq"
+
+
+class RabbitMQ:
+    """A throw-away broker on free loopback ports."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.url = self.control("start", self.folder).strip().splitlines()[0]
+        self.process = int((self.folder / "broker.pid").read_text(encoding="ascii"))
+        self.version = self.control("ctl", self.folder, "-q", "version").strip()
+
+    @staticmethod
+    def control(*arguments):
+        return run(CONTROL, *arguments, limit=180)
+
+    def add_vhost(self, name):
+        """A virtual host of its own; gives back its URL."""
+        self.control("ctl", self.folder, "-q", "add_vhost", name)
+        self.control("ctl", self.folder, "-q", "set_permissions", "-p", name, "guest",
+                     ".*", ".*", ".*")
+        return f"{self.url}/{name}"
+
+    def options(self):
+        return ["--url", self.url, "--broker-process", self.process]
+
+    def fill(self, count, kind="book10"):
+        run(BARE, "fill", "--url", self.url, "--count", count, "--kind", kind)
+
+    @contextmanager
+    def queue(self):
+        """A queue that takes what is published meanwhile, and is gone after it."""
+        run(BARE, "declare", "--url", self.url)
+        try:
+            yield
+        finally:
+            run(BARE, "drop", "--url", self.url)
+
+
+@contextmanager
+def rabbitmq():
+    with tempfile.TemporaryDirectory(prefix="actors-bench-") as folder:
+        try:
+            yield RabbitMQ(folder)
+        finally:
+            RabbitMQ.control("stop", folder)
+
+
+@contextmanager
+def stub(count, kind="book10"):
+    """The stub broker, for the time that a client is measured on it; gives its URL."""
+    process = subprocess.Popen([STUB, "--count", str(count), "--kind", kind], text=True,
+                               stdout=subprocess.PIPE)
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def client(name):
+    """The program of a variant."""
+    return {"bare": BARE, "libactors": ACTORS}[name]
