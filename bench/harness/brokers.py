@@ -56,10 +56,10 @@ def rabbitmq():
 
 
 @contextmanager
-def stub(count, kind="book10"):
+def stub(count, kind="book10", *options):
     """The stub broker, for the time that a client is measured on it; gives its URL."""
-    process = subprocess.Popen([STUB, "--count", str(count), "--kind", kind], text=True,
-                               stdout=subprocess.PIPE)
+    process = subprocess.Popen([STUB, "--count", str(count), "--kind", kind, *options],
+                               text=True, stdout=subprocess.PIPE)
     try:
         yield process.stdout.readline().strip()
     finally:

@@ -47,14 +47,14 @@ def receiving_peers(broker, count, chosen, *options):
 
 
 def receive_500(broker, scale):
-    count = scale(100_000)
+    count = scale(60_000, 30_000)
     variants = receiving(broker, count)
     variants["on success"] = lambda: received(
         broker, of_client("libactors", "receive"), count, "--on-success")
     chosen = {"pika": peers.pika, "Go amqp091": peers.go}
-    others = receiving_peers(broker, scale(40_000), chosen)
+    others = receiving_peers(broker, scale(20_000), chosen)
     others["AIOQuant, prefetch 100"] = lambda: received(
-        broker, lambda *x: peers.aioquant("receive", *x), scale(30_000), "--prefetch", 100)
+        broker, lambda *x: peers.aioquant("receive", *x), scale(15_000), "--prefetch", 100)
     return Experiment(
         "receive, prefetch 500, acks in multiples", variants,
         [Wanted("client CPU per event", "cpu", "us", at_most(1.3, 1.0)),
@@ -87,26 +87,40 @@ def receive_alone(scale, kind="book10", quick=True, repetitions=5):
 
 
 def receive_1(broker, scale):
-    count = scale(30_000)
+    count = scale(20_000, 10_000)
     return Experiment(
         "receive, prefetch 1, each acknowledged", receiving(broker, count, "--prefetch", 1),
         [Wanted("events/s", "rate", "1/s", at_least(0.9, 1.0)),
          Wanted("client CPU per event", "cpu", "us", at_most(1.3, 1.1)),
          Wanted("broker CPU per event", "broker", "us")],
-        peers=receiving_peers(broker, scale(15_000),
+        peers=receiving_peers(broker, scale(8_000),
                               {"AIOQuant": peers.aioquant, "Go amqp091": peers.go},
                               "--prefetch", 1))
 
 
 def receive_no_ack(broker, scale):
     return Experiment(
-        "receive, no_ack", receiving(broker, scale(100_000), "--no-ack"),
+        "receive, no_ack", receiving(broker, scale(60_000), "--no-ack"),
         [Wanted("client CPU per event", "cpu", "us"),
          Wanted("events/s", "rate", "1/s"),
          Wanted("broker CPU per event", "broker", "us")],
-        peers=receiving_peers(broker, scale(40_000),
+        peers=receiving_peers(broker, scale(30_000),
                               {"AIOQuant": peers.aioquant, "pika": peers.pika}, "--no-ack"),
         repetitions=3, quick=False)
+
+
+def receive_numbered(scale):
+    """As libactors publishes: with an id and a place in a stream, by which copies are
+    dropped and gaps found."""
+    count = scale(200_000)
+
+    def run(name):
+        with stub(count, "book10", "--numbered") as url:
+            return figures(client(name), "receive", "--url", url, *counted(count))
+
+    return Experiment("receive, client alone, numbered messages",
+                      {name: lambda name=name: run(name) for name in BOTH},
+                      [Wanted("client CPU per event", "cpu", "us")], repetitions=3, quick=False)
 
 
 def strategies(scale):
@@ -139,7 +153,7 @@ def published(broker, run, count, *options):
 
 
 def publish(broker, scale):
-    count = scale(100_000)
+    count = scale(60_000, 30_000)
     runs = {"bare": of_client("bare", "publish"),
             "bare, one by one": of_client("bare", "publish-singly"),
             "libactors": lambda *x: figures(ACTORS, "publish", "--without-confirms", *x)}
@@ -282,14 +296,15 @@ def all_experiments(broker, scale, recordings):
     result = [
         receive_500(broker, scale),
         receive_alone(scale),
+        receive_numbered(scale),
         receive_1(broker, scale),
         receive_no_ack(broker, scale),
         strategies(scale),
         publish(broker, scale),
         publish_alone(scale),
-        confirms(broker, scale, 1, 15_000, None, quick=False),
-        confirms(broker, scale, 100, 60_000, at_least(0.95, 1.0), quick=True),
-        confirms(broker, scale, 1_000, 80_000, at_least(0.95, 1.0), quick=True),
+        confirms(broker, scale, 1, 10_000, None, quick=False),
+        confirms(broker, scale, 100, 40_000, at_least(0.95, 1.0), quick=True),
+        confirms(broker, scale, 1_000, 60_000, at_least(0.95, 1.0), quick=True),
         latency(broker, scale),
         latency_after_idle(broker, scale),
         in_process(scale),

@@ -42,10 +42,12 @@ def by_perf(line, out):
     if done.returncode != 0:
         return None
     report = ["perf", "report", "-i", data, "--stdio", "-q"]
-    flat = run(*report, "--no-children", "-g", "none", "--percent-limit", "0.3", limit=300)
+    flat = [*report, "--no-children", "-g", "none", "--percent-limit"]
+    # Debian's libraries have no symbols, so first by thread and library.
+    head = run(*flat, "0.5", "--sort", "comm,dso", limit=300) + run(*flat, "0.3", limit=300)
     tree = run(*report, "--children", "-g", "caller", "--percent-limit", "1", limit=300)
-    out.with_suffix(".txt").write_text(flat + "\n\n" + tree, encoding="utf-8")
-    return flat
+    out.with_suffix(".txt").write_text(head + "\n\n" + tree, encoding="utf-8")
+    return head
 
 
 def by_callgrind(line, out, count):

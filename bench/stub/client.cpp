@@ -16,6 +16,21 @@ std::string empty_table() {
   return writer{}.long_string("").text();
 }
 
+/// Flags and values of a message's properties.
+std::string properties_of(const flood& what, std::uint64_t number) {
+  constexpr std::uint16_t headers = 0x2000;
+  constexpr std::uint16_t message_id = 0x0080;
+  if (!what.numbered)
+    return writer{}.number(std::uint16_t{0}).text();
+  auto position = "1723075200000000:" + std::to_string(number);
+  auto table = writer{}.short_string("x-la").number(std::uint8_t{'S'}).long_string(position).text();
+  return writer{}
+      .number(static_cast<std::uint16_t>(headers | message_id))
+      .long_string(table)
+      .short_string("61e8a5b3c1f00-" + std::to_string(number))
+      .text();
+}
+
 } // namespace
 
 client::client(int fd, const flood& what) : fd_(fd), what_(what) {
@@ -197,8 +212,8 @@ void client::deliver(consumer& to, std::size_t index) {
                     .number(std::uint16_t{60})
                     .number(std::uint16_t{0})
                     .number(static_cast<std::uint64_t>(body.size()))
-                    .number(std::uint16_t{0})
-                    .text();
+                    .text()
+                + properties_of(what_, to.sent);
   output_ += writer{}
                  .frame(method_frame, to.channel, to.head + tag + to.tail)
                  .frame(header_frame, to.channel, header)

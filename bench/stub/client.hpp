@@ -17,6 +17,9 @@ struct flood {
   std::vector<std::string> bodies;
   /// Messages for each consumer.
   std::uint64_t count = 0;
+  /// Whether each has a message id and its place in a stream, as libactors
+  /// publishes them.
+  bool numbered = false;
 };
 
 /// One connection to the stub broker: grants what is asked, floods consumers

@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
   what.count = 100'000;
   app.add_option("--kind", kind, "The events, as in the other programs")->capture_default_str();
   app.add_option("--count", what.count, "Messages for each consumer")->capture_default_str();
+  app.add_flag("--numbered", what.numbered, "Messages have an id and a place in a stream");
   CLI11_PARSE(app, argc, argv);
   auto events = bench::make_bodies(kind);
   what.exchange = events.exchange;
