@@ -99,12 +99,6 @@ void connection::consume(const std::string& queue, std::uint16_t prefetch, bool 
   check("basic.consume");
 }
 
-std::uint32_t connection::depth(const std::string& queue) const {
-  auto ok = amqp_queue_declare(state_, channel, bytes_of(queue), 1, 0, 0, 1, amqp_empty_table);
-  check("passive queue.declare");
-  return ok->message_count;
-}
-
 void connection::select_confirms() const {
   amqp_confirm_select(state_, channel);
   check("confirm.select");

@@ -46,8 +46,6 @@ public:
   void declare_queue(const std::string& name) const;
   void bind(const std::string& queue, const std::string& exchange, const std::string& key) const;
   void consume(const std::string& queue, std::uint16_t prefetch, bool no_ack) const;
-  /// Messages in a queue. Answered after all that was sent before.
-  std::uint32_t depth(const std::string& queue) const;
   void select_confirms() const;
 
 private:

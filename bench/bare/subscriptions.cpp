@@ -49,6 +49,9 @@ void subscriptions(const bench::work& x) {
     amqp_frame_t frame;
     if (amqp_simple_wait_frame(broker.get(), &frame) != AMQP_STATUS_OK)
       bench::fail("the connection was lost");
+    if (frame.frame_type == AMQP_FRAME_METHOD
+        && frame.payload.method.id == AMQP_CHANNEL_CLOSE_METHOD)
+      bench::fail("the broker refused a queue");
     if (frame.frame_type == AMQP_FRAME_METHOD)
       ++answers;
     amqp_maybe_release_buffers(broker.get());

@@ -15,6 +15,7 @@ class RabbitMQ:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self.queues = 0
         self.url = self.control("start", self.folder).strip().splitlines()[0]
         self.process = int((self.folder / "broker.pid").read_text(encoding="ascii"))
         self.version = self.control("ctl", self.folder, "-q", "version").strip()
@@ -33,17 +34,26 @@ class RabbitMQ:
     def options(self):
         return ["--url", self.url, "--broker-process", self.process]
 
-    def fill(self, count, kind="book10"):
-        run(BARE, "fill", "--url", self.url, "--count", count, "--kind", kind)
+    def new_queue(self):
+        """A name that no former run had: its queue might still be on its way out."""
+        self.queues += 1
+        return f"bench-{self.queues}"
+
+    def fill(self, count):
+        """Fills a queue, and gives back its name."""
+        queue = self.new_queue()
+        run(BARE, "fill", "--url", self.url, "--count", count, "--queue", queue)
+        return queue
 
     @contextmanager
     def queue(self):
         """A queue that takes what is published meanwhile, and is gone after it."""
-        run(BARE, "declare", "--url", self.url)
+        name = self.new_queue()
+        run(BARE, "declare", "--url", self.url, "--queue", name)
         try:
-            yield
+            yield name
         finally:
-            run(BARE, "drop", "--url", self.url)
+            run(BARE, "drop", "--url", self.url, "--queue", name)
 
 
 @contextmanager

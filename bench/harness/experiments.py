@@ -25,10 +25,10 @@ def counted(count):
 # -- receiving --------------------------------------------------------------------------
 
 
-def received(broker, run, count, *options, kind="book10"):
+def received(broker, run, count, *options):
     """A client drains a queue that was filled before."""
-    broker.fill(count, kind)
-    return run(*broker.options(), *counted(count), "--kind", kind, *options)
+    queue = broker.fill(count)
+    return run(*broker.options(), *counted(count), "--queue", queue, *options)
 
 
 def of_client(name, command):
@@ -148,8 +148,8 @@ def strategies(scale):
 
 
 def published(broker, run, count, *options):
-    with broker.queue():
-        return run(*broker.options(), *counted(count), *options)
+    with broker.queue() as queue:
+        return run(*broker.options(), *counted(count), "--queue", queue, *options)
 
 
 def publish(broker, scale):
@@ -202,21 +202,22 @@ def confirms(broker, scale, window, full, goal, quick):
 
 
 def latency(broker, scale):
-    count = scale(6_000, 3_000)
+    count = scale(5_000, 3_000)
+
+    def options():
+        return [*broker.options(), "--count", count, "--warm-up", 500, "--queue",
+                broker.new_queue()]
 
     def run(name):
-        options = ["--without-confirms"] if name == "libactors" else []
-        return figures(client(name), "latency", *broker.options(), "--count", count,
-                       "--warm-up", 500, *options)
+        more = ["--without-confirms"] if name == "libactors" else []
+        return figures(client(name), "latency", *options(), *more)
 
     return Experiment(
         "latency at 1,000/s", {name: lambda name=name: run(name) for name in BOTH},
         [Wanted("p50", "p50", "us", at_most(1.25, 1.1)), Wanted("p90", "p90", "us"),
          Wanted("p99", "p99", "us", at_most(1.5, 1.2)), Wanted("p99.9", "p99.9", "us"),
          Wanted("client CPU per event", "cpu", "us")],
-        peers={"AIOQuant": lambda: peers.aioquant("latency", *broker.options(), "--count",
-                                                  count, "--warm-up", 500)},
-        repetitions=3)
+        peers={"AIOQuant": lambda: peers.aioquant("latency", *options())})
 
 
 def latency_after_idle(broker, scale):
@@ -265,7 +266,8 @@ def in_process(scale):
 
 def subscriptions(broker, scale):
     def run(name):
-        return figures(client(name), "subscriptions", *broker.options(), "--count", 1_000)
+        return figures(client(name), "subscriptions", *broker.options(), "--count", 1_000,
+                       "--queue", broker.new_queue())
 
     return Experiment(
         "1,000 subscriptions", {name: lambda name=name: run(name) for name in BOTH},
@@ -279,8 +281,7 @@ def subscriptions(broker, scale):
 def starting(broker):
     """From the start of the process to the first event."""
     def on_rabbitmq():
-        broker.fill(1)
-        return figures(ACTORS, "start", "--url", broker.url)
+        return figures(ACTORS, "start", "--url", broker.url, "--queue", broker.fill(1))
 
     return [
         Experiment("start to first event, in process",

@@ -5,6 +5,7 @@ import json
 from harness.measuring import Row, at_most
 from harness.programs import MICRO, run
 
+TITLE = "micro-benchmarks: handler table, decode, encode, topic match, actors, link"
 KINDS = ("book10", "book20", "trade", "kline")
 
 

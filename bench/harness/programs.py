@@ -27,20 +27,25 @@ def environment():
     return dict(os.environ, BENCH_STARTED_AT=str(time.monotonic_ns()))
 
 
-def run(*command, limit=120):
+def last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1][:200] if lines else ""
+
+
+def run(*command, limit=60):
     """Runs a program to its end; gives back what it printed."""
     command = [str(x) for x in command]
     try:
         done = subprocess.run(command, env=environment(), capture_output=True, text=True,
                               timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        raise Failed(f"not done in {limit} s: {' '.join(command)}") from None
+        raise Failed(f"{Path(command[0]).name} was not done in {limit} s") from None
     if done.returncode != 0:
-        raise Failed(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+        raise Failed(f"{Path(command[0]).name}: {last_line(done.stderr)}")
     return done.stdout
 
 
-def figures(*command, limit=120):
+def figures(*command, limit=60):
     """The figures that a program prints as its last line."""
     return figures_in(run(*command, limit=limit), command)
 
@@ -48,7 +53,7 @@ def figures(*command, limit=120):
 def figures_in(output, command):
     lines = output.strip().splitlines()
     if not lines:
-        raise Failed(f"no figures from {' '.join(str(x) for x in command)}")
+        raise Failed(f"no figures from {Path(command[0]).name}")
     return json.loads(lines[-1])
 
 
@@ -58,12 +63,12 @@ def start(*command):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def finish(process, limit=120):
+def finish(process, limit=60):
     try:
         output, errors = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise Failed(f"not done in {limit} s: {' '.join(process.args)}") from None
+        raise Failed(f"{Path(process.args[0]).name} was not done in {limit} s") from None
     if process.returncode != 0:
-        raise Failed(f"{' '.join(process.args)}: {errors.strip()[-500:]}")
+        raise Failed(f"{Path(process.args[0]).name}: {last_line(errors)}")
     return figures_in(output, process.args)
