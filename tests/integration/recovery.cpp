@@ -42,7 +42,7 @@ struct fixture : center_fixture {
                             [](const handler_status& x) { return x.consuming; });
     };
     // A status of this size is not for nothing.
-    return eventually(holds, patience, 20ms);
+    return eventually(holds, patience, 100ms);
   }
 
   /// Waits until all are consuming, and gives back how long that has been from the start of
