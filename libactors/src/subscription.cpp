@@ -68,6 +68,10 @@ caf::error check_names(const subscription& x) {
 caf::error check_queue(const subscription& x) {
   if (x.limits.delivery_limit > 0 && x.kind != queue_kind::quorum)
     return refused(x, "only quorum queues have a delivery limit: use on_quorum_queue");
+  if (x.single_active && x.kind != queue_kind::durable && x.kind != queue_kind::quorum)
+    return refused(x,
+                   "a single active consumer is for a queue that is kept: use on_durable_queue or "
+                   "on_quorum_queue");
   if (x.kind != queue_kind::stream)
     return caf::none;
   if (x.no_ack || x.prefetch_count == 0)
@@ -167,6 +171,11 @@ subscription&& subscription::on_stream(std::string name, amqp::field_value from)
 
 subscription&& subscription::limited(queue_limits x) && {
   limits = x;
+  return std::move(*this);
+}
+
+subscription&& subscription::single_active_consumer() && {
+  single_active = true;
   return std::move(*this);
 }
 
@@ -270,6 +279,8 @@ amqp::queue queue_for(const subscription& x, std::string name) {
   add_limit(arguments, "x-message-ttl", x.limits.message_ttl.count());
   add_limit(arguments, "x-expires", x.limits.expires.count());
   add_limit(arguments, "x-delivery-limit", x.limits.delivery_limit);
+  if (x.single_active)
+    arguments.emplace_back("x-single-active-consumer", true);
   if (has_dead_letters(x) && x.kind != queue_kind::stream)
     for (auto& argument : dead_letter_arguments(result.name))
       arguments.push_back(std::move(argument));

@@ -160,6 +160,14 @@ CAF_TEST(queues that cannot be are refused) {
                  "max_length_bytes alone"));
 }
 
+CAF_TEST(a queue that is kept may serve one consumer at a time) {
+  auto x = trades("p", "s").on_durable_queue("q").single_active_consumer();
+  CAF_CHECK_EQUAL(problem(x), "none");
+  CAF_CHECK(queue_for(x, "q").arguments == (amqp::field_table{{"x-single-active-consumer", true}}));
+  CAF_CHECK(!share_consumer(x, trades("p", "s").on_durable_queue("q")));
+  CAF_CHECK(problem(trades("p", "s").single_active_consumer()).ends_with("on_quorum_queue"));
+}
+
 CAF_TEST(subscriptions that agree on their queue share a consumer) {
   const auto x = trades("p", "s").prefetch(10);
   CAF_CHECK(share_consumer(x, trades("p", "t").prefetch(10).acked(ack_policy::on_success)));

@@ -92,6 +92,11 @@ struct subscription {
   /// Others than transient need a queue name.
   queue_kind kind = queue_kind::transient;
   queue_limits limits;
+  /// Of all consumers of the queue, in whatever process, the broker serves one, and
+  /// the next only once that one is gone and what it held is back. Keeps the order
+  /// over a link that the broker takes to be alive for longer than we do. For
+  /// durable and quorum queues.
+  bool single_active = false;
   /// Where a stream queue is read from: "first", "last", "next", the number of a
   /// message, or an age such as "1h". After a reconnect reading goes on where it
   /// was.
@@ -150,6 +155,7 @@ struct subscription {
   /// read again, but may go to the dead letters. Sets a prefetch count of 100.
   subscription&& on_stream(std::string name, amqp::field_value from = std::string{"next"}) &&;
   subscription&& limited(queue_limits limits) &&;
+  subscription&& single_active_consumer() &&;
   subscription&& prefetch(std::uint16_t count) &&;
   subscription&& multi(bool on = true) &&;
   /// On success switches `no_ack` off, which a wildcard has switched on.
