@@ -58,7 +58,8 @@ caf::behavior numbered_strategy(caf::event_based_actor* self, event_center cente
 }
 
 subscription every_numbered(const std::string& key, const std::string& queue) {
-  return subscription::to<numbered>(key).on_durable_queue(queue).acked(ack_policy::on_success);
+  return subscription::to<numbered>(key).on_durable_queue(queue).single_active_consumer().acked(
+      ack_policy::on_success);
 }
 
 } // namespace actors::testing

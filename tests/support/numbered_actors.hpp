@@ -61,8 +61,8 @@ caf::behavior numbered_strategy(caf::event_based_actor* self, event_center cente
                                 numbered_strategy_settings settings, std::shared_ptr<audit> books,
                                 std::shared_ptr<mood> its_mood);
 
-/// Numbered events with this key, each handled: from a queue that is kept, each
-/// acknowledged once its handler has returned.
+/// Numbered events with this key, each handled and in order: from a queue that is kept,
+/// by one consumer at a time, each acknowledged once its handler has returned.
 subscription every_numbered(const std::string& key, const std::string& queue);
 
 } // namespace actors::testing

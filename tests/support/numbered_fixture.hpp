@@ -72,16 +72,12 @@ struct numbered_fixture : center_fixture {
 
   /// Whether nothing was lost, came twice or in the wrong order in the end.
   bool is_clean() {
-    return is_complete() && books->judge().reordered == 0;
-  }
-
-  /// Whether nothing was lost or came twice.
-  bool is_complete() {
     pause();
     const auto settled = books->settles(patience);
     const auto verdict = books->judge();
     CAF_MESSAGE(audit::text_of(verdict));
-    return settled && verdict.confirmed > 0 && verdict.lost + verdict.twice == 0;
+    return settled && verdict.confirmed > 0
+           && verdict.lost + verdict.twice + verdict.reordered == 0;
   }
 
   /// Whether the link is seen to be lost once more within the limit.
