@@ -56,23 +56,31 @@ orderbook some_book(int symbol, std::int64_t stamp) {
   return result;
 }
 
+struct progress {
+  std::atomic<std::uint64_t> published = 0;
+  std::atomic<std::uint64_t> handled = 0;
+  std::atomic<bool> over = false;
+};
+
 /// Publishes an order book of each symbol at a time.
 caf::behavior market(caf::event_based_actor* self, event_center center,
-                     std::shared_ptr<std::atomic<std::uint64_t>> published) {
+                     std::shared_ptr<progress> all) {
   self->send(self, flush_atom_v);
   return {[=](flush_atom) {
     self->delayed_send(self, 1'000ms * symbols / books_per_second, flush_atom_v);
     for (auto i = 0; i < symbols; ++i)
-      center.publish(some_book(i, static_cast<std::int64_t>(++*published)));
+      center.publish(some_book(i, static_cast<std::int64_t>(++all->published)));
   }};
 }
 
 /// Has its own thread, as it does nothing but waste time.
 caf::behavior slow_strategy(caf::event_based_actor* self, const event_center& center,
-                            std::shared_ptr<std::atomic<std::uint64_t>> handled) {
+                            std::shared_ptr<progress> all) {
   center.subscribe(self, what_the_strategy_wants());
   return {[=](const orderbook&) {
-    ++*handled;
+    if (all->over)
+      return;
+    ++all->handled;
     std::this_thread::sleep_for(time_for_a_book);
   }};
 }
@@ -80,12 +88,11 @@ caf::behavior slow_strategy(caf::event_based_actor* self, const event_center& ce
 /// The resident memory of this process over time.
 class memory_watch {
 public:
-  /// False: it has grown too much.
+  /// False: it has grown too much since it was warm.
   bool look(bool warm) {
-    const auto present = resident_memory();
+    peak_ = std::max(peak_, resident_memory());
     if (!warm)
-      start_ = std::max(start_, present);
-    peak_ = std::max(peak_, present);
+      start_ = peak_;
     return growth() < limit;
   }
 
@@ -109,26 +116,31 @@ bool memory_stays_flat(const std::string& broker, std::chrono::seconds duration)
   actors::system_config cfg;
   caf::actor_system system{cfg};
   scoped_event_center center{system, settings};
-  auto published = std::make_shared<std::atomic<std::uint64_t>>(0);
-  auto handled = std::make_shared<std::atomic<std::uint64_t>>(0);
-  auto strategy = system.spawn<caf::detached>(slow_strategy, event_center{center}, handled);
-  auto publisher = system.spawn(market, event_center{center}, published);
+  auto all = std::make_shared<progress>();
+  auto strategy = system.spawn<caf::detached>(slow_strategy, event_center{center}, all);
+  auto publisher = system.spawn(market, event_center{center}, all);
   const auto warm_up = std::clamp(duration / 10, 5s, 30s);
   memory_watch memory;
   auto flat = true;
   const auto start = std::chrono::steady_clock::now();
   for (auto second = 1s; flat && second <= warm_up + duration; ++second) {
     std::this_thread::sleep_until(start + second);
-    flat = memory.look(second <= warm_up);
+    flat = memory.look(second > warm_up);
     if (second.count() % 10 == 0 || !flat)
       fmt::print("{:4} s  {} published, {} handled, resident {:.1f} MiB\n", second.count(),
-                 published->load(), handled->load(), resident_memory());
+                 all->published.load(), all->handled.load(), resident_memory());
     std::fflush(stdout);
   }
+  all->over = true;
   for (auto& x : {publisher, strategy})
     caf::anon_send_exit(x, caf::exit_reason::kill);
   fmt::print("resident memory grew by {:.1f} MiB, allowed are {:.0f}\n", memory.growth(), limit);
-  return flat;
+  // Else nothing was shown.
+  const auto flooded = all->handled > 0 && all->published > 50 * all->handled;
+  if (!flooded)
+    fmt::print("the strategy was not flooded: {} published, {} handled\n", all->published.load(),
+               all->handled.load());
+  return flat && flooded;
 }
 
 } // namespace actors::soak
