@@ -3,8 +3,6 @@
 // How long a thousand subscriptions take to come back, from the moment when the broker's
 // port opens.
 
-#include <cstdlib>
-
 #include "support/center_fixture.hpp"
 #include "support/chaos_proxy.hpp"
 #include "support/port.hpp"
@@ -59,19 +57,15 @@ struct fixture : center_fixture {
   }
 };
 
-/// How many times longer than on an idle machine something may take, since others want
-/// its cores too.
-double crowding() {
-  double load = 0;
-  ::getloadavg(&load, 1);
-  return std::max(1.0, load / std::max(1u, std::thread::hardware_concurrency()));
-}
+/// Far more than the two seconds that an idle machine needs, and far less than one answer
+/// after the other would take.
+constexpr auto limit = 10'000;
 
 } // namespace
 
 // From a broker that has none of our queues, as one that was restarted. The best of three
 // counts.
-CAF_TEST(a thousand subscriptions are back within two seconds) {
+CAF_TEST(a thousand subscriptions are back in seconds) {
   if (!test_broker::available())
     return;
   chaos_proxy proxy{test_broker::url()};
@@ -89,7 +83,7 @@ CAF_TEST(a thousand subscriptions are back within two seconds) {
     proxy.tell("listen");
     best = std::min(best, f.time_since(clock::now()));
   }
-  CAF_CHECK(best < 2'000 * crowding());
+  CAF_CHECK(best < limit);
 }
 
 // By default settings: the first attempt that meets the open port may be a while off.

@@ -188,7 +188,8 @@ result strategy_fails(target& on) {
       candidates.push_back(x);
   auto& x = candidates[pick(on, candidates.size())];
   x.mood->fails = true;
-  const auto failed = on.fleet.books().fails_more(x.name, 3, patience);
+  const auto failed = on.fleet.books().fails_more(x.name, 3, patience)
+                      && on.fleet.books().more_confirmed(100, patience);
   x.mood->fails = false;
   return failed ? result{now()} : result{};
 }

@@ -152,10 +152,14 @@ std::uint64_t audit::count_missing(const std::string& name, bool blamed) {
 
 audit::verdict audit::judge() {
   std::unique_lock guard{mutex_};
+  // What is missing now may still come: the examples of it are for this verdict only.
+  const auto kept = verdict_.examples;
   verdict_.lost = 0;
   for (auto& [name, x] : strategies_)
     verdict_.lost += count_missing(name, true);
-  return verdict_;
+  auto result = verdict_;
+  verdict_.examples = kept;
+  return result;
 }
 
 std::string audit::text_of(const verdict& x) {

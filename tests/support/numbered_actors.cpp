@@ -47,7 +47,7 @@ caf::behavior numbered_strategy(caf::event_based_actor* self, event_center cente
           self->quit(make_error(ec::handler_failed, "crashed as asked"));
           return make_error(ec::handler_failed, "crashed as asked");
         }
-        if (its_mood->fails) {
+        if (its_mood->fails && x.number % 2 == 0) {
           books->failed(settings.name);
           return make_error(ec::handler_failed, "failed as asked");
         }

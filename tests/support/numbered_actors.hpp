@@ -45,6 +45,7 @@ caf::behavior numbered_publisher(caf::stateful_actor<numbered_publisher_state>* 
 
 /// What a strategy is made to do, from any thread.
 struct mood {
+  /// With every event that has an even number.
   std::atomic<bool> fails = false;
   /// With the next event; once.
   std::atomic<bool> crashes = false;
