@@ -261,7 +261,8 @@ caf::error check(const subscription& x) {
 
 bool share_consumer(const subscription& x, const subscription& y) {
   return x.kind == y.kind && x.prefetch_count == y.prefetch_count && x.no_ack == y.no_ack
-         && x.limits == y.limits && x.offset == y.offset && moves_failures(x) == moves_failures(y)
+         && x.limits == y.limits && x.single_active == y.single_active && x.offset == y.offset
+         && moves_failures(x) == moves_failures(y)
          && (!moves_failures(x) || (x.error == y.error && x.retry == y.retry));
 }
 
