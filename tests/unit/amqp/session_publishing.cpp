@@ -176,7 +176,7 @@ CAF_TEST(no confirmation comes after the end) {
   publish(1);
   feed(broker::close_connection(320, "x"));
   CAF_CHECK_EQUAL(raised().size(), 1u);
-  CAF_CHECK_EQUAL(sent().back(), "0:10.51");
+  CAF_CHECK(sent().back() == "0:10.51");
   CAF_CHECK(raised().empty());
 }
 
