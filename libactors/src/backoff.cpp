@@ -10,10 +10,18 @@ backoff::backoff(backoff_policy policy, std::uint64_t seed) noexcept
 }
 
 std::chrono::milliseconds backoff::next() noexcept {
+  return next(policy_.limit);
+}
+
+std::chrono::milliseconds backoff::next_after_unreachable() noexcept {
+  return next(std::min(policy_.limit, policy_.unreachable));
+}
+
+std::chrono::milliseconds backoff::next(std::chrono::milliseconds longest) noexcept {
   if (failures_++ == 0)
     return std::chrono::milliseconds{0};
   auto delay = static_cast<double>(policy_.first.count());
-  const auto limit = static_cast<double>(policy_.limit.count());
+  const auto limit = static_cast<double>(longest.count());
   for (auto i = 2u; i < failures_ && delay < limit; ++i)
     delay *= policy_.factor;
   delay = std::min(delay, limit) * (1.0 - policy_.jitter * random());

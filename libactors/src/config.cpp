@@ -114,6 +114,7 @@ void read_backoff(config_section in, backoff_policy& out) {
   in.read("limit", out.limit, 1ms, day);
   in.read("factor", out.factor, 1, 100);
   in.read("jitter", out.jitter, 0, 1);
+  in.read("unreachable", out.unreachable, 1ms, day);
   in.read("refused", out.refused, 1ms, day);
   in.read("settled", out.settled, 0ms, day);
   if (out.limit < out.first)

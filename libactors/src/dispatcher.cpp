@@ -16,11 +16,7 @@ std::string consumer_text(const subscription& x) {
   return fmt::format("prefetch count {}{}", x.prefetch_count, x.no_ack ? " and no_ack" : "");
 }
 
-} // namespace
-
 // -- ids of consumers -------------------------------------------------------------------
-
-namespace {
 
 constexpr amqp::consumer_id no_ack_bit = 1;
 constexpr amqp::consumer_id stream_bit = 2;

@@ -124,11 +124,22 @@ bool supervisor_state::keeps(const supervised_link& x) const noexcept {
          || (stopping_ == stop_stage::draining && x.role == link_role::publishing);
 }
 
+std::chrono::milliseconds supervisor_state::next_delay(backoff& retry, ec reason) {
+  switch (reason) {
+  // These need somebody to act.
+  case ec::login_refused:
+  case ec::tls_failed:
+    return retry.next_after_refusal();
+  case ec::connect_failed:
+    return retry.next_after_unreachable();
+  default:
+    return retry.next();
+  }
+}
+
 void supervisor_state::schedule_connect(supervised_link& x, ec reason) {
   ++x.endpoint;
-  // What needs somebody to act is not tried again fast.
-  const auto refused = reason == ec::login_refused || reason == ec::tls_failed;
-  const auto delay = refused ? x.retry.next_after_refusal() : x.retry.next();
+  const auto delay = next_delay(x.retry, reason);
   log(log_level::info, fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
                                    to_string(endpoint_of(x)), delay.count()));
   self_->delayed_send(self_, delay, connect_atom_v, x.role);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "support/silent_sink.hpp"
+
 #include "caf/test/unit_test.hpp"
 
 using namespace actors;
@@ -26,26 +28,12 @@ struct fixture {
 };
 
 /// Holds on to nothing but the reason of the end.
-struct end_watcher : sink {
+struct end_watcher : testing::silent_sink {
   void up(std::string) override {
     is_up = true;
   }
   void replied(reply) override {
     ++replies;
-  }
-  void delivered(std::uint32_t, std::vector<delivery>) override {
-  }
-  void confirmed(std::vector<confirmation>) override {
-  }
-  void returned(returned_message) override {
-  }
-  void blocked(std::string) override {
-  }
-  void unblocked() override {
-  }
-  void cancelled(consumer_id) override {
-  }
-  void channel_closed(channel, failure) override {
   }
   void down(failure x) override {
     reason = std::move(x);

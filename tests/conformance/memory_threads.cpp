@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "support/silent_sink.hpp"
+
 #include "caf/test/unit_test.hpp"
 
 using namespace actors;
@@ -42,25 +44,10 @@ struct progress {
 };
 
 /// Counts, and keeps what its thread is to settle.
-class worker_sink : public sink {
+class worker_sink : public testing::silent_sink {
 public:
   explicit worker_sink(progress& all) : all_(all) {
     // nop
-  }
-
-  void up(std::string) override {
-  }
-  void returned(returned_message) override {
-  }
-  void blocked(std::string) override {
-  }
-  void unblocked() override {
-  }
-  void cancelled(consumer_id) override {
-  }
-  void channel_closed(channel, failure) override {
-  }
-  void down(failure) override {
   }
 
   void replied(reply) override {

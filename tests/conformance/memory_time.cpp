@@ -6,6 +6,8 @@
 #include <mutex>
 #include <thread>
 
+#include "support/silent_sink.hpp"
+
 #include "caf/test/unit_test.hpp"
 
 using namespace actors;
@@ -35,27 +37,8 @@ field_table waits_for(std::chrono::milliseconds time, const std::string& then) {
 }
 
 /// Waits for events with a limit, and knows in which thread they came.
-class waiting_sink : public sink {
+class waiting_sink : public testing::silent_sink {
 public:
-  void up(std::string) override {
-  }
-  void replied(reply) override {
-  }
-  void confirmed(std::vector<confirmation>) override {
-  }
-  void returned(returned_message) override {
-  }
-  void blocked(std::string) override {
-  }
-  void unblocked() override {
-  }
-  void cancelled(consumer_id) override {
-  }
-  void channel_closed(channel, failure) override {
-  }
-  void down(failure) override {
-  }
-
   void delivered(std::uint32_t, std::vector<delivery> xs) override {
     std::lock_guard guard{mutex_};
     deliveries_ += xs.size();

@@ -2,32 +2,16 @@
 
 #include <utility>
 
+#include "support/silent_sink.hpp"
+
 namespace actors::simulation {
 
-struct operator_link::collecting_sink : amqp::sink {
+struct operator_link::collecting_sink : testing::silent_sink {
   std::vector<amqp::delivery> deliveries;
 
-  void up(std::string) override {
-  }
-  void replied(amqp::reply) override {
-  }
   void delivered(std::uint32_t, std::vector<amqp::delivery> xs) override {
     for (auto& x : xs)
       deliveries.push_back(std::move(x));
-  }
-  void confirmed(std::vector<amqp::confirmation>) override {
-  }
-  void returned(amqp::returned_message) override {
-  }
-  void blocked(std::string) override {
-  }
-  void unblocked() override {
-  }
-  void cancelled(amqp::consumer_id) override {
-  }
-  void channel_closed(amqp::channel, failure) override {
-  }
-  void down(failure) override {
   }
 };
 

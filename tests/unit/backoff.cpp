@@ -70,6 +70,18 @@ CAF_TEST(the seed alone decides) {
   CAF_CHECK(delays(backoff{policy, 1}, 20) != delays(backoff{policy, 2}, 20));
 }
 
+// A broker that is restarted may be back at any moment.
+CAF_TEST(an unreachable peer is tried again sooner) {
+  auto policy = exact;
+  policy.unreachable = milliseconds{400};
+  backoff x{policy, 1};
+  list result;
+  for (auto i = 0; i < 4; ++i)
+    result.push_back(x.next_after_unreachable().count());
+  CAF_CHECK_EQUAL(result, (list{0, 250, 400, 400}));
+  CAF_CHECK_EQUAL(x.next().count(), 2'000);
+}
+
 // A wrong password does not heal within milliseconds.
 CAF_TEST(a refused login waits long and counts as a failure) {
   backoff x{exact, 1};

@@ -211,7 +211,8 @@ CAF_TEST(the other sections) {
     "OUTBOX": {"max_messages": 1, "max_bytes": 2, "overflow": "drop_oldest", "window": 3,
                "confirm_timeout": 4, "exchanges": {"Trade": {"overflow": "block", "max_bytes": 5}}},
     "SHUTDOWN": {"limit": 7, "unsent_file": "/f"}, "VERIFY_INTERVAL": 8,
-    "RECONNECT": {"first": 1, "limit": 2, "factor": 1.5, "jitter": 0, "refused": 3, "settled": 4},
+    "RECONNECT": {"first": 1, "limit": 2, "factor": 1.5, "jitter": 0, "unreachable": 3, "refused": 4,
+                  "settled": 5},
     "PAYLOAD": {"max_size": 100, "max_ratio": 2, "max_depth": 3}})");
   CAF_CHECK_EQUAL(x.server_id, "s");
   CAF_CHECK_EQUAL(x.instance, "i");
@@ -225,7 +226,7 @@ CAF_TEST(the other sections) {
                               4ms}));
   CAF_CHECK(x.shutdown == (shutdown_config{7ms, "/f"}));
   CAF_CHECK(x.verify_interval == 8s);
-  CAF_CHECK(x.reconnect == (backoff_policy{1ms, 2ms, 1.5, 0, 3ms, 4ms}));
+  CAF_CHECK(x.reconnect == (backoff_policy{1ms, 2ms, 1.5, 0, 3ms, 4ms, 5ms}));
   CAF_CHECK(x.payload == (payload_limits{100, 2, 3}));
 }
 

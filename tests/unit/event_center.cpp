@@ -4,6 +4,7 @@
 
 #include "actors/event_center.hpp"
 
+#include "support/silent_sink.hpp"
 #include "unit/memory_center_fixture.hpp"
 
 using namespace actors;
@@ -147,30 +148,8 @@ CAF_TEST(one bad entity is reported and does not stop the others) {
 }
 
 CAF_TEST(an exchange of another type is used as it is) {
-  struct quiet_sink : amqp::sink {
-    void up(std::string) override {
-    }
-    void replied(amqp::reply) override {
-    }
-    void delivered(std::uint32_t, std::vector<amqp::delivery>) override {
-    }
-    void confirmed(std::vector<amqp::confirmation>) override {
-    }
-    void returned(amqp::returned_message) override {
-    }
-    void blocked(std::string) override {
-    }
-    void unblocked() override {
-    }
-    void cancelled(amqp::consumer_id) override {
-    }
-    void channel_closed(amqp::channel, failure) override {
-    }
-    void down(failure) override {
-    }
-  };
   auto older = amqp::make_memory_transport(broker);
-  older->connect({}, std::make_shared<quiet_sink>());
+  older->connect({}, std::make_shared<silent_sink>());
   older->request(1, amqp::declare_exchange{{"Trade", amqp::exchange_type::fanout}});
   start();
   auto eth = add(trades("binance", "ETH/USDT"));

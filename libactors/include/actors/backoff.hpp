@@ -14,6 +14,9 @@ struct backoff_policy {
   double factor = 2.0;
   /// A delay d becomes a random one in [d * (1 - jitter), d].
   double jitter = 0.5;
+  /// The limit where no TCP connection can be made: trying that costs the broker
+  /// nothing, and it may be back at any moment.
+  std::chrono::milliseconds unreachable{500};
   /// The delay after a refused login, which needs somebody to act.
   std::chrono::milliseconds refused{15'000};
   /// A link that lived this long counts as a success: start anew.
@@ -31,6 +34,9 @@ public:
   /// lost. The first is 0.
   std::chrono::milliseconds next() noexcept;
 
+  /// The delay before the next attempt after no TCP connection could be made.
+  std::chrono::milliseconds next_after_unreachable() noexcept;
+
   /// The delay after a login that was refused.
   std::chrono::milliseconds next_after_refusal() noexcept;
 
@@ -42,6 +48,7 @@ public:
   }
 
 private:
+  std::chrono::milliseconds next(std::chrono::milliseconds limit) noexcept;
   double random() noexcept;
 
   backoff_policy policy_;

@@ -123,6 +123,7 @@ private:
   const amqp::endpoint& endpoint_of(const supervised_link& x) const;
   /// Whether a link that is down is to be connected again.
   bool keeps(const supervised_link& x) const noexcept;
+  static std::chrono::milliseconds next_delay(backoff& retry, ec reason);
   void schedule_connect(supervised_link& x, ec reason);
   void follow(supervised_link& x);
   void schedule_retry(supervised_link& x);

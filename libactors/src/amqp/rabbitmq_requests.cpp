@@ -10,11 +10,9 @@ namespace {
 
 constexpr std::string_view tag_prefix = "la-";
 
-constexpr auto topology_channel = number_of(channel::topology);
-constexpr auto deliveries_channel = number_of(channel::deliveries);
-
 struct write_methods {
   frame_writer& out;
+  std::uint16_t number;
 
   bool operator()(const declare_exchange& x) const {
     table_view arguments{x.what.arguments};
@@ -25,7 +23,7 @@ struct write_methods {
     method.durable = x.what.durable;
     method.auto_delete = x.what.auto_delete;
     method.arguments = arguments.get();
-    return out.method(topology_channel, AMQP_EXCHANGE_DECLARE_METHOD, method);
+    return out.method(number, AMQP_EXCHANGE_DECLARE_METHOD, method);
   }
 
   bool operator()(const declare_queue& x) const {
@@ -37,13 +35,13 @@ struct write_methods {
     method.exclusive = x.what.exclusive;
     method.auto_delete = x.what.auto_delete;
     method.arguments = arguments.get();
-    return out.method(topology_channel, AMQP_QUEUE_DECLARE_METHOD, method);
+    return out.method(number, AMQP_QUEUE_DECLARE_METHOD, method);
   }
 
   bool operator()(const delete_queue& x) const {
     amqp_queue_delete_t method{};
     method.queue = bytes_of(x.name);
-    return out.method(topology_channel, AMQP_QUEUE_DELETE_METHOD, method);
+    return out.method(number, AMQP_QUEUE_DELETE_METHOD, method);
   }
 
   bool operator()(const bind_queue& x) const {
@@ -51,7 +49,7 @@ struct write_methods {
     method.queue = bytes_of(x.what.queue);
     method.exchange = bytes_of(x.what.exchange);
     method.routing_key = bytes_of(x.what.routing_key);
-    return out.method(topology_channel, AMQP_QUEUE_BIND_METHOD, method);
+    return out.method(number, AMQP_QUEUE_BIND_METHOD, method);
   }
 
   bool operator()(const unbind_queue& x) const {
@@ -59,7 +57,7 @@ struct write_methods {
     method.queue = bytes_of(x.what.queue);
     method.exchange = bytes_of(x.what.exchange);
     method.routing_key = bytes_of(x.what.routing_key);
-    return out.method(topology_channel, AMQP_QUEUE_UNBIND_METHOD, method);
+    return out.method(number, AMQP_QUEUE_UNBIND_METHOD, method);
   }
 
   bool operator()(const start_consumer& x) const {
@@ -71,14 +69,14 @@ struct write_methods {
     method.no_ack = x.what.no_ack;
     method.exclusive = x.what.exclusive;
     method.arguments = arguments.get();
-    return out.method(deliveries_channel, AMQP_BASIC_CONSUME_METHOD, method);
+    return out.method(number, AMQP_BASIC_CONSUME_METHOD, method);
   }
 
   bool operator()(const cancel_consumer& x) const {
     auto tag = consumer_tag(x.id);
     amqp_basic_cancel_t method{};
     method.consumer_tag = bytes_of(tag);
-    return out.method(deliveries_channel, AMQP_BASIC_CANCEL_METHOD, method);
+    return out.method(number, AMQP_BASIC_CANCEL_METHOD, method);
   }
 };
 
@@ -109,6 +107,28 @@ struct request_method {
 
   amqp_method_number_t operator()(const cancel_consumer&) const noexcept {
     return AMQP_BASIC_CANCEL_METHOD;
+  }
+};
+
+struct named_queue {
+  std::string_view operator()(const declare_queue& x) const noexcept {
+    return x.what.name;
+  }
+
+  std::string_view operator()(const delete_queue& x) const noexcept {
+    return x.name;
+  }
+
+  std::string_view operator()(const bind_queue& x) const noexcept {
+    return x.what.queue;
+  }
+
+  std::string_view operator()(const unbind_queue& x) const noexcept {
+    return x.what.queue;
+  }
+
+  std::string_view operator()(const auto&) const noexcept {
+    return {};
   }
 };
 
@@ -159,6 +179,10 @@ channel channel_of(const operation& x) noexcept {
   return consumes ? channel::deliveries : channel::topology;
 }
 
+std::string_view queue_of(const operation& x) noexcept {
+  return std::visit(named_queue{}, x);
+}
+
 failure check(const operation& x) {
   if (std::visit(names_fit{}, x))
     return {};
@@ -166,14 +190,14 @@ failure check(const operation& x) {
           to_string(x) + ": a name, routing key or argument key is longer than 255 bytes"};
 }
 
-bool write_request(frame_writer& out, const operation& x) {
-  return std::visit(write_methods{out}, x);
+bool write_request(frame_writer& out, std::uint16_t number, const operation& x) {
+  return std::visit(write_methods{out, number}, x);
 }
 
 void write_prefetch(frame_writer& out, std::uint16_t count) {
   amqp_basic_qos_t method{};
   method.prefetch_count = count;
-  out.method(deliveries_channel, AMQP_BASIC_QOS_METHOD, method);
+  out.method(number_of(channel::deliveries), AMQP_BASIC_QOS_METHOD, method);
 }
 
 amqp_method_number_t answer_to(const operation& x) {

@@ -14,12 +14,15 @@ namespace actors::amqp {
 /// The channel that carries the request.
 channel channel_of(const operation& x) noexcept;
 
+/// The broker's queue that a request on the channel `topology` is about, if it names one.
+std::string_view queue_of(const operation& x) noexcept;
+
 /// Says why a request cannot be sent, if so.
 failure check(const operation& x);
 
-/// Appends the request's methods; false if its arguments do not fit into a
-/// frame.
-bool write_request(frame_writer& out, const operation& x);
+/// Appends the request's method, on the channel of that number; false if its arguments do not
+/// fit into a frame.
+bool write_request(frame_writer& out, std::uint16_t number, const operation& x);
 
 /// Appends what sets the prefetch count of all consumers that are started on the
 /// channel from then on.

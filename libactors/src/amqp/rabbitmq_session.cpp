@@ -12,6 +12,10 @@ namespace {
 
 constexpr auto close_limit = std::chrono::seconds{2};
 
+/// So many requests are ahead of their answers on one channel before another one is opened:
+/// a link that asks for little needs no more.
+constexpr std::size_t crowd = 16;
+
 /// The first byte of a TLS record that refuses our greeting.
 constexpr char tls_alert = 0x15;
 
@@ -32,6 +36,10 @@ session::session(const endpoint& where, bool confirms, std::shared_ptr<sink> eve
       last_received_(now),
       last_sent_(now),
       waiting_since_(now) {
+  requests_[0].channel_number = number_of(channel::deliveries);
+  requests_[1].channel_number = number_of(channel::topology);
+  for (std::uint16_t i = 2; i < requests_.size(); ++i)
+    requests_[i].channel_number = number_of(channel::publishing) + i - 1;
   out_.protocol_header();
 }
 
@@ -57,7 +65,8 @@ void session::run(request_command& x) {
     events_->replied({x.id, std::move(problem), {}});
     return;
   }
-  send_request(std::move(x));
+  auto& on = choose_channel(x.what);
+  send(std::move(x), on);
 }
 
 // A thousand consumers alike need it once.
@@ -69,21 +78,20 @@ void session::set_prefetch(const operation& x) {
   write_prefetch(out_, *prefetch_count_);
 }
 
-void session::send_request(request_command x) {
-  auto which = channel_of(x.what);
-  open_channel(which);
+void session::send(request_command x, request_queue& on) {
+  open_channel(on);
   set_prefetch(x.what);
-  if (!write_request(out_, x.what)) {
+  if (!write_request(out_, on.channel_number, x.what)) {
+    leave_channel(x.what);
     events_->replied(
         {x.id,
          {ec::invalid_argument, to_string(x.what) + ": its arguments do not fit into a frame"},
          {}});
     return;
   }
-  auto& queue = requests(which);
-  if (queue.items.empty())
-    queue.since = now_;
-  queue.items.push_back(std::move(x));
+  if (on.items.empty())
+    on.since = now_;
+  on.items.push_back(std::move(x));
 }
 
 void session::run(publish_command& x) {
@@ -98,7 +106,7 @@ void session::run(publish_command& x) {
 void session::send_publication(const publication& x) {
   if (!sendable(x))
     return reject(x);
-  open_channel(channel::publishing);
+  open_publishing();
   if (!out_.message(number_of(channel::publishing), x))
     return reject(x);
   if (confirms_)
@@ -142,14 +150,18 @@ void session::run(close_command&) {
   phase_limit_ = now_ + close_limit;
 }
 
-void session::open_channel(channel which) {
-  auto& open = which == channel::publishing ? publishing_open_ : requests(which).open;
-  if (open)
+void session::open_channel(request_queue& x) {
+  if (!std::exchange(x.open, true))
+    out_.method(x.channel_number, AMQP_CHANNEL_OPEN_METHOD, amqp_channel_open_t{});
+}
+
+void session::open_publishing() {
+  constexpr auto number = number_of(channel::publishing);
+  if (std::exchange(publishing_open_, true))
     return;
-  open = true;
-  out_.method(number_of(which), AMQP_CHANNEL_OPEN_METHOD, amqp_channel_open_t{});
-  if (which == channel::publishing && confirms_)
-    out_.method(number_of(which), AMQP_CONFIRM_SELECT_METHOD, amqp_confirm_select_t{});
+  out_.method(number, AMQP_CHANNEL_OPEN_METHOD, amqp_channel_open_t{});
+  if (confirms_)
+    out_.method(number, AMQP_CONFIRM_SELECT_METHOD, amqp_confirm_select_t{});
 }
 
 void session::consume(std::size_t size, time_point now) {
@@ -189,10 +201,10 @@ void session::tick(time_point now) {
   if (!blocked_) {
     if (!output().empty() && now >= waiting_since_ + where_.send_timeout)
       return down(ec::send_timeout, "the broker takes no bytes");
-    for (auto queue : {&topology_, &consumers_})
-      if (waits(*queue))
+    for (auto& queue : requests_)
+      if (waits(queue))
         return down(ec::request_timeout,
-                    "no answer in time to: " + to_string(queue->items.front().what));
+                    "no answer in time to: " + to_string(queue.items.front().what));
   }
   if (heartbeat_ > duration::zero() && output().empty() && now >= last_sent_ + heartbeat_ / 2) {
     out_.heartbeat();
@@ -215,9 +227,9 @@ session::time_point session::deadline() const {
     return result;
   if (!output().empty())
     result = std::min(result, waiting_since_ + where_.send_timeout);
-  for (auto queue : {&topology_, &consumers_})
-    if (!queue->items.empty())
-      result = std::min(result, queue->since + where_.request_timeout);
+  for (auto& queue : requests_)
+    if (!queue.items.empty())
+      result = std::min(result, queue.since + where_.request_timeout);
   return result;
 }
 
@@ -299,8 +311,42 @@ bool session::in_handshake() const noexcept {
   return phase_ < phase::up;
 }
 
-session::request_queue& session::requests(channel which) noexcept {
-  return which == channel::topology ? topology_ : consumers_;
+session::request_queue& session::requests(std::uint16_t number) noexcept {
+  auto i = std::find_if(requests_.begin(), requests_.end(),
+                        [number](const request_queue& x) { return x.channel_number == number; });
+  return *i;
+}
+
+// Requests about one queue stay on one channel, hence in order. Those about exchanges are
+// few and have the first.
+session::request_queue& session::choose_channel(const operation& x) {
+  auto& first = requests_[1];
+  if (channel_of(x) == channel::deliveries)
+    return requests_[0];
+  const auto queue = queue_of(x);
+  if (queue.empty())
+    return first;
+  auto& at = lanes_[std::string{queue}];
+  if (at.requests++ == 0)
+    at.channel_number = std::min_element(&first, &first + topology_channels_,
+                                         [](const request_queue& y, const request_queue& z) {
+                                           return y.items.size() / crowd < z.items.size() / crowd;
+                                         })
+                            ->channel_number;
+  return requests(at.channel_number);
+}
+
+void session::leave_channel(const operation& x) {
+  auto i = lanes_.find(std::string{queue_of(x)});
+  if (i != lanes_.end() && --i->second.requests == 0)
+    lanes_.erase(i);
+}
+
+request_command session::take_first(request_queue& from) {
+  auto result = std::move(from.items.front());
+  from.items.pop_front();
+  leave_channel(result.what);
+  return result;
 }
 
 } // namespace actors::amqp

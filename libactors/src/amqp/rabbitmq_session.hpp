@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -42,6 +43,13 @@ using command = std::variant<request_command, publish_command, settle_command, c
 
 /// The largest frame that we take and propose.
 constexpr std::size_t wanted_frame_max = 131'072;
+
+/// RabbitMQ works on the channels of a connection at the same time: several carry out a
+/// crowd of declarations sooner.
+constexpr std::uint16_t max_topology_channels = 4;
+
+/// The further channels for topology come after those that have a name.
+constexpr std::uint16_t max_channels = number_of(channel::publishing) + max_topology_channels - 1;
 
 /// The AMQP 0-9-1 conversation of one connection, without the connection: bytes
 /// and time points go in, bytes and `sink` events come out. It has no thread,
@@ -91,12 +99,19 @@ private:
 
   enum class phase : std::uint8_t { greeting, tuning, opening, up, closing, down };
 
-  /// Requests the broker has not answered, in the order they were sent.
+  /// Requests on one channel that the broker has not answered, in the order they were sent.
   struct request_queue {
+    std::uint16_t channel_number = 0;
     bool open = false;
     std::deque<request_command> items;
     /// Since when the broker could have been working on the first.
     time_point since;
+  };
+
+  /// The one channel that carries the open requests about a queue of the broker.
+  struct lane {
+    std::uint16_t channel_number = 0;
+    std::size_t requests = 0;
   };
 
   /// A message that arrives frame by frame.
@@ -118,10 +133,11 @@ private:
   void run(close_command& x);
 
   void set_prefetch(const operation& x);
-  void send_request(request_command x);
+  void send(request_command x, request_queue& on);
   void send_publication(const publication& x);
   void reject(const publication& x);
-  void open_channel(channel which);
+  void open_channel(request_queue& x);
+  void open_publishing();
 
   // -- frames -----------------------------------------------------------------------
 
@@ -129,13 +145,14 @@ private:
   void on_greeting(std::string_view payload);
   void on_method(const frame& x);
   void on_connection_method(amqp_method_number_t id, std::string_view arguments);
-  void on_channel_method(channel which, amqp_method_number_t id, std::string_view arguments);
+  void on_channel_method(std::uint16_t number, amqp_method_number_t id, std::string_view arguments);
   void on_request_method(request_queue& queue, amqp_method_number_t id, std::string_view arguments);
   void on_deliveries_method(amqp_method_number_t id, std::string_view arguments);
   void on_publishing_method(amqp_method_number_t id, std::string_view arguments);
   void on_tune(std::string_view arguments);
   void on_connection_closed(std::string_view arguments);
-  void on_channel_closed(channel which, std::string_view arguments);
+  void on_channel_closed(std::uint16_t number, std::string_view arguments);
+  void on_publishing_closed(failure reason);
   void on_granted(request_queue& queue, reply answer);
   void on_deliver(std::string_view arguments);
   void on_return(std::string_view arguments);
@@ -161,7 +178,10 @@ private:
   // -- state ------------------------------------------------------------------------
 
   bool in_handshake() const noexcept;
-  request_queue& requests(channel which) noexcept;
+  request_queue& requests(std::uint16_t number) noexcept;
+  request_queue& choose_channel(const operation& x);
+  void leave_channel(const operation& x);
+  request_command take_first(request_queue& from);
   void send_again(request_queue& queue);
 
   endpoint where_;
@@ -177,8 +197,12 @@ private:
   frame_writer out_;
   std::size_t frame_max_ = wanted_frame_max;
 
-  request_queue topology_;
-  request_queue consumers_;
+  /// First that of consumers, then those of topology.
+  std::array<request_queue, 1 + max_topology_channels> requests_;
+  /// How many channels for topology the broker allows.
+  std::uint16_t topology_channels_ = max_topology_channels;
+  /// By the name of the broker's queue.
+  std::unordered_map<std::string, lane> lanes_;
   std::uint32_t incarnation_ = 1;
   content incoming_;
   content returning_;
@@ -186,9 +210,9 @@ private:
   /// That of the present life of the channel `deliveries`; a new one has none.
   std::optional<std::uint16_t> prefetch_count_;
   std::uint32_t publishing_incarnation_ = 1;
-  /// By channel: the broker has closed it and not opened it again yet. What it still sends
+  /// By channel number: the broker has closed it and not opened it again yet. What it still sends
   /// there is of the channel's former life.
-  std::array<bool, 1 + number_of(channel::publishing)> closed_{};
+  std::array<bool, 1 + max_channels> closed_{};
   unconfirmed unconfirmed_;
   /// Without confirms: ids by the end of their bytes in the output.
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;

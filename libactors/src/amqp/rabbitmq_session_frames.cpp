@@ -17,7 +17,8 @@ constexpr std::uint64_t max_body_size = 128 * 1024 * 1024;
 constexpr std::uint64_t trusted_size = 1024 * 1024;
 constexpr std::size_t max_batch_items = 512;
 constexpr std::size_t max_batch_bytes = 1024 * 1024;
-constexpr auto channels = static_cast<std::uint16_t>(channel::publishing);
+/// A link does not come up with fewer channels.
+constexpr auto min_channels = number_of(channel::publishing);
 
 constexpr auto no_plain = "the broker offers no login by password (PLAIN), only: ";
 constexpr auto no_external =
@@ -57,7 +58,7 @@ Number agree(Number x, Number y) {
 // -- frames -----------------------------------------------------------------------
 
 void session::on_frame(const frame& x) {
-  if (x.type != AMQP_FRAME_METHOD && x.channel <= channels && closed_[x.channel])
+  if (x.type != AMQP_FRAME_METHOD && x.channel <= max_channels && closed_[x.channel])
     return;
   switch (x.type) {
   case AMQP_FRAME_METHOD:
@@ -74,31 +75,30 @@ void session::on_frame(const frame& x) {
 void session::on_method(const frame& x) {
   field_reader in{x.payload};
   amqp_method_number_t id = in.number<std::uint32_t>();
-  if (!in.ok() || x.channel > channels)
+  if (!in.ok() || x.channel > max_channels)
     return broken("a method frame is malformed");
   auto arguments = x.payload.substr(sizeof(id));
   if (x.channel == 0)
     return on_connection_method(id, arguments);
   if (in_handshake())
     return broken("a channel is used before the connection is open");
-  auto which = static_cast<channel>(x.channel);
   if (id == AMQP_CHANNEL_CLOSE_METHOD)
-    return on_channel_closed(which, arguments);
+    return on_channel_closed(x.channel, arguments);
   if (id == AMQP_CHANNEL_OPEN_OK_METHOD)
     closed_[x.channel] = false;
   else if (!closed_[x.channel])
-    on_channel_method(which, id, arguments);
+    on_channel_method(x.channel, id, arguments);
 }
 
-void session::on_channel_method(channel which, amqp_method_number_t id,
+void session::on_channel_method(std::uint16_t number, amqp_method_number_t id,
                                 std::string_view arguments) {
-  switch (which) {
-  case channel::topology:
-    return on_request_method(topology_, id, arguments);
-  case channel::deliveries:
+  switch (number) {
+  case number_of(channel::deliveries):
     return on_deliveries_method(id, arguments);
-  case channel::publishing:
+  case number_of(channel::publishing):
     return on_publishing_method(id, arguments);
+  default:
+    return on_request_method(requests(number), id, arguments);
   }
 }
 
@@ -157,9 +157,12 @@ void session::on_tune(std::string_view arguments) {
   auto tune = decode<amqp_connection_tune_t>(AMQP_CONNECTION_TUNE_METHOD, arguments);
   if (tune == nullptr)
     return;
-  if (tune->channel_max != 0 && tune->channel_max < channels)
-    return down(ec::not_allowed, "the broker allows fewer than the " + std::to_string(channels)
+  if (tune->channel_max != 0 && tune->channel_max < min_channels)
+    return down(ec::not_allowed, "the broker allows fewer than the " + std::to_string(min_channels)
                                      + " channels that a link needs");
+  if (tune->channel_max != 0)
+    topology_channels_ =
+        std::min<std::uint16_t>(max_topology_channels, tune->channel_max - min_channels + 1);
   auto frame_max = agree<std::size_t>(tune->frame_max, wanted_frame_max);
   if (frame_max < AMQP_FRAME_MIN_SIZE)
     return broken("the broker asks for frames below AMQP's minimum");
@@ -214,7 +217,9 @@ void session::on_connection_method(amqp_method_number_t id, std::string_view arg
     if (in_handshake())
       break;
     blocked_ = false;
-    waiting_since_ = topology_.since = consumers_.since = now_;
+    waiting_since_ = now_;
+    for (auto& queue : requests_)
+      queue.since = now_;
     flush();
     return events_->unblocked();
   default:
@@ -242,44 +247,47 @@ void session::on_connection_closed(std::string_view arguments) {
 
 // -- channels ---------------------------------------------------------------------
 
-void session::on_channel_closed(channel which, std::string_view arguments) {
+void session::on_channel_closed(std::uint16_t number, std::string_view arguments) {
   auto close = decode<amqp_channel_close_t>(AMQP_CHANNEL_CLOSE_METHOD, arguments);
   if (close == nullptr)
     return;
   failure reason{from_reply_code(close->reply_code), reply_text(*close)};
-  out_.method(number_of(which), AMQP_CHANNEL_CLOSE_OK_METHOD, amqp_channel_close_ok_t{});
-  closed_[number_of(which)] = true;
+  out_.method(number, AMQP_CHANNEL_CLOSE_OK_METHOD, amqp_channel_close_ok_t{});
+  closed_[number] = true;
   flush();
-  if (which == channel::publishing) {
-    publishing_open_ = false;
-    ++publishing_incarnation_;
-    returning_ = {};
-    unconfirmed_ = {};
-    unsent_.clear();
-    return events_->channel_closed(which, std::move(reason));
-  }
-  auto& queue = requests(which);
+  if (number == number_of(channel::publishing))
+    return on_publishing_closed(std::move(reason));
+  const auto consumes = number == number_of(channel::deliveries);
+  auto& queue = requests(number);
   queue.open = false;
   // Requests are answered in order, so the first is to blame; a channel with
   // consumers can also fall for a settlement or a delivery.
   if (!queue.items.empty()
-      && (which == channel::topology || is_made_with(queue.items.front().what, culprit(*close)))) {
-    auto refused = std::move(queue.items.front());
-    queue.items.pop_front();
+      && (!consumes || is_made_with(queue.items.front().what, culprit(*close)))) {
+    auto refused = take_first(queue);
     events_->replied({refused.id, {reason.code, to_string(refused.what) + ": " + reason.text}, {}});
   }
-  if (which == channel::deliveries) {
+  if (consumes) {
     ++incarnation_;
     incoming_ = {};
     prefetch_count_.reset();
-    events_->channel_closed(which, std::move(reason));
+    events_->channel_closed(channel::deliveries, std::move(reason));
   }
   send_again(queue);
 }
 
+void session::on_publishing_closed(failure reason) {
+  publishing_open_ = false;
+  ++publishing_incarnation_;
+  returning_ = {};
+  unconfirmed_ = {};
+  unsent_.clear();
+  events_->channel_closed(channel::publishing, std::move(reason));
+}
+
 void session::send_again(request_queue& queue) {
   for (auto& x : std::exchange(queue.items, {}))
-    send_request(std::move(x));
+    send(std::move(x), queue);
 }
 
 void session::on_request_method(request_queue& queue, amqp_method_number_t id,
@@ -299,8 +307,7 @@ void session::on_request_method(request_queue& queue, amqp_method_number_t id,
 }
 
 void session::on_granted(request_queue& queue, reply answer) {
-  answer.id = queue.items.front().id;
-  queue.items.pop_front();
+  answer.id = take_first(queue).id;
   queue.since = now_;
   flush();
   events_->replied(std::move(answer));
@@ -317,7 +324,7 @@ void session::on_deliveries_method(amqp_method_number_t id, std::string_view arg
   case AMQP_BASIC_QOS_OK_METHOD:
     return;
   default:
-    return on_request_method(consumers_, id, arguments);
+    return on_request_method(requests_[0], id, arguments);
   }
 }
 

@@ -86,10 +86,10 @@ struct broker_script {
     return method(1, AMQP_EXCHANGE_DECLARE_OK_METHOD, amqp_exchange_declare_ok_t{});
   }
 
-  static std::string queue_declared(std::string_view name) {
+  static std::string queue_declared(std::string_view name, std::uint16_t channel = 1) {
     amqp_queue_declare_ok_t x{};
     x.queue = bytes_of(name);
-    return method(1, AMQP_QUEUE_DECLARE_OK_METHOD, x);
+    return method(channel, AMQP_QUEUE_DECLARE_OK_METHOD, x);
   }
 
   static std::string consuming(std::string_view tag) {

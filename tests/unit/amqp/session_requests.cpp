@@ -1,5 +1,7 @@
 #define CAF_SUITE amqp.session.requests
 
+#include <algorithm>
+
 #include "unit/amqp/session_fixture.hpp"
 
 #include "caf/test/dsl.hpp"
@@ -44,6 +46,58 @@ CAF_TEST(a channel without requests is opened again by the next one) {
   CAF_CHECK(sent().back() == "1:20.41");
   request(2, declare_exchange{{"Kline"}});
   CAF_CHECK(sent() == lines({"1:20.10", "1:40.10"}));
+}
+
+namespace {
+
+/// How many of the frames are on the channel.
+std::size_t count_on(const lines& frames, std::uint16_t channel) {
+  const auto prefix = std::to_string(channel) + ":";
+  return static_cast<std::size_t>(std::count_if(
+      frames.begin(), frames.end(), [&](const std::string& x) { return x.starts_with(prefix); }));
+}
+
+constexpr auto channel_open = 1u;
+
+} // namespace
+
+// RabbitMQ works on channels at the same time, and on one in order.
+CAF_TEST(a crowd of requests spreads over several channels and each queue stays on one) {
+  log_in();
+  auto name = [](int i) { return "q" + std::to_string(i); };
+  for (auto i = 0; i < 64; ++i)
+    request(i, declare_queue{{name(i)}});
+  const auto declared = sent();
+  for (std::uint16_t channel : {1, 4, 5, 6})
+    CAF_CHECK_EQUAL(count_on(declared, channel), channel_open + 16);
+  request(100, bind_queue{{"Trade", name(0), "#"}});
+  request(101, bind_queue{{"Trade", name(63), "#"}});
+  CAF_CHECK(sent() == lines({"1:50.20", "6:50.20"}));
+  feed(broker::queue_declared(name(0)));
+  feed(broker::queue_declared(name(16), 4));
+  CAF_CHECK(raised() == lines({"replied 0 q0", "replied 16 q16"}));
+}
+
+CAF_TEST(a broker that allows few channels gets no more) {
+  feed(broker::start() + broker::tune(60, 131'072, 4) + broker::open_ok());
+  sent();
+  for (auto i = 0; i < 64; ++i)
+    request(i, declare_queue{{"q" + std::to_string(i)}});
+  const auto declared = sent();
+  CAF_CHECK_EQUAL(count_on(declared, 1) + count_on(declared, 4), 2 * channel_open + 64);
+}
+
+CAF_TEST(a refusal on a further channel leaves the others in place) {
+  log_in();
+  for (auto i = 0; i < 18; ++i)
+    request(i, declare_queue{{"q" + std::to_string(i)}});
+  sent();
+  feed(broker::close_channel(4, 405, "RESOURCE_LOCKED", AMQP_QUEUE_DECLARE_METHOD));
+  CAF_CHECK(raised()
+            == lines{"replied 16 resource_locked: declare queue 'q16': RESOURCE_LOCKED (405)"});
+  CAF_CHECK(sent() == lines({"4:20.41", "4:20.10", "4:50.10"}));
+  feed(broker::channel_opened(4) + broker::queue_declared("q17", 4));
+  CAF_CHECK(raised() == lines{"replied 17 q17"});
 }
 
 CAF_TEST(consumers set their prefetch count first) {

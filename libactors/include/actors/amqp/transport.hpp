@@ -118,8 +118,10 @@ struct cancel_consumer {
   consumer_id id = 0;
 };
 
-/// What a transport can be asked for. Requests of one kind of channel are
-/// carried out in order; a refused one does not touch the others.
+/// What a transport can be asked for. Requests about exchanges are carried out in
+/// order, and so are those about one queue, and those about consumers; whatever
+/// needs the outcome of another kind waits for its reply. A refused request does
+/// not touch the others.
 using operation = std::variant<declare_exchange, declare_queue, delete_queue, bind_queue,
                                unbind_queue, start_consumer, cancel_consumer>;
 
@@ -163,7 +165,7 @@ struct confirmation {
 };
 
 /// The channels of a link: one that is closed by the broker is opened again
-/// without touching the others.
+/// without touching the others. `topology` is several if much is asked for.
 enum class channel : std::uint8_t { topology = 1, deliveries = 2, publishing = 3 };
 
 std::string_view to_string(channel x) noexcept;

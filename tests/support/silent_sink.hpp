@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "actors/amqp/transport.hpp"
+
+namespace actors::testing {
+
+/// Passes over every event: a base for sinks that care for a few.
+struct silent_sink : amqp::sink {
+  void up(std::string) override {
+  }
+  void replied(amqp::reply) override {
+  }
+  void delivered(std::uint32_t, std::vector<amqp::delivery>) override {
+  }
+  void confirmed(std::vector<amqp::confirmation>) override {
+  }
+  void returned(amqp::returned_message) override {
+  }
+  void blocked(std::string) override {
+  }
+  void unblocked() override {
+  }
+  void cancelled(amqp::consumer_id) override {
+  }
+  void channel_closed(amqp::channel, failure) override {
+  }
+  void down(failure) override {
+  }
+};
+
+} // namespace actors::testing

@@ -1,0 +1,354 @@
+#define CAF_SUITE supervisor.publishing
+
+#include "unit/supervisor_fixture.hpp"
+
+using namespace actors;
+using namespace actors::testing;
+
+CAF_TEST_FIXTURE_SCOPE(supervisor_publishing_tests, supervisor_fixture)
+
+CAF_TEST(publications wait in the outbox while the link is down and are sent in order) {
+  start();
+  auto first = publish(message("k1"));
+  auto second = publish(message("k2"));
+  bring_up(publishing());
+  CAF_CHECK(keys(publishing()) == (strings{"k1", "k2"}));
+  CAF_CHECK(!first->published);
+  publishing().events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(first->published);
+  CAF_CHECK(!second->published);
+}
+
+CAF_TEST(what the broker has not confirmed is sent again ahead of newer messages) {
+  start_up();
+  auto first = publish(message("k1"));
+  auto second = publish(message("k2"));
+  publishing().events->confirmed({{1, true}});
+  publishing().events->down({ec::connection_lost, "gone"});
+  sched.run();
+  auto third = publish(message("k3"));
+  advance(0ms);
+  auto& again = *links.at(2);
+  bring_up(again);
+  CAF_CHECK(keys(again) == (strings{"k2", "k3"}));
+  CAF_CHECK(again.published[0].properties.message_id
+            == publishing().published[1].properties.message_id);
+  again.events->confirmed({{2, true}, {3, true}});
+  sched.run();
+  CAF_CHECK(second->published && third->published);
+}
+
+CAF_TEST(every message carries its id and its place in its stream) {
+  start_up();
+  publish(message("k1"));
+  publish(message("k2"));
+  publish(message("k1"));
+  auto& sent = publishing().published;
+  CAF_REQUIRE_EQUAL(sent.size(), 3u);
+  CAF_CHECK(sent[0].properties.position == (amqp::stream_position{77, 1}));
+  CAF_CHECK(sent[1].properties.position == (amqp::stream_position{77, 1}));
+  CAF_CHECK(sent[2].properties.position == (amqp::stream_position{77, 2}));
+  CAF_CHECK_NOT_EQUAL(sent[0].properties.message_id, sent[1].properties.message_id);
+}
+
+CAF_TEST(a full outbox tells the publisher by its policy) {
+  settings.config.outbox.each.max_messages = 1;
+  start();
+  auto kept = publish(message("k1"));
+  auto refused = publish(message("k2"));
+  CAF_CHECK(!kept->error);
+  CAF_CHECK(code_of(refused->error) == ec::outbox_full);
+}
+
+CAF_TEST(drop_oldest tells the publisher of the dropped message) {
+  settings.config.outbox.each.max_messages = 1;
+  settings.config.outbox.each.overflow = overflow_policy::drop_oldest;
+  start();
+  auto dropped = publish(message("k1"));
+  auto kept = publish(message("k2"));
+  CAF_CHECK(code_of(dropped->error) == ec::outbox_dropped);
+  bring_up(publishing());
+  CAF_CHECK(keys(publishing()) == strings{"k2"});
+  CAF_CHECK(!kept->error);
+}
+
+CAF_TEST(nothing is published while the broker blocks and consuming goes on) {
+  start_up();
+  publishing().events->blocked("low on memory");
+  sched.run();
+  publish(message("k1"));
+  CAF_CHECK(publishing().published.empty());
+  want(1, "q", "#");
+  CAF_CHECK_EQUAL(consuming().requests.size(), 1u);
+  publishing().events->unblocked();
+  sched.run();
+  CAF_CHECK_EQUAL(publishing().published.size(), 1u);
+}
+
+CAF_TEST(the window bounds what is on the wire) {
+  settings.config.outbox.window = 2;
+  start_up();
+  for (auto key : {"k1", "k2", "k3"})
+    publish(message(key));
+  CAF_CHECK(keys(publishing()) == (strings{"k1", "k2"}));
+  publishing().events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(keys(publishing()) == (strings{"k1", "k2", "k3"}));
+}
+
+CAF_TEST(an exchange is declared before the first message to it is sent) {
+  start_up();
+  publish(message("k1", "Funding"));
+  CAF_CHECK(publishing().published.empty());
+  CAF_CHECK(names<amqp::declare_exchange>(publishing()) == strings{"Funding"});
+  settle(publishing());
+  CAF_CHECK_EQUAL(publishing().published.size(), 1u);
+}
+
+CAF_TEST(a refused exchange refuses its messages and no others) {
+  start_up();
+  auto refused = publish(message("k1", "Secret"));
+  auto& [id, what] = publishing().requests.at(0);
+  publishing().events->replied({id, {ec::access_refused, "ACCESS_REFUSED"}, {}});
+  publishing().requests.clear();
+  sched.run();
+  auto check = publishing().requests.at(0).first; // passively: it may exist
+  publishing().events->replied({check, {ec::not_found, "NOT_FOUND"}, {}});
+  publishing().requests.clear();
+  sched.run();
+  CAF_CHECK(code_of(refused->error) == ec::access_refused);
+  publish(message("k2"));
+  CAF_CHECK(keys(publishing()) == strings{"k2"});
+}
+
+CAF_TEST(a publication that the broker forbids does not stop the others) {
+  start_up();
+  auto allowed = publish(message("k1"));
+  auto forbidden = publish(message("k2", "Orderbook"));
+  publishing().published.clear();
+  publishing().events->channel_closed(
+      amqp::channel::publishing,
+      {ec::access_refused, "ACCESS_REFUSED - access to exchange 'Orderbook' in vhost '/' refused"});
+  sched.run();
+  CAF_CHECK(code_of(forbidden->error) == ec::access_refused);
+  CAF_CHECK(keys(publishing()) == strings{"k1"});
+  publishing().events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(allowed->published);
+}
+
+// A link drops what is for a former life of its channel.
+CAF_TEST(publications say for which life of the channel they are) {
+  start_up();
+  publish(message("k1"));
+  CAF_CHECK_EQUAL(publishing().publishing_incarnation, 1u);
+  for (std::uint32_t life = 2; life <= 3; ++life) {
+    publishing().events->channel_closed(amqp::channel::publishing, {ec::internal_error, "541"});
+    publish(message("k2"));
+    CAF_CHECK_EQUAL(publishing().publishing_incarnation, life);
+  }
+  publishing().events->down({ec::connection_lost, "gone"});
+  sched.run();
+  advance(0ms);
+  bring_up(*links.at(2));
+  CAF_CHECK_EQUAL(links[2]->publishing_incarnation, 1u);
+}
+
+CAF_TEST(a message that the broker could not take is rejected to its publisher) {
+  start_up();
+  auto answer = publish(message("k1"));
+  publishing().events->confirmed({{1, false}});
+  sched.run();
+  CAF_CHECK(code_of(answer->error) == ec::publish_rejected);
+}
+
+// As RabbitMQ does for good on a channel that met a quorum queue without a leader.
+CAF_TEST(a link by which all messages are rejected is replaced) {
+  start_up();
+  auto reject = [this](std::uint64_t id) {
+    publish(message("k"));
+    links.back()->events->confirmed({{id, false}});
+    sched.run();
+  };
+  reject(1);
+  advance(1'900ms);
+  reject(2);
+  CAF_CHECK(!publishing().closing);
+  advance(100ms);
+  reject(3);
+  CAF_REQUIRE(publishing().closing);
+  publishing().events->down({});
+  sched.run();
+  advance(0ms);
+  CAF_REQUIRE_EQUAL(links.size(), 3u);
+  // If the next one is no better, it is not replaced as fast.
+  bring_up(*links[2]);
+  reject(4);
+  advance(3'900ms);
+  reject(5);
+  CAF_CHECK(!links[2]->closing);
+  advance(100ms);
+  reject(6);
+  CAF_CHECK(links[2]->closing);
+}
+
+// RabbitMQ forgets the answers to what was on its way to a quorum queue when that was
+// deleted.
+CAF_TEST(a link that leaves a message without an answer is replaced) {
+  start_up();
+  auto forgotten = publish(message("k1"));
+  for (std::uint64_t id = 2; id <= 5; ++id) {
+    publish(message("k2"));
+    publishing().events->confirmed({{id, true}});
+    advance(14s);
+  }
+  CAF_CHECK(!publishing().closing);
+  advance(20s);
+  CAF_CHECK(publishing().closing);
+  publishing().events->down({});
+  sched.run();
+  advance(0ms);
+  auto& again = *links.back();
+  bring_up(again);
+  CAF_CHECK(keys(again) == strings{"k1"});
+  again.events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(forgotten->published);
+}
+
+CAF_TEST(a broker that answers in time keeps its link however much is published) {
+  start_up();
+  for (std::uint64_t id = 1; id <= 50; ++id) {
+    publish(message("k"));
+    advance(5s);
+    publishing().events->confirmed({{id, true}});
+  }
+  sched.run();
+  CAF_CHECK(!publishing().closing);
+}
+
+// It says that it takes nothing: that is no forgetting.
+CAF_TEST(a blocked broker has all the time) {
+  start_up();
+  publish(message("k"));
+  publishing().events->blocked("low on memory");
+  for (auto i = 0; i < 10; ++i)
+    advance(30s);
+  CAF_CHECK(!publishing().closing);
+}
+
+CAF_TEST(a link by which some messages are rejected is kept) {
+  start_up();
+  for (std::uint64_t id = 1; id < 20; ++id) {
+    publish(message("k"));
+    publishing().events->confirmed({{id, id % 2 == 0}});
+    sched.run();
+    advance(1'500ms);
+  }
+  CAF_CHECK(!publishing().closing);
+}
+
+CAF_TEST(stopping sends what waits and closes both links) {
+  start_up();
+  publish(message("k1"));
+  auto done = stop();
+  CAF_CHECK(consuming().closing);
+  CAF_CHECK(!publishing().closing);
+  consuming().events->down({});
+  publishing().events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(publishing().closing);
+  publishing().events->down({});
+  sched.run();
+  CAF_REQUIRE(done->ok);
+  CAF_CHECK_EQUAL(done->ok->unsent.size(), 0u);
+}
+
+CAF_TEST(stopping is bounded in time and counts what is lost) {
+  start();
+  auto lost = publish(message("k1"));
+  auto done = stop();
+  advance(500ms);
+  advance(300ms);
+  CAF_REQUIRE(done->ok);
+  CAF_CHECK_EQUAL(done->ok->unsent.size(), 1u);
+  CAF_CHECK(code_of(lost->error) == ec::shutting_down);
+}
+
+// The default exchange needs no declaration: it routes to the queue of that name.
+CAF_TEST(a publication to the default exchange is sent as it is) {
+  start_up();
+  publish(message("some-queue", ""));
+  CAF_CHECK(keys(publishing()) == strings{"some-queue"});
+  CAF_CHECK(publishing().requests.empty());
+}
+
+CAF_TEST(a publication that AMQP cannot carry is refused and counted) {
+  start_up();
+  auto answer = publish(message(std::string(256, 'x')));
+  CAF_CHECK(code_of(answer->error) == ec::invalid_argument);
+  caf::anon_send(sut, publish_atom_v, message(std::string(256, 'x')));
+  auto status = self->request(sut, caf::infinite, status_atom_v);
+  sched.run();
+  status.receive([](const supervisor_status& x) { CAF_CHECK_EQUAL(x.outbox.rejected, 2u); },
+                 [](const caf::error& err) { CAF_FAIL(text_of(err)); });
+}
+
+CAF_TEST(stopping connects once more for what waits in the outbox) {
+  start_up();
+  publishing().events->down({ec::connection_lost, "gone"});
+  sched.run();
+  auto waiting = publish(message("k1"));
+  auto done = stop(10s);
+  advance(0ms);
+  CAF_REQUIRE_EQUAL(links.size(), 3u);
+  consuming().events->down({});
+  sched.run();
+  advance(0ms);
+  CAF_REQUIRE_EQUAL(links.size(), 3u); // the other link has nothing to do
+  auto& again = *links.back();
+  bring_up(again);
+  CAF_CHECK(keys(again) == strings{"k1"});
+  again.events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(waiting->published);
+  CAF_CHECK(again.closing);
+  again.events->down({});
+  sched.run();
+  CAF_REQUIRE(done->ok);
+  CAF_CHECK_EQUAL(done->ok->unsent.size(), 0u);
+}
+
+// -- upkeep --------------------------------------------------------------------------------
+
+CAF_TEST(what an earlier run could not send goes first and keeps its place) {
+  auto old = message("old");
+  old.properties.message_id = "theirs";
+  old.properties.position = amqp::stream_position{3, 9};
+  settings.unsent = {old};
+  start();
+  publish(message("new"));
+  bring_up(consuming());
+  bring_up(publishing());
+  CAF_REQUIRE(keys(publishing()) == (strings{"old", "new"}));
+  auto& first = publishing().published[0].properties;
+  CAF_CHECK_EQUAL(first.message_id, "theirs");
+  CAF_CHECK((first.position == amqp::stream_position{3, 9}));
+  CAF_CHECK((publishing().published[1].properties.position == amqp::stream_position{77, 1}));
+}
+
+CAF_TEST(what could not be sent is handed back in order) {
+  start();
+  for (auto key : {"a", "b"})
+    publish(message(key));
+  auto done = stop(100ms);
+  advance(100ms);
+  advance(300ms);
+  CAF_REQUIRE(done->ok);
+  CAF_REQUIRE_EQUAL(done->ok->unsent.size(), 2u);
+  CAF_CHECK_EQUAL(done->ok->unsent[0].routing_key, "a");
+  CAF_CHECK(done->ok->unsent[0].properties.position.has_value());
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
