@@ -3,6 +3,7 @@
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
+#include "link_worker.hpp"
 
 namespace actors {
 
@@ -11,8 +12,10 @@ namespace {
 /// Turns a link's events into messages. Called from the link's thread.
 class actor_sink : public amqp::sink {
 public:
-  actor_sink(link_role role, caf::actor self, caf::actor owner, caf::actor dispatcher)
+  actor_sink(link_role role, amqp::outlet_ptr out, caf::actor self, caf::actor owner,
+             caf::actor dispatcher)
       : role_(role),
+        out_(std::move(out)),
         self_(std::move(self)),
         owner_(std::move(owner)),
         dispatcher_(std::move(dispatcher)) {
@@ -20,7 +23,7 @@ public:
   }
 
   void up(std::string broker) override {
-    caf::anon_send(owner_, link_up{role_, std::move(broker)});
+    caf::anon_send(owner_, link_up{role_, std::move(broker), out_});
   }
 
   void replied(amqp::reply x) override {
@@ -28,11 +31,11 @@ public:
   }
 
   void delivered(std::uint32_t incarnation, std::vector<amqp::delivery> xs) override {
-    caf::anon_send(dispatcher_, delivery_batch{self_, incarnation, std::move(xs)});
+    to_dispatcher(delivery_batch{out_, incarnation, std::move(xs)});
   }
 
   void confirmed(std::vector<amqp::confirmation> xs) override {
-    caf::anon_send(owner_, confirmations{std::move(xs)});
+    to_owner(confirmations{std::move(xs)});
   }
 
   void returned(amqp::returned_message x) override {
@@ -59,26 +62,65 @@ public:
     caf::anon_send(self_, link_down{std::move(reason)});
   }
 
+protected:
+  // What comes with every message goes by these.
+
+  virtual void to_dispatcher(delivery_batch x) {
+    caf::anon_send(dispatcher_, std::move(x));
+  }
+
+  virtual void to_owner(confirmations x) {
+    caf::anon_send(owner_, std::move(x));
+  }
+
 private:
   link_role role_;
+  amqp::outlet_ptr out_;
   caf::actor self_;
   caf::actor owner_;
   caf::actor dispatcher_;
+};
+
+/// Of a link with a thread of its own, which has the time to run its receivers.
+class running_sink : public actor_sink {
+public:
+  running_sink(caf::actor_system& system, link_role role, amqp::outlet_ptr out, caf::actor self,
+               const caf::actor& owner, const caf::actor& dispatcher)
+      : actor_sink(role, std::move(out), std::move(self), owner, dispatcher),
+        dispatcher_(system, dispatcher),
+        owner_(system, owner) {
+    // nop
+  }
+
+protected:
+  void to_dispatcher(delivery_batch x) override {
+    dispatcher_.bring(caf::make_message(std::move(x)));
+  }
+
+  void to_owner(confirmations x) override {
+    owner_.bring(caf::make_message(std::move(x)));
+  }
+
+private:
+  link_worker dispatcher_;
+  link_worker owner_;
 };
 
 } // namespace
 
 caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role role,
                          const amqp::endpoint& where, amqp::transport_ptr transport,
-                         caf::actor owner, caf::actor dispatcher) {
+                         const caf::actor& owner, const caf::actor& dispatcher) {
   self->state.transport = std::move(transport);
-  self->state.transport->connect(
-      where, std::make_shared<actor_sink>(role, caf::actor_cast<caf::actor>(self), std::move(owner),
-                                          std::move(dispatcher)));
+  auto& link = *self->state.transport;
+  auto me = caf::actor_cast<caf::actor>(self);
+  if (link.has_thread())
+    link.connect(where, std::make_shared<running_sink>(self->system(), role, link.out(), me, owner,
+                                                       dispatcher));
+  else
+    link.connect(where, std::make_shared<actor_sink>(role, link.out(), me, owner, dispatcher));
   return {
       [=](link_request& x) { self->state.transport->request(x.id, std::move(x.what)); },
-      [=](publish_batch& x) { self->state.transport->publish(x.incarnation, std::move(x.items)); },
-      [=](settle_batch& x) { self->state.transport->settle(x.incarnation, std::move(x.items)); },
       [=](close_atom) { self->state.transport->close(); },
       [=](link_down& x) { self->quit(x.reason ? make_error(std::move(x.reason)) : caf::error{}); },
   };

@@ -190,12 +190,7 @@ void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
   if (busy_queues_.contains(x.queue))
     return; // it was never wanted
   // What its strategies leave behind goes back ahead of all that follows.
-  std::erase_if(paused_, [&](auto& entry) {
-    if (entry.second == id)
-      settle(entry.first, id, ack_window::verdict::requeue);
-    return entry.second == id;
-  });
-  flush();
+  give_back_paused(id);
   self_->send(supervisor_, unwant_atom_v, id);
   retiring_.emplace(id, x.queue);
   if (!x.queue.empty())
@@ -204,9 +199,12 @@ void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
 
 // All that a former consumer delivered has been seen: the next may start.
 void dispatcher_state::on_retired(amqp::consumer_id id) {
-  auto queue = std::move(retiring_.extract(id).mapped());
+  auto retired = retiring_.extract(id);
+  if (retired.empty())
+    return;
+  const auto& queue = retired.mapped();
   busy_queues_.erase(queue);
-  flush();
+  give_back_paused(id);
   if (draining_)
     return continue_drain();
   auto next = by_queue_.find(queue);
@@ -264,7 +262,7 @@ void dispatcher_state::requeue_unanswered(const std::set<subscription_id>& gone)
 }
 
 void dispatcher_state::on_consumer_state(const consumer_state& x) {
-  if (x.error.code == ec::consumer_cancelled && retiring_.contains(x.id))
+  if (x.retired)
     return on_retired(x.id);
   auto i = consumers_.find(x.id);
   if (i == consumers_.end())

@@ -235,7 +235,8 @@ void ledger::tell_retired(amqp::consumer_id id, const std::string& queue) {
   news_.push_back({id,
                    queue,
                    std::nullopt,
-                   {ec::consumer_cancelled, "queue " + quoted(queue) + ": consumer cancelled"}});
+                   {ec::consumer_cancelled, "queue " + quoted(queue) + ": consumer cancelled"},
+                   true});
 }
 
 void ledger::refuse(consumer_entry& x, binding_entry& about, failure reason) {

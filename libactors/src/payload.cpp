@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <boost/json/parse.hpp>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "actors/error.hpp"
@@ -147,6 +148,9 @@ std::string_view unescape(std::string_view literal, std::string& buffer) {
 
 // -- inflating ----------------------------------------------------------------------
 
+/// As zlib's default, and AIOQuant's.
+constexpr int usual_level = 6;
+
 constexpr std::size_t first_capacity = 16 * 1024;
 // A buffer larger than this is not kept for the next body.
 constexpr std::size_t kept_capacity = 256 * 1024;
@@ -169,13 +173,25 @@ caf::error too_large(const payload_limits& limits, std::size_t body_size) {
                     start + std::to_string(limits.max_ratio) + " times its size");
 }
 
+struct free_decompressor {
+  void operator()(libdeflate_decompressor* x) const noexcept {
+    libdeflate_free_decompressor(x);
+  }
+};
+
+struct free_compressor {
+  void operator()(libdeflate_compressor* x) const noexcept {
+    libdeflate_free_compressor(x);
+  }
+};
+
 } // namespace
 
 // -- payload_decoder ----------------------------------------------------------------
 
 struct payload_decoder::impl {
-  explicit impl(payload_limits x) : limits(x) {
-    if (inflateInit(&stream) != Z_OK)
+  explicit impl(payload_limits x) : limits(x), fast(libdeflate_alloc_decompressor()) {
+    if (!fast || inflateInit(&stream) != Z_OK)
       throw std::bad_alloc{};
   }
 
@@ -204,6 +220,9 @@ struct payload_decoder::impl {
     auto room = limit == SIZE_MAX ? limit : limit + 1;
     if (capacity == 0 || capacity > kept_capacity)
       reserve(std::min(first_capacity, room));
+    if (inflate_at_once(body, std::min(capacity, limit)))
+      return caf::none;
+    // It does not say what is wrong, nor go on with more room: zlib does.
     inflateReset(&stream);
     // zlib's interface is not const-correct: it only reads the input.
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
@@ -222,6 +241,17 @@ struct payload_decoder::impl {
                                                   + " bytes: its zlib stream is cut off");
       reserve(capacity > room / 2 ? room : capacity * 2);
     }
+  }
+
+  // False: the body is no zlib stream, or more follows it, or it needs more room.
+  bool inflate_at_once(std::string_view body, std::size_t room) {
+    std::size_t taken = 0;
+    auto result = libdeflate_zlib_decompress_ex(fast.get(), body.data(), body.size(), buffer.get(),
+                                                room, &taken, &used);
+    if (result == LIBDEFLATE_SUCCESS && taken == body.size())
+      return true;
+    used = 0;
+    return false;
   }
 
   // Fills the buffer up to an offset.
@@ -284,6 +314,7 @@ struct payload_decoder::impl {
   }
 
   payload_limits limits;
+  std::unique_ptr<libdeflate_decompressor, free_decompressor> fast;
   z_stream stream{};
   /// Grows as bodies need it, never beyond the limit; what `parts` look into.
   std::unique_ptr<char[]> buffer;
@@ -326,32 +357,23 @@ const payload_limits& payload_decoder::limits() const noexcept {
 // -- payload_encoder ----------------------------------------------------------------
 
 struct payload_encoder::impl {
-  explicit impl(int level) {
-    if (deflateInit(&stream, std::clamp(level, -1, 9)) != Z_OK)
+  explicit impl(int level)
+      : compressor(libdeflate_alloc_compressor(level < 0 ? usual_level : std::min(level, 9))) {
+    if (!compressor)
       throw std::bad_alloc{};
   }
 
-  ~impl() {
-    deflateEnd(&stream);
-  }
-
-  impl(const impl&) = delete;
-  impl& operator=(const impl&) = delete;
-
   std::string deflate_all() {
-    auto bound = deflateBound(&stream, text.size());
+    auto bound = libdeflate_zlib_compress_bound(compressor.get(), text.size());
     if (compressed.size() < bound)
       compressed.resize(bound);
-    deflateReset(&stream);
-    stream.next_in = reinterpret_cast<Bytef*>(text.data());
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(compressed.data());
-    stream.avail_out = static_cast<uInt>(compressed.size());
-    deflate(&stream, Z_FINISH); // cannot fail: the bound is enough
-    return compressed.substr(0, stream.total_out);
+    // Cannot fail: the bound is enough.
+    auto size = libdeflate_zlib_compress(compressor.get(), text.data(), text.size(),
+                                         compressed.data(), compressed.size());
+    return compressed.substr(0, size);
   }
 
-  z_stream stream{};
+  std::unique_ptr<libdeflate_compressor, free_compressor> compressor;
   std::string text;
   std::string compressed;
 };

@@ -74,6 +74,7 @@ void supervisor_state::connect(link_role role) {
 void supervisor_state::on_up(const link_up& up) {
   auto& x = link(up.role);
   x.up = true;
+  x.out = up.out;
   x.incarnation = 1;
   x.since = self_->clock().now();
   x.broker = up.broker;
@@ -104,6 +105,7 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
       x.retry.reset();
   }
   x.connection = nullptr;
+  x.out = nullptr;
   x.up = false;
   x.blocked.clear();
   x.topology.down();

@@ -104,7 +104,7 @@ void supervisor_state::flush() {
   if (unlogged_drops_ > 0)
     log(log_level::warning, fmt::format("outbox: {} messages were dropped", unlogged_drops_));
   unlogged_drops_ = 0;
-  publish_batch batch{x.incarnation, {}};
+  std::vector<amqp::publication> batch;
   for (auto messages = outbox_.take(); !messages.empty(); messages = outbox_.take()) {
     for (auto& message : messages) {
       if (auto reason = x.topology.exchange_failure(message.exchange)) {
@@ -112,13 +112,13 @@ void supervisor_state::flush() {
         ++counters_.rejected;
         answer(message.id, std::move(reason));
       } else {
-        batch.items.push_back(std::move(message));
+        batch.push_back(std::move(message));
       }
     }
   }
   watch_confirms();
-  if (!batch.items.empty())
-    self_->send(x.connection, std::move(batch));
+  if (!batch.empty())
+    x.out->publish(x.incarnation, std::move(batch));
   continue_stop();
 }
 

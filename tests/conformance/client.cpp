@@ -214,7 +214,7 @@ std::uint64_t client::post(publication x, std::uint32_t incarnation) {
   x.id = ++last_publication_;
   std::vector<publication> xs;
   xs.push_back(std::move(x));
-  link_->publish(incarnation, std::move(xs));
+  link_->out()->publish(incarnation, std::move(xs));
   return last_publication_;
 }
 
@@ -295,7 +295,7 @@ void client::settle(const received& x, settlement::verdict what, bool multiple) 
 }
 
 void client::settle(std::uint32_t incarnation, settlement x) {
-  link_->settle(incarnation, {x});
+  link_->out()->settle(incarnation, {x});
 }
 
 consumer_id client::cancelled() {

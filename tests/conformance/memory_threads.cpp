@@ -105,7 +105,7 @@ void consume(const std::shared_ptr<memory_broker>& broker, progress& all) {
       verdicts.push_back(
           {x.tag, again ? settlement::verdict::requeue : settlement::verdict::ack, false});
     }
-    self.link->settle(1, verdicts);
+    self.link->out()->settle(1, verdicts);
     all.update([&] { all.settled += acks; });
   }
   // A link that ends while the broker stalls loses what it asked for last.
@@ -121,7 +121,7 @@ void publish(const std::shared_ptr<memory_broker>& broker, progress& all) {
     x.exchange = "amq.topic";
     x.routing_key = "a.b";
     x.body = std::make_shared<const std::string>("x");
-    self.link->publish(1, {x});
+    self.link->out()->publish(1, {x});
   }
   all.wait([&] { return all.confirmed == total; });
 }

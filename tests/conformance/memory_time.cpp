@@ -246,15 +246,15 @@ CAF_TEST(with the systems time messages move on without a call) {
   link->request(2, declare_queue{{"second", false, false, false, waits_for(10ms, "last")}});
   link->request(3, declare_queue{{"first", false, false, false, waits_for(10ms, "second")}});
   link->request(4, start_consumer{{1, "last", 0, true}});
-  link->publish(1, {message_to("last", 1)});
+  link->out()->publish(1, {message_to("last", 1)});
   CAF_CHECK(events->await(1));
   CAF_CHECK(events->thread() == std::this_thread::get_id());
-  link->publish(1, {message_to("first", 2)});
+  link->out()->publish(1, {message_to("first", 2)});
   CAF_CHECK(events->await(2));
   CAF_CHECK(events->thread() != std::this_thread::get_id());
   // An earlier deadline wakes a thread that sleeps until a later one.
   link->request(5, declare_queue{{"slow", false, false, false, waits_for(1h, "last")}});
-  link->publish(1, {message_to("slow", 3), message_to("second", 4)});
+  link->out()->publish(1, {message_to("slow", 3), message_to("second", 4)});
   CAF_CHECK(events->await(3));
   memory->advance(2h); // is for manual time
   CAF_CHECK_EQUAL(memory->queues().size(), 4u);
@@ -268,7 +268,7 @@ CAF_TEST(a named broker has the systems time) {
   link->request(1, declare_queue{{"last"}});
   link->request(2, declare_queue{{"first", false, false, false, waits_for(1ms, "last")}});
   link->request(3, start_consumer{{1, "last", 0, true}});
-  link->publish(1, {message_to("first", 1)});
+  link->out()->publish(1, {message_to("first", 1)});
   CAF_CHECK(events->await(1));
 }
 
@@ -289,7 +289,7 @@ CAF_TEST(time and links share a broker) {
         auto link = make_memory_transport(memory);
         link->connect({}, std::make_shared<waiting_sink>());
         for (std::uint64_t id = 1; id <= 50; ++id)
-          link->publish(1, {message_to("first", id)});
+          link->out()->publish(1, {message_to("first", id)});
       });
     for (auto& x : threads)
       x.join();

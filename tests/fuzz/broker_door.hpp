@@ -36,11 +36,11 @@ public:
     x.properties.persistent = id % 2 == 0;
     std::vector<publication> xs;
     xs.push_back(std::move(x));
-    link_->publish(incarnation, std::move(xs));
+    link_->out()->publish(incarnation, std::move(xs));
   }
 
   void settle(std::uint32_t incarnation, settlement x) {
-    link_->settle(incarnation, {x});
+    link_->out()->settle(incarnation, {x});
   }
 
   void close() {

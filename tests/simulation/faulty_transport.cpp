@@ -97,36 +97,26 @@ private:
   int chances_ = 0;
 };
 
-class faulty_transport : public amqp::transport {
+class faulty_outlet : public amqp::outlet {
 public:
-  faulty_transport(amqp::transport_ptr inner, defect what, complaint on_complaint)
-      : inner_(std::move(inner)), what_(what), complain_(std::move(on_complaint)) {
+  faulty_outlet(amqp::outlet_ptr inner, defect what) : inner_(std::move(inner)), what_(what) {
     // nop
   }
 
-  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
-    sink_ = std::make_shared<listening_sink>(std::move(events), what_, complain_);
-    inner_->connect(where, sink_);
-  }
-
-  void request(amqp::request_id id, amqp::operation what) override {
-    if (what_ == defect::forgotten_binding && std::holds_alternative<amqp::bind_queue>(what)
-        && ++chances_ % 3 == 0)
-      sink_->replied(amqp::reply{.id = id});
-    else
-      inner_->request(id, std::move(what));
+  void listen(const std::shared_ptr<listening_sink>& events) {
+    events_ = events;
   }
 
   void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
     if (what_ == defect::reordered_publications && xs.size() > 1) {
       std::swap(xs.front(), xs.back());
     } else if (what_ == defect::lost_publication && ++chances_ % rarity == 0) {
-      sink_->confirm(xs.front().id);
+      confirm(xs.front().id);
       xs.erase(xs.begin());
     } else if (what_ == defect::lost_copy) {
       std::erase_if(xs, [this](const amqp::publication& x) {
         if (x.exchange.empty())
-          sink_->confirm(x.id);
+          confirm(x.id);
         return x.exchange.empty();
       });
     }
@@ -139,9 +129,56 @@ public:
     if (what_ == defect::acknowledged_failure)
       for (auto& x : xs)
         x.what = verdict::ack;
-    if (what_ == defect::stale_settlement && ++chances_ % rarity == 0)
-      inner_->settle(sink_->incarnation(), xs); // twice: its tags are settled by then
+    // Twice: its tags are settled by then.
+    if (auto events = events_.lock();
+        events && what_ == defect::stale_settlement && ++chances_ % rarity == 0)
+      inner_->settle(events->incarnation(), xs);
     inner_->settle(incarnation, std::move(xs));
+  }
+
+private:
+  void confirm(std::uint64_t id) {
+    if (auto events = events_.lock())
+      events->confirm(id);
+  }
+
+  amqp::outlet_ptr inner_;
+  defect what_;
+  /// The link's, which holds on to us.
+  std::weak_ptr<listening_sink> events_;
+  int chances_ = 0;
+};
+
+class faulty_transport : public amqp::transport {
+public:
+  faulty_transport(amqp::transport_ptr inner, defect what, complaint on_complaint)
+      : inner_(std::move(inner)),
+        what_(what),
+        complain_(std::move(on_complaint)),
+        outlet_(std::make_shared<faulty_outlet>(inner_->out(), what)) {
+    // nop
+  }
+
+  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
+    sink_ = std::make_shared<listening_sink>(std::move(events), what_, complain_);
+    outlet_->listen(sink_);
+    inner_->connect(where, sink_);
+  }
+
+  void request(amqp::request_id id, amqp::operation what) override {
+    if (what_ == defect::forgotten_binding && std::holds_alternative<amqp::bind_queue>(what)
+        && ++chances_ % 3 == 0)
+      sink_->replied(amqp::reply{.id = id});
+    else
+      inner_->request(id, std::move(what));
+  }
+
+  amqp::outlet_ptr out() override {
+    return outlet_;
+  }
+
+  bool has_thread() const noexcept override {
+    return inner_->has_thread();
   }
 
   void close() override {
@@ -152,6 +189,7 @@ private:
   amqp::transport_ptr inner_;
   defect what_;
   complaint complain_;
+  std::shared_ptr<faulty_outlet> outlet_;
   std::shared_ptr<listening_sink> sink_;
   int chances_ = 0;
 };

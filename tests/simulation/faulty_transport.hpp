@@ -21,7 +21,7 @@ enum class defect {
   stale_settlement,
   /// A binding is not made.
   forgotten_binding,
-  /// A confirmation never arrives.
+  /// A confirmation never arrives, and nobody minds how long that takes.
   swallowed_confirmation,
   /// Messages lose their place in their stream, so that copies are not known.
   unnumbered_deliveries,

@@ -117,6 +117,8 @@ private:
     supervisor_settings settings;
     settings.config.server_id = name;
     settings.config.outbox.each.max_messages = max_outbox;
+    if (what_.fault == defect::swallowed_confirmation)
+      settings.config.outbox.confirm_timeout = 0ms; // which would heal it
     settings.epoch = what_.seed + ++epochs_;
     settings.start_connection = connections_over([this](const amqp::endpoint&) {
       return make_faulty_transport(

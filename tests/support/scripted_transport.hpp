@@ -38,6 +38,27 @@ struct scripted_link {
   }
 };
 
+/// Notes what goes out.
+class scripted_outlet : public amqp::outlet {
+public:
+  explicit scripted_outlet(std::shared_ptr<scripted_link> link) : link_(std::move(link)) {
+    // nop
+  }
+
+  void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
+    link_->publishing_incarnation = incarnation;
+    for (auto& x : xs)
+      link_->published.push_back(std::move(x));
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
+    link_->settlements.push_back({incarnation, std::move(xs)});
+  }
+
+private:
+  std::shared_ptr<scripted_link> link_;
+};
+
 /// A broker's side that does only what the test says.
 class scripted_transport : public amqp::transport {
 public:
@@ -58,14 +79,12 @@ public:
     link_->requests.emplace_back(id, std::move(what));
   }
 
-  void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
-    link_->publishing_incarnation = incarnation;
-    for (auto& x : xs)
-      link_->published.push_back(std::move(x));
+  amqp::outlet_ptr out() override {
+    return std::make_shared<scripted_outlet>(link_);
   }
 
-  void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
-    link_->settlements.push_back({incarnation, std::move(xs)});
+  bool has_thread() const noexcept override {
+    return false;
   }
 
   void close() override {

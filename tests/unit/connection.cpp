@@ -72,14 +72,12 @@ CAF_TEST(control events go to the owner) {
   CAF_CHECK(lost[0].reason.code == ec::not_found);
 }
 
-CAF_TEST(deliveries go straight to the dispatcher and settlements come back) {
+CAF_TEST(deliveries go straight to the dispatcher with the way back) {
   link->events->delivered(3, {amqp::delivery{.consumer = 1, .tag = 9}});
   sched.run();
   auto batches = dispatcher.take<delivery_batch>();
   CAF_REQUIRE_EQUAL(batches.size(), 1u);
-  CAF_CHECK_EQUAL(batches[0].connection, sut);
-  caf::anon_send(batches[0].connection, settle_batch{batches[0].incarnation, {{.tag = 9}}});
-  sched.run();
+  batches[0].out->settle(batches[0].incarnation, {{.tag = 9}});
   CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
   CAF_CHECK_EQUAL(link->settlements[0].incarnation, 3u);
   CAF_CHECK_EQUAL(link->settlements[0].items[0].tag, 9u);
@@ -87,8 +85,9 @@ CAF_TEST(deliveries go straight to the dispatcher and settlements come back) {
 
 CAF_TEST(requests and publications reach the transport and are answered to the owner) {
   caf::anon_send(sut, link_request{4, amqp::declare_queue{{.name = "q"}}});
-  caf::anon_send(sut, publish_batch{5, {amqp::publication{.id = 11, .exchange = "Trade"}}});
+  link->events->up("RabbitMQ");
   sched.run();
+  owner.take<link_up>().at(0).out->publish(5, {amqp::publication{.id = 11, .exchange = "Trade"}});
   CAF_REQUIRE_EQUAL(link->published.size(), 1u);
   CAF_CHECK_EQUAL(link->published[0].exchange, "Trade");
   CAF_CHECK_EQUAL(link->publishing_incarnation, 5u);

@@ -109,10 +109,13 @@ CAF_TEST(the next consumer of a queue waits until the former one has handed back
   CAF_CHECK(slow_supervisor.take<wanted_consumer>().empty());
   consumer_ids.push_back(first.consumer.id);
   deliver({delivery(1, body(some_trade()))});
-  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+  // As long as it is there, the broker would only deliver it again.
+  CAF_CHECK(settled().empty());
   caf::anon_send(
-      sut, consumer_state{first.consumer.id, "q", std::nullopt, {ec::consumer_cancelled, "gone"}});
+      sut,
+      consumer_state{first.consumer.id, "q", std::nullopt, {ec::consumer_cancelled, "gone"}, true});
   sched.run();
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
   auto next = slow_supervisor.take<wanted_consumer>();
   CAF_REQUIRE_EQUAL(next.size(), 1u);
   CAF_CHECK_NOT_EQUAL(next[0].consumer.id, first.consumer.id);

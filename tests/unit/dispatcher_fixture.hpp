@@ -10,6 +10,7 @@
 #include "actors/error.hpp"
 #include "actors/payload.hpp"
 #include "support/collector.hpp"
+#include "support/scripted_transport.hpp"
 
 #include "caf/test/dsl.hpp"
 
@@ -93,18 +94,19 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
   dispatcher_fixture()
       : supervisor(
           sys,
-          caf::behavior{
-              [](status_atom) { return supervisor_status{}; },
-              [](unwant_atom, amqp::consumer_id id) {
-                return consumer_state{id, "", std::nullopt, {ec::consumer_cancelled, "cancelled"}};
-              },
-              [this](publish_atom, amqp::publication& x) -> caf::result<published> {
-                copies.push_back(std::move(x));
-                if (refusing_copies)
-                  return make_error(ec::no_route, "no queue took the message");
-                return published{"id"};
-              }}),
-        connection(sys) {
+          caf::behavior{[](status_atom) { return supervisor_status{}; },
+                        [](unwant_atom, amqp::consumer_id id) {
+                          return consumer_state{
+                              id, "", std::nullopt, {ec::consumer_cancelled, "cancelled"}, true};
+                        },
+                        [this](publish_atom, amqp::publication& x) -> caf::result<published> {
+                          copies.push_back(std::move(x));
+                          if (refusing_copies)
+                            return make_error(ec::no_route, "no queue took the message");
+                          return published{"id"};
+                        }}),
+        link(std::make_shared<scripted_link>()),
+        out(std::make_shared<scripted_outlet>(link)) {
     dispatcher_settings settings;
     settings.server_id = "srv";
     sut = sys.spawn(dispatcher, settings, supervisor.actor());
@@ -201,13 +203,13 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
   }
 
   void deliver(std::vector<amqp::delivery> xs, std::uint32_t incarnation = 1) {
-    caf::anon_send(sut, delivery_batch{connection.actor(), incarnation, std::move(xs)});
+    caf::anon_send(sut, delivery_batch{out, incarnation, std::move(xs)});
     sched.run();
   }
 
   std::vector<amqp::settlement> settled() {
     std::vector<amqp::settlement> result;
-    for (auto& x : connection.take<settle_batch>())
+    for (auto& x : std::exchange(link->settlements, {}))
       result.insert(result.end(), x.items.begin(), x.items.end());
     return result;
   }
@@ -231,7 +233,8 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
   std::vector<amqp::publication> copies;
   bool refusing_copies = false;
   collector supervisor;
-  collector connection;
+  std::shared_ptr<scripted_link> link;
+  amqp::outlet_ptr out;
   caf::actor sut;
   std::vector<caf::actor> strategies;
   std::vector<std::shared_ptr<journal>> journals;

@@ -27,17 +27,16 @@ struct connection_state {
 ///
 /// It never retries: it ends with the link's failure, and whoever is linked to
 /// it decides. Control events go to `owner`, deliveries straight to
-/// `dispatcher`.
+/// `dispatcher`. Both get the link's outlet, by which publications and settlements
+/// go straight to it.
 ///
 /// | message | answer |
 /// | --- | --- |
 /// | link_request | later `link_reply` to `owner` |
-/// | publish_batch | later `confirmations` to `owner` |
-/// | settle_batch | nothing |
 /// | close_atom | ends, with no error |
 caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role role,
                          const amqp::endpoint& where, amqp::transport_ptr transport,
-                         caf::actor owner, caf::actor dispatcher);
+                         const caf::actor& owner, const caf::actor& dispatcher);
 
 /// Makes the transport for an endpoint.
 using transport_factory = std::function<amqp::transport_ptr(const amqp::endpoint&)>;

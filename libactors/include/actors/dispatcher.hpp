@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <caf/actor.hpp>
@@ -170,6 +171,26 @@ private:
     std::optional<std::int64_t> offset;
   };
 
+  /// The answer to a mark of a delivery window.
+  struct mark_answer {
+    std::uint64_t mark = 0;
+  };
+
+  /// The answer that settles a delivery.
+  struct settling_answer {
+    std::uint64_t tag = 0;
+    origin_ptr from;
+  };
+
+  using expected_answer = std::variant<std::monostate, mark_answer, settling_answer>;
+
+  /// A message on its way to a strategy.
+  struct outgoing {
+    const handler* to = nullptr;
+    caf::message what;
+    expected_answer answer;
+  };
+
   /// One message in the forms that its handlers want, each made once.
   struct decoded {
     event_codec codec;
@@ -201,6 +222,7 @@ private:
   void open_window(const delivery_batch& batch);
   void dispatch(amqp::delivery& x);
   void settle_unknown(const amqp::delivery& x);
+  void give_back_paused(amqp::consumer_id id);
   bool open_body(const amqp::delivery& x, const consumer& from, caf::error& err);
   const caf::expected<caf::message>& decode(const event_codec& codec);
   static bool wants(const handler& x, const caf::message& what);
@@ -218,6 +240,12 @@ private:
   void on_dropped(handler& to, offer dropped);
   void count_failure(handler& x, const caf::error& reason);
   void tell(const handler& to, std::vector<stream_notice>& notices);
+
+  // -- to a strategy, in groups ----------------------------------------------------------
+
+  void emit(const handler& to, caf::message what, expected_answer answer = {});
+  void send_outgoing();
+  void send(const outgoing& x);
 
   // -- to a strategy, on success ---------------------------------------------------------
 
@@ -262,16 +290,21 @@ private:
   amqp::consumer_id last_consumer_ = 0;
 
   // One life of the consuming channel: tags mean nothing outside of it.
-  caf::actor connection_;
+  amqp::outlet_ptr out_;
   std::uint32_t incarnation_ = 0;
   std::uint64_t life_ = 0;
   ack_window window_;
   std::unordered_map<std::uint64_t, unanswered> unanswered_;
-  /// Deliveries that go back after a pause, and whose they are.
+  /// Deliveries that go back after a pause, or with the end of their consumer, and
+  /// whose they are.
   std::unordered_map<std::uint64_t, amqp::consumer_id> paused_;
   /// Deliveries whose copy for a retry or the dead letters is not confirmed yet.
   std::unordered_map<std::uint64_t, amqp::consumer_id> moving_;
   bool flush_scheduled_ = false;
+  /// Strategies get what a batch has for them in groups: to wake one up for each
+  /// message costs more than the message.
+  bool grouping_ = false;
+  std::vector<outgoing> outgoing_;
   bool tick_scheduled_ = false;
 
   // The message being dispatched.
@@ -298,7 +331,7 @@ private:
 /// | status_atom | `center_status`, with the supervisor's part |
 /// | drain_atom, limit | `drained`, when nothing is consumed and all is answered |
 /// | stop_atom | ends |
-/// | delivery_batch | from a link; `settle_batch` to its connection |
+/// | delivery_batch | from a link, settled by its outlet |
 /// | consumer_state, consumers_lost | from the supervisor |
 caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher_settings settings,
                          caf::actor supervisor);

@@ -31,6 +31,8 @@ struct consumer_state {
   /// The binding that this is about; none for the consumer as a whole.
   std::optional<amqp::binding> binding;
   failure error;
+  /// It was dropped, and delivers no more: the last that is heard of it.
+  bool retired = false;
 };
 
 /// The wanted topology of one link, and how far the broker has followed:
@@ -63,7 +65,7 @@ public:
   /// Drops a binding of a consumer, and the consumer with its last binding.
   void unwant(amqp::consumer_id id, const amqp::binding& what);
 
-  /// Drops a consumer. Answered by news with `ec::consumer_cancelled` once it
+  /// Drops a consumer. Answered by news that it is `retired` once it
   /// gets no more deliveries.
   void unwant(amqp::consumer_id id);
 

@@ -39,6 +39,8 @@ using connection_starter =
 struct link_up {
   link_role role = link_role::consuming;
   std::string broker;
+  /// Where publications go.
+  amqp::outlet_ptr out;
 };
 
 struct link_blocked {
@@ -70,30 +72,18 @@ struct confirmations {
   std::vector<amqp::confirmation> items;
 };
 
-/// Deliveries of one life of a link's consuming channel. `settle` messages for
-/// them go back to `connection`.
+/// Deliveries of one life of a link's consuming channel. They are settled by the
+/// outlet of their link.
 struct delivery_batch {
-  caf::actor connection;
+  amqp::outlet_ptr out;
   std::uint32_t incarnation = 0;
   std::vector<amqp::delivery> items;
-};
-
-/// Settlements for the connection that delivered.
-struct settle_batch {
-  std::uint32_t incarnation = 0;
-  std::vector<amqp::settlement> items;
 };
 
 /// A request for a connection.
 struct link_request {
   amqp::request_id id = 0;
   amqp::operation what;
-};
-
-/// Publications for one life of a link's publishing channel.
-struct publish_batch {
-  std::uint32_t incarnation = 0;
-  std::vector<amqp::publication> items;
 };
 
 /// The link has ended; from a link to its connection actor.
@@ -251,9 +241,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_gone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::confirmations)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::returned_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::delivery_batch)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::settle_batch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_request)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::publish_batch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_down)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::wanted_consumer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_state)

@@ -33,7 +33,7 @@ struct payload_parts {
   bool checked = false;
 };
 
-/// Inflates and splits bodies. Holds one zlib stream and one buffer for all.
+/// Inflates and splits bodies. Holds its working memory for all.
 class payload_decoder {
 public:
   explicit payload_decoder(payload_limits limits = {});
@@ -59,7 +59,7 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
-/// Writes bodies. Holds one zlib stream for all.
+/// Writes bodies. Holds its working memory for all.
 class payload_encoder {
 public:
   /// AIOQuant writes level 6; any is readable.

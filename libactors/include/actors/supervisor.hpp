@@ -49,6 +49,8 @@ struct supervised_link {
 
   link_role role;
   caf::actor connection;
+  /// Of the connection, once it is up.
+  amqp::outlet_ptr out;
   bool up = false;
   /// The present life of the connection's channel `publishing`.
   std::uint32_t incarnation = 1;

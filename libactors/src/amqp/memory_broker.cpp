@@ -48,15 +48,21 @@ struct memory_broker::impl {
   /// Carries out a call of a link that is still there, now or on `resume`.
   void accept(memory::link& from, call f) {
     visit now{*this};
+    if (!is_there(from))
+      return;
     if (stalled)
       waiting.emplace_back(&from, std::move(f));
     else
-      run(from, f);
+      f();
+  }
+
+  static bool is_there(const memory::link& x) noexcept {
+    using phase = memory::link::phase;
+    return x.now == phase::connecting || x.now == phase::up;
   }
 
   static void run(const memory::link& from, const call& f) {
-    using phase = memory::link::phase;
-    if (from.now == phase::connecting || from.now == phase::up)
+    if (is_there(from))
       f();
   }
 
@@ -86,23 +92,18 @@ struct memory_broker::impl {
   memory::timekeeper timekeeper{mutex, [this] { return wake(); }};
 };
 
-/// Everything is done under the broker's lock, in the caller's thread.
-class memory_transport final : public transport {
+/// The shared part of a link. Everything is done under the broker's lock, in the
+/// caller's thread.
+class memory_link final : public outlet {
   using visit = memory_broker::impl::visit;
 
 public:
-  explicit memory_transport(std::shared_ptr<memory_broker> broker)
+  explicit memory_link(std::shared_ptr<memory_broker> broker)
       : holder_(std::move(broker)), broker_(holder_->impl_.get()) {
     // nop
   }
 
-  ~memory_transport() override {
-    visit now{*broker_};
-    std::erase_if(broker_->waiting, [this](auto& x) { return x.first == &link_; });
-    broker_->state.abandon(link_);
-  }
-
-  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
+  void connect(const endpoint& where, std::shared_ptr<sink> events) {
     {
       visit now{*broker_};
       broker_->state.attach(link_, to_string(where), std::move(events));
@@ -110,7 +111,7 @@ public:
     broker_->accept(link_, [this] { broker_->state.open(link_); });
   }
 
-  void request(request_id id, operation what) override {
+  void request(request_id id, operation what) {
     broker_->accept(
         link_, [this, id, what = std::move(what)] { broker_->state.request(link_, id, what); });
   }
@@ -129,9 +130,15 @@ public:
 
   // Does not wait for a broker that stalls, as a link over TCP gives up in the
   // end as well.
-  void close() override {
+  void close() {
     visit now{*broker_};
     memory_broker::impl::run(link_, [this] { broker_->state.close(link_); });
+  }
+
+  void abandon() {
+    visit now{*broker_};
+    std::erase_if(broker_->waiting, [this](auto& x) { return x.first == &link_; });
+    broker_->state.abandon(link_);
   }
 
 private:
@@ -139,6 +146,41 @@ private:
   std::shared_ptr<memory_broker> holder_;
   memory_broker::impl* broker_;
   memory::link link_;
+};
+
+class memory_transport final : public transport {
+public:
+  explicit memory_transport(std::shared_ptr<memory_broker> broker)
+      : link_(std::make_shared<memory_link>(std::move(broker))) {
+    // nop
+  }
+
+  ~memory_transport() override {
+    link_->abandon();
+  }
+
+  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
+    link_->connect(where, std::move(events));
+  }
+
+  void request(request_id id, operation what) override {
+    link_->request(id, std::move(what));
+  }
+
+  outlet_ptr out() override {
+    return link_;
+  }
+
+  bool has_thread() const noexcept override {
+    return false; // whoever calls the broker calls the sinks of all
+  }
+
+  void close() override {
+    link_->close();
+  }
+
+private:
+  std::shared_ptr<memory_link> link_;
 };
 
 memory_broker::memory_broker(time_source time) : impl_(std::make_unique<impl>(time)) {

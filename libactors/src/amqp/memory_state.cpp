@@ -74,6 +74,7 @@ void state::abandon(link& from) {
   from.now = link::phase::ended;
   remove_links({&from});
   flush();
+  from.events = nullptr; // which may hold on to the link
 }
 
 // -- ends -------------------------------------------------------------------------

@@ -23,8 +23,16 @@ using clock = std::chrono::steady_clock;
 constexpr std::size_t read_size = 256 * 1024;
 
 /// Brings commands to the link's thread.
-class mailbox {
+class mailbox : public outlet {
 public:
+  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
+    post(publish_command{incarnation, std::move(xs)});
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
+    post(settle_command{incarnation, std::move(xs)});
+  }
+
   void post(command x) {
     auto closes = std::holds_alternative<close_command>(x);
     auto first = false;
@@ -187,18 +195,18 @@ public:
   }
 
   ~rabbitmq_transport() override {
-    commands_.stop();
+    commands_->stop();
     if (thread_.joinable())
       thread_.join();
   }
 
   void connect(const endpoint& where, std::shared_ptr<sink> events) override {
-    if (!commands_.wake.ok())
+    if (!commands_->wake.ok())
       return events->down({ec::connect_failed, "no file descriptor is left for a link"});
     try {
       blocked_signals guard;
       thread_ =
-          std::thread{[this, where, events] { run_link(commands_, where, confirms_, events); }};
+          std::thread{[this, where, events] { run_link(*commands_, where, confirms_, events); }};
       ::pthread_setname_np(thread_.native_handle(), "amqp-link");
     } catch (const std::system_error&) {
       events->down({ec::connect_failed, "no thread can be started for a link"});
@@ -206,24 +214,24 @@ public:
   }
 
   void request(request_id id, operation what) override {
-    commands_.post(request_command{id, std::move(what)});
+    commands_->post(request_command{id, std::move(what)});
   }
 
-  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
-    commands_.post(publish_command{incarnation, std::move(xs)});
+  outlet_ptr out() override {
+    return commands_;
   }
 
-  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
-    commands_.post(settle_command{incarnation, std::move(xs)});
+  bool has_thread() const noexcept override {
+    return true;
   }
 
   void close() override {
-    commands_.post(close_command{});
+    commands_->post(close_command{});
   }
 
 private:
   bool confirms_;
-  mailbox commands_;
+  std::shared_ptr<mailbox> commands_ = std::make_shared<mailbox>();
   std::thread thread_;
 };
 

@@ -179,7 +179,7 @@ channel channel_of(const operation& x) noexcept {
   return consumes ? channel::deliveries : channel::topology;
 }
 
-std::string_view queue_of(const operation& x) noexcept {
+std::string_view queue_of(const operation& x) {
   return std::visit(named_queue{}, x);
 }
 

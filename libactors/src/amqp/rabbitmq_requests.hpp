@@ -15,7 +15,7 @@ namespace actors::amqp {
 channel channel_of(const operation& x) noexcept;
 
 /// The broker's queue that a request on the channel `topology` is about, if it names one.
-std::string_view queue_of(const operation& x) noexcept;
+std::string_view queue_of(const operation& x);
 
 /// Says why a request cannot be sent, if so.
 failure check(const operation& x);

@@ -38,8 +38,9 @@ session::session(const endpoint& where, bool confirms, std::shared_ptr<sink> eve
       waiting_since_(now) {
   requests_[0].channel_number = number_of(channel::deliveries);
   requests_[1].channel_number = number_of(channel::topology);
-  for (std::uint16_t i = 2; i < requests_.size(); ++i)
-    requests_[i].channel_number = number_of(channel::publishing) + i - 1;
+  auto next = number_of(channel::publishing);
+  for (std::size_t i = 2; i < requests_.size(); ++i)
+    requests_[i].channel_number = ++next;
   out_.protocol_header();
 }
 

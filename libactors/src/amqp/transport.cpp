@@ -71,6 +71,8 @@ std::string_view to_string(channel x) noexcept {
 
 sink::~sink() = default;
 
+outlet::~outlet() = default;
+
 transport::~transport() = default;
 
 } // namespace actors::amqp

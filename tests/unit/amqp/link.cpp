@@ -244,7 +244,7 @@ CAF_TEST(giving up while connecting) {
 CAF_TEST(closing while connecting) {
   full_listener hole;
   connect(hole.broker.where());
-  link->publish(1, {publication{}});
+  link->out()->publish(1, {publication{}});
   link->close();
   CAF_CHECK(outcome() == ec::none);
 }
@@ -314,7 +314,7 @@ CAF_TEST(a broker that reads slowly gets everything) {
   publication x;
   x.id = 1;
   x.body = body;
-  link->publish(1, {x});
+  link->out()->publish(1, {x});
   link->close();
   CAF_CHECK(broker.await_frame("3:header"));
   CAF_CHECK(broker.await_frame("0:10.50"));
@@ -330,7 +330,7 @@ CAF_TEST(a broker that stops reading) {
   publication x;
   x.id = 1;
   x.body = std::make_shared<const std::string>(64 * 1024 * 1024, 'x');
-  link->publish(1, {x});
+  link->out()->publish(1, {x});
   CAF_CHECK(outcome() == ec::send_timeout);
 }
 
@@ -341,8 +341,8 @@ CAF_TEST(commands of many threads) {
   for (auto i = 0; i < 4; ++i)
     threads.emplace_back([this] {
       for (auto j = 0; j < 500; ++j) {
-        link->settle(1, {{1, settlement::verdict::ack, false}});
-        link->publish(1, {publication{}});
+        link->out()->settle(1, {{1, settlement::verdict::ack, false}});
+        link->out()->publish(1, {publication{}});
       }
     });
   for (auto& thread : threads)

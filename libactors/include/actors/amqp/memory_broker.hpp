@@ -123,7 +123,7 @@ public:
   std::size_t links() const;
 
 private:
-  friend class memory_transport;
+  friend class memory_link;
 
   struct impl;
   std::unique_ptr<impl> impl_;

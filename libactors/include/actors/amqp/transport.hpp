@@ -209,6 +209,27 @@ public:
   virtual void down(failure reason) = 0;
 };
 
+/// What a link is told with every message: the part of it that is shared, so that
+/// whoever has something to send needs nobody in between. Its calls may come from
+/// any thread, return at once, and do nothing once the link has ended.
+class outlet {
+public:
+  virtual ~outlet();
+
+  /// Sends messages in order, each answered by `sink::confirmed`. `incarnation`
+  /// counts the lives of the channel `publishing`: the first is 1, each
+  /// `sink::channel_closed` for it begins the next. Messages for a former life
+  /// are dropped without an answer: they were on their way here when the channel
+  /// closed, so that whoever handles that event sends them again, in order.
+  virtual void publish(std::uint32_t incarnation, std::vector<publication> xs) = 0;
+
+  /// Settles deliveries of the given life of the channel `deliveries`; those of
+  /// a former life are ignored.
+  virtual void settle(std::uint32_t incarnation, std::vector<settlement> xs) = 0;
+};
+
+using outlet_ptr = std::shared_ptr<outlet>;
+
 /// One connection to a broker, for that connection's life; it never retries.
 /// All calls return at once and never fail: what goes wrong is an event. After
 /// the destructor returns the sink is not called again.
@@ -223,16 +244,11 @@ public:
   /// refusal of one request leaves all others in place.
   virtual void request(request_id id, operation what) = 0;
 
-  /// Sends messages in order, each answered by `sink::confirmed`. `incarnation`
-  /// counts the lives of the channel `publishing`: the first is 1, each
-  /// `sink::channel_closed` for it begins the next. Messages for a former life
-  /// are dropped without an answer: they were on their way here when the channel
-  /// closed, so that whoever handles that event sends them again, in order.
-  virtual void publish(std::uint32_t incarnation, std::vector<publication> xs) = 0;
+  /// Takes publications and settlements, from before `connect` on.
+  virtual outlet_ptr out() = 0;
 
-  /// Settles deliveries of the given life of the channel `deliveries`; those of
-  /// a former life are ignored.
-  virtual void settle(std::uint32_t incarnation, std::vector<settlement> xs) = 0;
+  /// Whether the sink is called from a thread that this link has to itself.
+  virtual bool has_thread() const noexcept = 0;
 
   /// Sends what was handed over before, closes in good order, then `down`.
   virtual void close() = 0;
