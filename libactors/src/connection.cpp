@@ -3,7 +3,7 @@
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
-#include "link_worker.hpp"
+#include "actors/hand_over.hpp"
 
 namespace actors {
 
@@ -31,11 +31,11 @@ public:
   }
 
   void delivered(std::uint32_t incarnation, std::vector<amqp::delivery> xs) override {
-    to_dispatcher(delivery_batch{out_, incarnation, std::move(xs)});
+    send(dispatcher_, caf::make_message(delivery_batch{out_, incarnation, std::move(xs)}));
   }
 
   void confirmed(std::vector<amqp::confirmation> xs) override {
-    to_owner(confirmations{std::move(xs)});
+    send(owner_, caf::make_message(confirmations{std::move(xs)}));
   }
 
   void returned(amqp::returned_message x) override {
@@ -63,14 +63,9 @@ public:
   }
 
 protected:
-  // What comes with every message goes by these.
-
-  virtual void to_dispatcher(delivery_batch x) {
-    caf::anon_send(dispatcher_, std::move(x));
-  }
-
-  virtual void to_owner(confirmations x) {
-    caf::anon_send(owner_, std::move(x));
+  /// How what comes with every message is sent.
+  virtual void send(const caf::actor& to, caf::message what) {
+    caf::anon_send(to, std::move(what));
   }
 
 private:
@@ -85,25 +80,20 @@ private:
 class running_sink : public actor_sink {
 public:
   running_sink(caf::actor_system& system, link_role role, amqp::outlet_ptr out, caf::actor self,
-               const caf::actor& owner, const caf::actor& dispatcher)
-      : actor_sink(role, std::move(out), std::move(self), owner, dispatcher),
-        dispatcher_(system, dispatcher),
-        owner_(system, owner) {
+               caf::actor owner, caf::actor dispatcher)
+      : actor_sink(role, std::move(out), std::move(self), std::move(owner), std::move(dispatcher)),
+        system_(system) {
     // nop
   }
 
 protected:
-  void to_dispatcher(delivery_batch x) override {
-    dispatcher_.bring(caf::make_message(std::move(x)));
-  }
-
-  void to_owner(confirmations x) override {
-    owner_.bring(caf::make_message(std::move(x)));
+  void send(const caf::actor& to, caf::message what) override {
+    hand_over here{system_};
+    to->enqueue(nullptr, caf::make_message_id(), std::move(what), &here);
   }
 
 private:
-  link_worker dispatcher_;
-  link_worker owner_;
+  caf::actor_system& system_;
 };
 
 } // namespace

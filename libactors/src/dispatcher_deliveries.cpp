@@ -6,6 +6,7 @@
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
+#include "dispatcher_wake_up.hpp"
 
 // A delivery's way through the dispatcher: in, to the strategies, and its end.
 
@@ -20,10 +21,6 @@ constexpr auto requeue_pause = 1s;
 
 /// How often time limits and silent streams are looked at.
 constexpr auto tick_interval = 250ms;
-
-/// How many messages strategies are sent at once. The first of them waits for the
-/// last to be decoded, 0.2 ms at most, and only where that many came at once.
-constexpr std::size_t max_group = 64;
 
 using verdict = ack_window::verdict;
 
@@ -74,12 +71,12 @@ void dispatcher_state::on_deliveries(delivery_batch& batch) {
   now_ = self_->clock().now();
   // One flush at the end does for all of them.
   const auto scheduled = std::exchange(flush_scheduled_, true);
-  grouping_ = true;
-  for (auto& x : batch.items)
-    dispatch(x);
-  grouping_ = false;
-  send_outgoing();
-  flush();
+  {
+    dispatcher_wake_up later{*self_};
+    for (auto& x : batch.items)
+      dispatch(x);
+    flush();
+  }
   flush_scheduled_ = scheduled;
 }
 
@@ -304,9 +301,13 @@ void dispatcher_state::pump(handler& to) {
 void dispatcher_state::send(handler& to, delivery_window<offer>::item x) {
   ++to.counters.delivered;
   if (x.mark == 0)
-    return emit(to, std::move(x.what.what));
+    return self_->send(to.subscriber, std::move(x.what.what));
   schedule_tick();
-  emit(to, std::move(x.what.what), mark_answer{x.mark});
+  self_->request(to.subscriber, caf::infinite, std::move(x.what.what))
+      .then([this, id = to.counters.id, mark = x.mark] { on_mark(id, mark, {}); },
+            [this, id = to.counters.id, mark = x.mark](const caf::error& err) {
+              on_mark(id, mark, err);
+            });
 }
 
 // All up to this one have been handled: there is room for more.
@@ -325,7 +326,7 @@ void dispatcher_state::on_mark(subscription_id id, std::uint64_t mark, const caf
 
 void dispatcher_state::tell(const handler& to, std::vector<stream_notice>& notices) {
   for (auto& notice : std::exchange(notices, {}))
-    std::visit([&](auto& x) { emit(to, caf::make_message(std::move(x))); }, notice);
+    std::visit([&](auto& x) { self_->send(to.subscriber, std::move(x)); }, notice);
 }
 
 // A handler on dispatch failed with an event that is no mark: nothing depends on
@@ -347,36 +348,6 @@ void dispatcher_state::count_failure(handler& x, const caf::error& reason) {
       fmt::format("handler of {} failed: {}", to_string(x.what), text_of(reason)));
 }
 
-// -- to a strategy, in groups -------------------------------------------------------------
-
-void dispatcher_state::emit(const handler& to, caf::message what, expected_answer answer) {
-  outgoing_.push_back({&to, std::move(what), std::move(answer)});
-  if (!grouping_ || outgoing_.size() == max_group)
-    send_outgoing();
-}
-
-void dispatcher_state::send_outgoing() {
-  for (auto& x : outgoing_)
-    send(x);
-  outgoing_.clear();
-}
-
-void dispatcher_state::send(const outgoing& x) {
-  const auto id = x.to->counters.id;
-  auto ask = [&](auto on_result) {
-    self_->request(x.to->subscriber, caf::infinite, x.what)
-        .then([on_result] { on_result({}); }, on_result);
-  };
-  if (auto y = std::get_if<mark_answer>(&x.answer))
-    ask([this, id, mark = y->mark](const caf::error& err) { on_mark(id, mark, err); });
-  else if (auto z = std::get_if<settling_answer>(&x.answer))
-    ask([this, id, life = life_, tag = z->tag, from = z->from](const caf::error& err) {
-      on_answer(life, tag, id, from, err);
-    });
-  else
-    self_->send(x.to->subscriber, x.what);
-}
-
 // -- to a strategy, on success ------------------------------------------------------------
 
 void dispatcher_state::ask(handler& to, const amqp::delivery& x, const caf::message& what,
@@ -389,7 +360,11 @@ void dispatcher_state::ask(handler& to, const amqp::delivery& x, const caf::mess
   if (x.properties.position)
     from = std::make_shared<const origin>(origin{x.exchange, x.routing_key, x.properties.position});
   open.from = from;
-  emit(to, what, settling_answer{x.tag, from});
+  self_->request(to.subscriber, caf::infinite, what)
+      .then([=, this, life = life_, tag = x.tag] { on_answer(life, tag, id, from, {}); },
+            [=, this, life = life_, tag = x.tag](const caf::error& err) {
+              on_answer(life, tag, id, from, err);
+            });
 }
 
 void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id,

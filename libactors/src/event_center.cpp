@@ -77,7 +77,11 @@ amqp::publication event_center::make_publication(std::string_view name, std::str
 }
 
 void event_center::send(amqp::publication x) const {
-  caf::anon_send(supervisor_, publish_atom_v, std::move(x));
+  if (!hands_over_)
+    return caf::anon_send(supervisor_, publish_atom_v, std::move(x));
+  hand_over here{supervisor_->home_system()};
+  supervisor_->enqueue(nullptr, caf::make_message_id(),
+                       caf::make_message(publish_atom_v, std::move(x)), &here);
 }
 
 // -- scoped_event_center --------------------------------------------------------------
@@ -96,6 +100,7 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
   dispatcher_ = system.spawn(
       dispatcher, dispatcher_settings{settings.server_id, settings.instance, settings.payload},
       supervisor_);
+  hands_over_ = true;
   caf::anon_send(supervisor_, start_atom_v, dispatcher_);
 }
 
@@ -116,6 +121,7 @@ std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
   self->send(dispatcher_, stop_atom_v);
   self->wait_for(supervisor_, dispatcher_);
   supervisor_ = nullptr;
+  hands_over_ = false;
   dispatcher_ = nullptr;
   keep_unsent(unsent);
   return unsent.size();

@@ -13,13 +13,6 @@ const std::string& handler_table::join(std::string_view exchange, std::string_vi
   return key_;
 }
 
-std::vector<handler_table::pattern>::iterator
-handler_table::find_wildcard(std::string_view exchange, std::string_view routing_key) {
-  return std::find_if(wildcards_.begin(), wildcards_.end(), [&](const pattern& x) {
-    return x.exchange == exchange && x.routing_key == routing_key;
-  });
-}
-
 void handler_table::insert(subscription_id id, std::string_view exchange,
                            std::string_view routing_key) {
   ++size_;
@@ -27,19 +20,16 @@ void handler_table::insert(subscription_id id, std::string_view exchange,
     exact_[join(exchange, routing_key)].push_back(id);
     return;
   }
-  auto i = find_wildcard(exchange, routing_key);
-  if (i == wildcards_.end())
-    i = wildcards_.insert(i, {std::string{exchange}, std::string{routing_key}, {}});
-  i->handlers.push_back(id);
+  wildcards_[std::string{exchange}].insert(id, routing_key);
 }
 
 bool handler_table::erase(subscription_id id, std::string_view exchange,
                           std::string_view routing_key) {
   auto removed = false;
   if (is_wildcard(routing_key)) {
-    auto i = find_wildcard(exchange, routing_key);
-    removed = i != wildcards_.end() && std::erase(i->handlers, id) > 0;
-    if (removed && i->handlers.empty())
+    auto i = wildcards_.find(exchange);
+    removed = i != wildcards_.end() && i->second.erase(id, routing_key);
+    if (removed && i->second.empty())
       wildcards_.erase(i);
   } else {
     auto i = exact_.find(join(exchange, routing_key));
@@ -56,9 +46,8 @@ const std::vector<subscription_id>& handler_table::match(std::string_view exchan
   matched_.clear();
   if (auto i = exact_.find(join(exchange, routing_key)); i != exact_.end())
     matched_ = i->second;
-  for (auto& x : wildcards_)
-    if (x.exchange == exchange && topic_matches(x.routing_key, routing_key))
-      matched_.insert(matched_.end(), x.handlers.begin(), x.handlers.end());
+  if (auto i = wildcards_.find(exchange); i != wildcards_.end())
+    i->second.match(routing_key, matched_);
   std::sort(matched_.begin(), matched_.end());
   return matched_;
 }
@@ -67,8 +56,8 @@ const std::vector<subscription_id>& handler_table::bound_to(std::string_view exc
                                                             std::string_view routing_key) {
   static const ids none;
   if (is_wildcard(routing_key)) {
-    auto i = find_wildcard(exchange, routing_key);
-    return i != wildcards_.end() ? i->handlers : none;
+    auto i = wildcards_.find(exchange);
+    return i != wildcards_.end() ? i->second.bound_to(routing_key) : none;
   }
   auto i = exact_.find(join(exchange, routing_key));
   return i != exact_.end() ? i->second : none;

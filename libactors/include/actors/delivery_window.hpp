@@ -95,8 +95,9 @@ public:
   }
 
 private:
-  /// Enough for a strategy never to idle while its next answer travels.
-  static constexpr std::size_t mailbox_limit = 256;
+  /// Enough for a strategy never to idle while its next answer travels: several of the
+  /// batches that a link brings at once.
+  static constexpr std::size_t mailbox_limit = 1024;
 
   void remove_mark() {
     in_hand_ -= marks_.front().messages;

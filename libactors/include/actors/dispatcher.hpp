@@ -11,7 +11,6 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <caf/actor.hpp>
@@ -171,26 +170,6 @@ private:
     std::optional<std::int64_t> offset;
   };
 
-  /// The answer to a mark of a delivery window.
-  struct mark_answer {
-    std::uint64_t mark = 0;
-  };
-
-  /// The answer that settles a delivery.
-  struct settling_answer {
-    std::uint64_t tag = 0;
-    origin_ptr from;
-  };
-
-  using expected_answer = std::variant<std::monostate, mark_answer, settling_answer>;
-
-  /// A message on its way to a strategy.
-  struct outgoing {
-    const handler* to = nullptr;
-    caf::message what;
-    expected_answer answer;
-  };
-
   /// One message in the forms that its handlers want, each made once.
   struct decoded {
     event_codec codec;
@@ -240,12 +219,6 @@ private:
   void on_dropped(handler& to, offer dropped);
   void count_failure(handler& x, const caf::error& reason);
   void tell(const handler& to, std::vector<stream_notice>& notices);
-
-  // -- to a strategy, in groups ----------------------------------------------------------
-
-  void emit(const handler& to, caf::message what, expected_answer answer = {});
-  void send_outgoing();
-  void send(const outgoing& x);
 
   // -- to a strategy, on success ---------------------------------------------------------
 
@@ -301,10 +274,6 @@ private:
   /// Deliveries whose copy for a retry or the dead letters is not confirmed yet.
   std::unordered_map<std::uint64_t, amqp::consumer_id> moving_;
   bool flush_scheduled_ = false;
-  /// Strategies get what a batch has for them in groups: to wake one up for each
-  /// message costs more than the message.
-  bool grouping_ = false;
-  std::vector<outgoing> outgoing_;
   bool tick_scheduled_ = false;
 
   // The message being dispatched.

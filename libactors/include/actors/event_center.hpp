@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/config.hpp"
+#include "actors/hand_over.hpp"
 #include "actors/market.hpp"
 #include "actors/messages.hpp"
 #include "actors/subscription.hpp"
@@ -120,7 +122,17 @@ public:
 protected:
   template <class Self>
   auto publish_as(Self&& self, amqp::publication x) const {
-    return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x));
+    if constexpr (std::is_convertible_v<Self, caf::scheduled_actor*>) {
+      hand_over here{self->system()};
+      auto* unit = self->context();
+      if (hands_over_)
+        self->context(&here);
+      auto result = self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x));
+      self->context(unit);
+      return result;
+    } else {
+      return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x));
+    }
   }
 
   template <event_type T>
@@ -143,6 +155,8 @@ protected:
 
   caf::actor dispatcher_;
   caf::actor supervisor_;
+  /// Whether a publisher's thread does the supervisor's part as well.
+  bool hands_over_ = false;
 };
 
 /// Owns the actors of an event center: the constructor starts them, and they

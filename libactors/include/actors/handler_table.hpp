@@ -2,19 +2,21 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "actors/subscription.hpp"
+#include "actors/topic_tree.hpp"
 
 namespace actors {
 
 /// The handlers of one consumer, by `exchange:routing_key`. Each handler is in
 /// the table once, so a message whose key matches several patterns of one
 /// queue reaches each handler whose own pattern matches exactly once. Exact
-/// keys are found by hash, wildcards are tried one by one.
+/// keys are found by hash, wildcards word by word.
 class handler_table {
 public:
   /// Adds a handler for what `exchange` delivers with a matching routing key.
@@ -42,21 +44,13 @@ public:
 private:
   using ids = std::vector<subscription_id>;
 
-  struct pattern {
-    std::string exchange;
-    std::string routing_key;
-    ids handlers;
-  };
-
   /// Exchange and routing key as one key, valid until the next call.
   const std::string& join(std::string_view exchange, std::string_view routing_key);
 
-  std::vector<pattern>::iterator find_wildcard(std::string_view exchange,
-                                               std::string_view routing_key);
-
   /// Exchange and routing key, joined, to handlers.
   std::unordered_map<std::string, ids> exact_;
-  std::vector<pattern> wildcards_;
+  /// By exchange.
+  std::map<std::string, topic_tree, std::less<>> wildcards_;
   ids matched_;
   std::string key_;
   std::size_t size_ = 0;

@@ -1,5 +1,6 @@
 #include "actors/amqp/rabbitmq.hpp"
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <system_error>
@@ -22,6 +23,11 @@ using clock = std::chrono::steady_clock;
 /// Enough for what the kernel holds ready in one go.
 constexpr std::size_t read_size = 256 * 1024;
 
+/// A link that has just sent publications sends no more for so long: where many come,
+/// they go out together, each write being dearer than what it writes. Where few come,
+/// none waits.
+constexpr timespec publishing_pause{0, 100'000};
+
 /// Brings commands to the link's thread.
 class mailbox : public outlet {
 public:
@@ -38,12 +44,12 @@ public:
     auto first = false;
     {
       std::lock_guard guard{mutex_};
-      first = commands_.empty();
+      first = commands_.empty() && waiting_;
       closing_ = closing_ || closes;
       commands_.push_back(std::move(x));
     }
-    // While commands wait the thread knows of them, but a thread that is still
-    // connecting looks only for the end.
+    // A thread that does not wait comes for commands by itself, but one that is
+    // still connecting looks only for the end.
     if (first || closes)
       wake.signal();
   }
@@ -56,9 +62,26 @@ public:
     wake.signal();
   }
 
+  /// Gives out what has come. The thread is woken for the next, unless there are
+  /// publications among this: more may come, and are fetched after a pause.
   std::vector<command> take() {
     std::lock_guard guard{mutex_};
+    waiting_ = std::none_of(commands_.begin(), commands_.end(), [](const command& x) {
+      return std::holds_alternative<publish_command>(x);
+    });
     return std::exchange(commands_, {});
+  }
+
+  /// Whether the thread is woken for commands.
+  bool waiting() const {
+    std::lock_guard guard{mutex_};
+    return waiting_;
+  }
+
+  /// The thread is about to `take` anyway.
+  void awake() {
+    std::lock_guard guard{mutex_};
+    waiting_ = false;
   }
 
   bool stopped() const {
@@ -77,6 +100,7 @@ public:
 private:
   mutable std::mutex mutex_;
   std::vector<command> commands_;
+  bool waiting_ = true;
   bool closing_ = false;
   bool stopped_ = false;
 };
@@ -98,7 +122,7 @@ public:
         write();
       if (session_.is_down())
         return;
-      wait();
+      wait(commands_.waiting() ? nullptr : &publishing_pause);
     }
     // Nobody listens any more, but the broker's log is spared a lost client.
     session_.execute(close_command{}, clock::now());
@@ -106,10 +130,13 @@ public:
   }
 
 private:
-  void wait() {
+  /// Until something is to be done, or the limit, if there is one.
+  void wait(const timespec* limit) {
     auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));
     std::array<pollfd, 2> fds{{{stream_.fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
-    auto ready = ::poll(fds.data(), fds.size(), poll_timeout(session_.deadline()));
+    auto ready = limit ? ::ppoll(fds.data(), fds.size(), limit, nullptr)
+                       : ::poll(fds.data(), fds.size(), poll_timeout(session_.deadline()));
+    commands_.awake();
     if (ready > 0 && fds[1].revents != 0)
       commands_.wake.drain();
     if (ready > 0 && (fds[0].revents & write_wants_) != 0)

@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t max_body_size = 128 * 1024 * 1024;
 /// A body grows to a size that was only announced in steps of this.
 constexpr std::uint64_t trusted_size = 1024 * 1024;
-constexpr std::size_t max_batch_items = 512;
+constexpr std::size_t max_batch_items = 64;
 constexpr std::size_t max_batch_bytes = 1024 * 1024;
 /// A link does not come up with fewer channels.
 constexpr auto min_channels = number_of(channel::publishing);

@@ -1,0 +1,39 @@
+#include "actors/hand_over.hpp"
+
+#include <cstddef>
+
+#include <caf/intrusive_ptr.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+
+namespace actors {
+
+namespace {
+
+/// As many messages as a turn has on the scheduler: `system_config`.
+constexpr std::size_t turn = 300;
+
+} // namespace
+
+hand_over::hand_over(caf::actor_system& system) : caf::execution_unit(&system) {
+  // nop
+}
+
+hand_over::~hand_over() {
+  if (ready_ == nullptr)
+    return;
+  running_ = true;
+  // The reference that its mailbox took for us is passed on or given back.
+  if (ready_->resume(this, turn) == caf::resumable::resume_later)
+    system().scheduler().enqueue(ready_);
+  else
+    caf::intrusive_ptr_release(ready_);
+}
+
+void hand_over::exec_later(caf::resumable* job) {
+  if (running_ || ready_ != nullptr)
+    system().scheduler().enqueue(job);
+  else
+    ready_ = job;
+}
+
+} // namespace actors
