@@ -22,15 +22,6 @@ public:
     // nop
   }
 
-  template <class Self>
-  auto publish_body(Self&& self, actors::amqp::body_ptr body) const {
-    actors::amqp::publication x;
-    x.exchange = "Tick";
-    x.routing_key = "k";
-    x.body = std::move(body);
-    return publish_as(self, std::move(x));
-  }
-
   void send_body(actors::amqp::body_ptr body) const {
     actors::amqp::publication x;
     x.exchange = "Tick";
@@ -52,33 +43,37 @@ struct run {
 
 constexpr std::uint64_t chunk = 250;
 
-// Without answers, but for the last of a chunk: see publish.cpp.
-void publish_chunk(caf::event_based_actor* self, run* of) {
-  if (of->published == of->wanted.count)
+void publish_chunk(run& of) {
+  if (of.published == of.wanted.count)
     return;
-  of->published += chunk;
-  for (auto i = 1u; i < chunk; ++i)
-    of->center.send_body(of->body);
-  of->center.publish_body(self, of->body)
-      .then([=](const actors::published&) { publish_chunk(self, of); },
-            [](const caf::error& err) { bench::fail(actors::text_of(err)); });
+  of.published += chunk;
+  for (auto i = 0u; i < chunk; ++i)
+    of.center.send_body(of.body);
 }
 
-caf::behavior publisher(caf::event_based_actor* self, run* of) {
+/// Three chunks are under way at a time: the strategy asks for the next one whenever it
+/// has received one.
+caf::behavior publisher(caf::event_based_actor*, run* of) {
   for (auto i = 0; i < 3; ++i)
-    publish_chunk(self, of);
-  return {[](actors::stop_atom) {}};
+    publish_chunk(*of);
+  return {[=](actors::flush_atom) { publish_chunk(*of); }};
 }
 
-caf::behavior strategy(caf::event_based_actor* self, run* of) {
+struct strategy_state {
+  caf::actor publisher;
+};
+
+caf::behavior strategy(caf::stateful_actor<strategy_state>* self, run* of) {
   auto what = actors::subscription::to_events("Tick", "k").on_queue("bench").prefetch(0);
   of->center.subscribe(self, std::move(what))
-      .then([=](const actors::subscribed&) { self->spawn(publisher, of); },
+      .then([=](const actors::subscribed&) { self->state.publisher = self->spawn(publisher, of); },
             [](const caf::error& err) { bench::fail(actors::text_of(err)); });
   return {[=](const actors::event&) {
     of->measured.event(++of->received);
     if (of->received == of->wanted.count)
       of->done.signal();
+    else if (of->received % chunk == 0)
+      self->send(self->state.publisher, actors::flush_atom_v);
   }};
 }
 

@@ -100,7 +100,9 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
   dispatcher_ = system.spawn(
       dispatcher, dispatcher_settings{settings.server_id, settings.instance, settings.payload},
       supervisor_);
-  hands_over_ = true;
+  // An in-process broker does its work in the thread that publishes: it had better
+  // be the supervisor's, with many messages at once.
+  hands_over_ = brokers_.empty();
   caf::anon_send(supervisor_, start_atom_v, dispatcher_);
 }
 

@@ -33,7 +33,8 @@
 /// `center.publish(self, funding{...})`, `subscription::to<funding>("binance.#")`
 /// and a handler `[](const funding& x) {...}` then work as for the built-in ones.
 /// Read numbers by `in.at("rate").to_number<double>()`: a peer may write 1 for 1.0.
-/// An exception that `from_json` lets pass counts as `ec::malformed_json`.
+/// An exception that `from_json` lets pass counts as `ec::malformed_json`. It runs where
+/// the link is read: a slow one holds up all events, a blocking one loses the link.
 namespace actors {
 
 /// A struct that knows its event's name and exchange.
