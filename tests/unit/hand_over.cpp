@@ -8,7 +8,10 @@
 
 #include "actors/system_config.hpp"
 
-#include "caf/all.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
 #include "caf/test/dsl.hpp"
 
 using namespace actors;
