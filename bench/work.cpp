@@ -19,6 +19,7 @@ void add_options(CLI::App& to, work& out) {
   to.add_option("--prefetch", out.prefetch, "Prefetch count")->capture_default_str();
   to.add_flag("--no-ack", out.no_ack, "Without acknowledgements");
   to.add_option("--window", out.window, "Unconfirmed publications")->capture_default_str();
+  to.add_flag("--numbered", out.numbered, "With an id, a time and a place in a stream");
   to.add_option("--broker-process", out.broker, "Whose CPU time is taken too");
   to.add_option("--rate", out.rate, "Events a second")->capture_default_str();
 }

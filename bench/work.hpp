@@ -29,6 +29,9 @@ struct work {
   bool no_ack = false;
   /// Unconfirmed publications at a time.
   std::size_t window = 1'000;
+  /// Whether the bare loop's messages have an id, a time and a place in a stream, as
+  /// libactors gives to each.
+  bool numbered = false;
   /// The broker's process, 0 for none.
   pid_t broker = 0;
   /// Events a second, where they come at a fixed rate.

@@ -139,8 +139,12 @@ bool delivery_reader::drained() const {
 
 // -- publish_batch ------------------------------------------------------------------
 
-publish_batch::publish_batch(const connection& to, std::string exchange, std::string routing_key)
-    : to_(to), exchange_(std::move(exchange)), routing_key_(std::move(routing_key)) {
+publish_batch::publish_batch(const connection& to, std::string exchange, std::string routing_key,
+                             bool numbered)
+    : to_(to),
+      exchange_(std::move(exchange)),
+      routing_key_(std::move(routing_key)),
+      numbered_(numbered) {
   amqp_basic_publish_t method{};
   method.exchange = bytes_of(exchange_);
   method.routing_key = bytes_of(routing_key_);
@@ -159,13 +163,38 @@ void publish_batch::add_frame(std::uint8_t type, std::string_view payload) {
   bytes_ += static_cast<char>(AMQP_FRAME_END);
 }
 
+void publish_batch::append_properties(std::string& to) {
+  if (!numbered_) {
+    append_number(to, std::uint16_t{0});
+    return;
+  }
+  ++number_;
+  amqp_basic_properties_t x{};
+  auto id = "bench-61e8a5b3c1f00-" + std::to_string(number_);
+  auto position = "1723075200000000:" + std::to_string(number_);
+  amqp_table_entry_t entry{};
+  entry.key = bytes_of("x-la");
+  entry.value.kind = AMQP_FIELD_KIND_UTF8;
+  entry.value.value.bytes = bytes_of(position);
+  x.headers = {1, &entry};
+  x.delivery_mode = AMQP_DELIVERY_NONPERSISTENT;
+  x.message_id = bytes_of(id);
+  x.timestamp = 1'723'075'200;
+  x._flags = AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG
+             | AMQP_BASIC_TIMESTAMP_FLAG;
+  std::array<char, 1024> buffer;
+  amqp_bytes_t room{buffer.size(), buffer.data()};
+  auto size = amqp_encode_properties(AMQP_BASIC_CLASS, &x, room);
+  to.append(buffer.data(), static_cast<std::size_t>(size));
+}
+
 void publish_batch::add(std::string_view body) {
   add_frame(AMQP_FRAME_METHOD, method_);
   std::string header;
   append_number(header, std::uint16_t{AMQP_BASIC_CLASS});
   append_number(header, std::uint16_t{0});
   append_number(header, static_cast<std::uint64_t>(body.size()));
-  append_number(header, std::uint16_t{0}); // no properties
+  append_properties(header);
   add_frame(AMQP_FRAME_HEADER, header);
   for (auto rest = body; !rest.empty();) {
     auto part = rest.substr(0, frame_max - 8);

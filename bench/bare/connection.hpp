@@ -83,7 +83,10 @@ private:
 /// Publications as frames that are sent together.
 class publish_batch {
 public:
-  publish_batch(const connection& to, std::string exchange, std::string routing_key);
+  /// With numbers, a message has an id, a time and a place in a stream, as libactors
+  /// gives to each.
+  publish_batch(const connection& to, std::string exchange, std::string routing_key,
+                bool numbered = false);
 
   void add(std::string_view body);
 
@@ -96,12 +99,15 @@ public:
 
 private:
   void add_frame(std::uint8_t type, std::string_view payload);
+  void append_properties(std::string& to);
 
   const connection& to_;
   std::string exchange_;
   std::string routing_key_;
   std::string method_;
   std::string bytes_;
+  bool numbered_;
+  std::uint64_t number_ = 0;
 };
 
 /// How many publications the broker has confirmed.

@@ -26,7 +26,7 @@ void publish(const bench::work& x) {
   auto books = books_of(what);
   connection broker{x.url};
   book_writer writer;
-  publish_batch batch{broker, what.exchange, what.routing_key};
+  publish_batch batch{broker, what.exchange, what.routing_key, x.numbered};
   bench::measurement measured{x.warm_up, x.count, x.broker};
   for (std::uint64_t i = 1; i <= x.count; ++i) {
     batch.add(writer.write(books[i % books.size()]));
@@ -58,7 +58,7 @@ void confirms(const bench::work& x) {
   connection broker{x.url};
   broker.select_confirms();
   book_writer writer;
-  publish_batch batch{broker, what.exchange, what.routing_key};
+  publish_batch batch{broker, what.exchange, what.routing_key, x.numbered};
   confirm_reader answers{broker};
   bench::measurement measured{x.warm_up, x.count, x.broker};
   std::uint64_t published = 0;

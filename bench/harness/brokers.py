@@ -18,6 +18,8 @@ class RabbitMQ:
         self.queues = 0
         self.url = self.control("start", self.folder).strip().splitlines()[0]
         self.process = int((self.folder / "broker.pid").read_text(encoding="ascii"))
+        # A run may publish faster than the tests' small memory limit allows.
+        self.control("ctl", self.folder, "-q", "set_vm_memory_high_watermark", "absolute", "4GB")
         self.version = self.control("ctl", self.folder, "-q", "version").strip()
 
     @staticmethod

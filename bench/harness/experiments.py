@@ -185,13 +185,18 @@ def publish_alone(scale):
 def confirms(broker, scale, window, full, goal, quick):
     count = scale(full)
     runs = {name: of_client(name, "confirms") for name in BOTH}
+    runs["bare, numbered"] = lambda *x: figures(client("bare"), "confirms", "--numbered", *x)
     others = {"Go amqp091": peers.go, "Java": peers.java}
     return Experiment(
         f"confirms, window {window}",
         {name: lambda run=run: published(broker, run, count, "--window", window)
          for name, run in runs.items()},
         [Wanted("events/s", "rate", "1/s", goal), Wanted("client CPU per event", "cpu", "us"),
-         Wanted("broker CPU per event", "broker", "us")],
+         Wanted("broker CPU per event", "broker", "us"),
+         Wanted("events/s, beside messages with the same properties", "rate", "1/s", goal,
+                baseline="bare, numbered"),
+         Wanted("broker CPU per event, beside messages with the same properties", "broker", "us",
+                baseline="bare, numbered")],
         peers={name: lambda run=run: published(broker, lambda *x: run("confirms", *x),
                                                scale(full // 3), "--window", window)
                for name, run in others.items()},
