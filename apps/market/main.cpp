@@ -74,6 +74,7 @@ std::string read_mapping(const std::string& text, std::map<std::string, std::str
 
 void add_options(CLI::App& app, options& x) {
   program::add_broker_options(app, x.broker);
+  program::add_center_options(app, x.broker);
   app.add_option("--file", x.file, "Publish a recorded file")->type_name("FILE");
   app.add_option("--platform", x.platform,
                  "The platform in routing keys (binance for a file, else simulated)");

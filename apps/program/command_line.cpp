@@ -7,6 +7,8 @@
 #include <CLI/Formatter.hpp>
 
 #include "actors/amqp/endpoint.hpp"
+#include "actors/error.hpp"
+#include "actors/event_center.hpp"
 
 namespace program {
 
@@ -60,6 +62,29 @@ void add_broker_options(CLI::App& app, broker_options& options) {
       ->capture_default_str();
 }
 
+void add_center_options(CLI::App& app, broker_options& options) {
+  app.add_option("--center", options.centers,
+                 "A relay instead of a broker, as HOST:PORT; the next of several is for when one "
+                 "is lost")
+      ->type_name("HOST:PORT")
+      ->excludes("--broker");
+  add_tls_options(app, options.tls);
+}
+
+void add_tls_options(CLI::App& app, tls_choice& out) {
+  const auto* group = "TLS between relay and hosts";
+  auto* off = app.add_flag("--no-tls", out.off,
+                           "Without TLS: for one host, or a network that "
+                           "nobody else reaches")
+                  ->group(group);
+  const auto add_file = [&](const char* name, std::string& file, const char* what) {
+    app.add_option(name, file, what)->type_name("FILE")->group(group)->excludes(off);
+  };
+  add_file("--tls-cacertfile", out.files.cacertfile, "The authorities that are trusted (PEM)");
+  add_file("--tls-certfile", out.files.certfile, "Our certificate (PEM)");
+  add_file("--tls-keyfile", out.files.keyfile, "Its private key (PEM), if not in the same file");
+}
+
 CLI::Validator positive_number() {
   return number_that([](double x) { return x > 0 && x <= 1e9; }, "a positive number up to 1e9");
 }
@@ -73,6 +98,24 @@ std::optional<int> parse(CLI::App& app, int argc, char** argv) {
   }
   return std::nullopt;
 }
+
+namespace {
+
+caf::expected<std::vector<actors::amqp::endpoint>> read_centers(const broker_options& options) {
+  std::vector<actors::amqp::endpoint> result;
+  for (const auto& text : options.centers) {
+    auto where = actors::amqp::parse_endpoint((options.tls.off ? "relay://" : "relays://") + text);
+    if (!where)
+      return std::move(where.error());
+    where->tls = options.tls.files;
+    if (auto problem = actors::amqp::check(*where))
+      return actors::make_error(std::move(problem));
+    result.push_back(std::move(*where));
+  }
+  return result;
+}
+
+} // namespace
 
 caf::expected<actors::config> make_config(const broker_options& options,
                                           const std::string& default_broker) {
@@ -92,6 +135,12 @@ caf::expected<actors::config> make_config(const broker_options& options,
     if (!endpoint)
       return std::move(endpoint.error());
     result.endpoints = {std::move(*endpoint)};
+  }
+  if (!options.centers.empty()) {
+    auto relays = read_centers(options);
+    if (!relays)
+      return std::move(relays.error());
+    result = actors::event_center::remote(std::move(*relays), std::move(result));
   }
   if (!options.log_level.empty())
     result.log.level = to_level(options.log_level);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
@@ -22,9 +23,19 @@ enum exit_code : int {
   bad_usage = 2,
 };
 
+/// Whose certificates count between a relay and its hosts, and who we are.
+struct tls_choice {
+  actors::amqp::tls_options files;
+  /// Only when it was asked for.
+  bool off = false;
+};
+
 /// The options that all apps share.
 struct broker_options {
   std::string broker;
+  /// Relays, as host:port; instead of a broker.
+  std::vector<std::string> centers;
+  tls_choice tls;
   std::string config_file;
   std::string log_level;
   /// How long to wait for the broker at start, in seconds; 0 is for ever.
@@ -33,6 +44,12 @@ struct broker_options {
 
 void add_broker_options(CLI::App& app, broker_options& options);
 
+/// `--center`, and how to reach it.
+void add_center_options(CLI::App& app, broker_options& options);
+
+/// `--tls-cacertfile` and so on, and `--no-tls`.
+void add_tls_options(CLI::App& app, tls_choice& out);
+
 /// Accepts numbers above 0 that no clock overflows with.
 CLI::Validator positive_number();
 
@@ -40,8 +57,8 @@ CLI::Validator positive_number();
 /// The exit code if the program ends with that, after `--help` or a mistake.
 std::optional<int> parse(CLI::App& app, int argc, char** argv);
 
-/// The config that the options ask for: `--broker` counts over the file's
-/// broker, and `default_broker` where neither names one. Without a LOG section
+/// The config that the options ask for: `--broker` and `--center` count over the
+/// file's broker, and `default_broker` where neither names one. Without a LOG section
 /// or `--log-level`, only warnings are logged.
 caf::expected<actors::config> make_config(const broker_options& options,
                                           const std::string& default_broker = {});

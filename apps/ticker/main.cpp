@@ -32,6 +32,8 @@ const char* const examples = R"(Examples:
   ticker                                        every symbol of the broker on localhost
   ticker --broker amqp://user:password@host 'Orderbook:binance.#' 'Trade:binance.BTC/USDT'
   ticker --config config.json                   as AIOQuant's config file says
+  ticker --center relay-1:5670 --center relay-2:5670 --tls-cacertfile ca.pem \
+         --tls-certfile host.pem                by a relay on another host, or the next one
   ticker --json --count 1000 'Kline:#'          JSON lines for scripts, then exit
 
 A line of --json is {"exchange": ..., "routing_key": ..., "name": ..., "data": ...}, data
@@ -42,6 +44,7 @@ Exit codes: 0 ended as asked; 1 something failed; 2 bad command line or config.)
 
 void add_options(CLI::App& app, options& x) {
   program::add_broker_options(app, x.broker);
+  program::add_center_options(app, x.broker);
   app.add_option("KEY", x.keys,
                  "What to follow, as Exchange:routing.key; * is one word, # any number")
       ->capture_default_str();

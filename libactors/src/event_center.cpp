@@ -8,6 +8,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include "actors/amqp/rabbitmq.hpp"
+#include "actors/amqp/relay.hpp"
 #include "actors/connection.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
@@ -22,6 +23,8 @@ namespace {
 amqp::transport_ptr make_transport(const amqp::endpoint& where, bool confirms) {
   if (where.scheme == amqp::scheme::memory)
     return amqp::make_memory_transport(amqp::memory_broker::named(where.host));
+  if (is_relay(where.scheme))
+    return amqp::make_relay_transport();
   return amqp::make_rabbitmq_transport(confirms);
 }
 
@@ -48,6 +51,20 @@ constexpr auto stop_grace = std::chrono::seconds{5};
 event_center::event_center(caf::actor dispatcher, caf::actor supervisor)
     : dispatcher_(std::move(dispatcher)), supervisor_(std::move(supervisor)) {
   // nop
+}
+
+config event_center::remote(std::vector<amqp::endpoint> relays, config settings) {
+  settings.endpoints = std::move(relays);
+  return settings;
+}
+
+config event_center::remote(std::string host, std::uint16_t port, amqp::tls_options tls,
+                            config settings) {
+  auto where = *amqp::parse_endpoint("relays://");
+  where.host = std::move(host);
+  where.port = port;
+  where.tls = std::move(tls);
+  return remote({std::move(where)}, std::move(settings));
 }
 
 void event_center::subscribe(caf::actor strategy, subscription what) const {

@@ -53,6 +53,22 @@ public:
   event_center(const event_center&) = default;
   event_center& operator=(const event_center&) = default;
 
+  // -- on another host ---------------------------------------------------------------
+
+  /// The settings of an event center that reaches its broker by a relay on another
+  /// host (`actors/relay.hpp`), or by the next of several when one is lost. Strategies
+  /// need not know:
+  ///
+  ///     scoped_event_center center{system, event_center::remote("relay-1", 5670)};
+  ///
+  /// Over TLS; `tls` says who is trusted and who we are.
+  static config remote(std::string host, std::uint16_t port, amqp::tls_options tls = {},
+                       config settings = {});
+
+  /// The same with several relays, or without TLS: `parse_endpoint` reads
+  /// "relays://host:port?cacertfile=..." and "relay://host:port".
+  static config remote(std::vector<amqp::endpoint> relays, config settings = {});
+
   // -- receiving -------------------------------------------------------------------
 
   /// Sends what matches to `self`, from now on until `unsubscribe` or the end

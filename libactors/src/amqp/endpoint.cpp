@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint16_t plain_port = 5672;
 constexpr std::uint16_t tls_port = 5671;
 constexpr std::size_t max_short_string = 255;
+/// A strategy's host notices soon that its relay is gone: there may be another.
+constexpr std::chrono::seconds relay_heartbeat{1};
 
 caf::error invalid(std::string text) {
   return make_error(ec::invalid_endpoint, "broker URL: " + std::move(text));
@@ -79,6 +81,19 @@ bool is_ipv6(std::string_view host) {
   auto colons = std::count(digits.begin(), digits.end(), ':');
   return colons >= 2 && digits.find_first_not_of("0123456789abcdefABCDEF:.") == digits.npos
          && zone.find_first_not_of(unreserved, 1) == zone.npos;
+}
+
+std::string scheme_text(scheme x) {
+  switch (x) {
+  case scheme::amqps:
+    return "amqps://";
+  case scheme::relay:
+    return "relay://";
+  case scheme::relays:
+    return "relays://";
+  default:
+    return "amqp://";
+  }
 }
 
 std::string escape(std::string_view text) {
@@ -223,6 +238,23 @@ caf::error read_parameters(std::string_view text, endpoint& result) {
   return {};
 }
 
+caf::error read_scheme(std::string_view& url, endpoint& result) {
+  if (consume_prefix(url, "amqp://")) {
+    result.scheme = scheme::amqp;
+    result.port = plain_port;
+  } else if (consume_prefix(url, "amqps://")) {
+    result.scheme = scheme::amqps;
+    result.port = tls_port;
+  } else if (auto tls = consume_prefix(url, "relays://"); tls || consume_prefix(url, "relay://")) {
+    result.scheme = tls ? scheme::relays : scheme::relay;
+    result.port = relay_port;
+    result.heartbeat = relay_heartbeat;
+  } else {
+    return invalid("it starts with none of amqp://, amqps://, relay://, relays:// and memory:");
+  }
+  return {};
+}
+
 caf::expected<endpoint> parse_memory(std::string_view text, const endpoint& defaults) {
   auto name = unescape(text);
   if (!name)
@@ -239,16 +271,10 @@ caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& def
   if (consume_prefix(url, "memory:"))
     return parse_memory(url, defaults);
   auto result = defaults;
-  result.scheme = scheme::amqp;
   result.host = endpoint{}.host;
-  result.port = plain_port;
   result.vhost = endpoint{}.vhost;
-  if (consume_prefix(url, "amqps://")) {
-    result.scheme = scheme::amqps;
-    result.port = tls_port;
-  } else if (!consume_prefix(url, "amqp://")) {
-    return invalid("it starts with none of amqp://, amqps:// and memory:");
-  }
+  if (auto error = read_scheme(url, result))
+    return error;
   if (url.find('#') != std::string_view::npos)
     return invalid("a '#' has no meaning here; write one in a password or vhost as %23");
   auto authority = take_until(url, "/?");
@@ -275,8 +301,9 @@ failure check(const endpoint& x) {
   auto wrong = [](std::string text) { return failure{ec::invalid_endpoint, std::move(text)}; };
   if (x.scheme == scheme::memory)
     return {};
-  if (x.scheme == scheme::amqp && x.tls != tls_options{})
-    return wrong("TLS settings need TLS: write amqps://");
+  if (!over_tls(x.scheme) && x.tls != tls_options{})
+    return wrong(is_relay(x.scheme) ? "TLS settings need TLS: write relays://"
+                                    : "TLS settings need TLS: write amqps://");
   if (x.tls.certfile.empty() && !x.tls.keyfile.empty())
     return wrong("keyfile without certfile: name the certificate that the key belongs to");
   if (x.auth_mechanism == auth_mechanism::external
@@ -288,10 +315,12 @@ failure check(const endpoint& x) {
 std::string to_string(const endpoint& x) {
   if (x.scheme == scheme::memory)
     return "memory:" + escape(x.host);
-  auto tls = x.scheme == scheme::amqps;
-  std::string result = tls ? "amqps://" : "amqp://";
+  auto result = scheme_text(x.scheme);
   result += is_ipv6(x.host) ? "[" + x.host + "]" : escape(x.host);
-  result += ":" + std::to_string(x.port) + "/";
+  result += ":" + std::to_string(x.port);
+  if (is_relay(x.scheme))
+    return result;
+  result += '/';
   if (x.vhost != "/")
     result += escape(x.vhost);
   return result;

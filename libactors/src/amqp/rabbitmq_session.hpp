@@ -15,31 +15,11 @@
 #include <vector>
 
 #include "actors/amqp/transport.hpp"
+#include "amqp/link.hpp"
 #include "amqp/rabbitmq_codec.hpp"
 #include "amqp/rabbitmq_confirms.hpp"
 
 namespace actors::amqp {
-
-// -- what a link is told ----------------------------------------------------------
-
-struct request_command {
-  request_id id = 0;
-  operation what;
-};
-
-struct publish_command {
-  std::uint32_t incarnation = 0;
-  std::vector<publication> items;
-};
-
-struct settle_command {
-  std::uint32_t incarnation = 0;
-  std::vector<settlement> items;
-};
-
-struct close_command {};
-
-using command = std::variant<request_command, publish_command, settle_command, close_command>;
 
 /// The largest frame that we take and propose.
 constexpr std::size_t wanted_frame_max = 131'072;
@@ -51,46 +31,29 @@ constexpr std::uint16_t max_topology_channels = 4;
 /// The further channels for topology come after those that have a name.
 constexpr std::uint16_t max_channels = number_of(channel::publishing) + max_topology_channels - 1;
 
-/// The AMQP 0-9-1 conversation of one connection, without the connection: bytes
-/// and time points go in, bytes and `sink` events come out. It has no thread,
-/// no socket and no clock.
+/// The AMQP 0-9-1 conversation of one connection.
 ///
 ///     greeting -> tuning -> opening -> up -> closing
 ///         |          |         |       |        |
 ///         +----------+---------+-------+--------+--> down
-class session {
+class session final : public conversation {
 public:
-  using time_point = std::chrono::steady_clock::time_point;
-
   /// Begins the handshake, at the moment the TCP connection was made. Without
   /// `confirms` a publication counts as accepted once its bytes are sent.
   session(const endpoint& where, bool confirms, std::shared_ptr<sink> events, time_point now);
 
-  /// Carries out a command, or keeps it until the handshake is done.
-  void execute(command x, time_point now);
+  void execute(command x, time_point now) override;
+  void feed(std::string_view bytes, time_point now) override;
+  void tick(time_point now) override;
+  time_point deadline() const override;
+  void consume(std::size_t size, time_point now) override;
+  void lost(failure why) override;
 
-  /// Takes what the broker sent.
-  void feed(std::string_view bytes, time_point now);
-
-  /// Does what time asks for: heartbeats, and giving up.
-  void tick(time_point now);
-
-  /// When `tick` must be called next.
-  time_point deadline() const;
-
-  /// The bytes that wait to be sent.
-  std::string_view output() const noexcept {
+  std::string_view output() const noexcept override {
     return out_.pending();
   }
 
-  /// Notes that the first `size` bytes of the output were sent.
-  void consume(std::size_t size, time_point now);
-
-  /// Notes that the connection ended.
-  void lost(failure why);
-
-  /// Whether `sink::down` was raised, the last event.
-  bool is_down() const noexcept {
+  bool is_down() const noexcept override {
     return phase_ == phase::down;
   }
 

@@ -31,14 +31,28 @@ private:
   std::string text_;
 };
 
-/// Which transport an endpoint is reached by.
-enum class scheme : std::uint8_t { amqp, amqps, memory };
+/// Which transport an endpoint is reached by: a broker over TCP or TLS, the
+/// in-process broker, or a relay (`actors/relay.hpp`) over TCP or TLS.
+enum class scheme : std::uint8_t { amqp, amqps, memory, relay, relays };
+
+/// Whether the endpoint is reached over TLS.
+constexpr bool over_tls(scheme x) noexcept {
+  return x == scheme::amqps || x == scheme::relays;
+}
+
+/// Whether the endpoint is a relay.
+constexpr bool is_relay(scheme x) noexcept {
+  return x == scheme::relay || x == scheme::relays;
+}
+
+/// Where a relay listens unless it is told otherwise.
+constexpr std::uint16_t relay_port = 5670;
 
 /// How we log in: with user name and password (SASL PLAIN), or with our client
 /// certificate (SASL EXTERNAL, RabbitMQ's plugin rabbitmq_auth_mechanism_ssl).
 enum class auth_mechanism : std::uint8_t { plain, external };
 
-/// Who is trusted, and who we are, over `amqps`. The files are in PEM form and
+/// Who is trusted, and who we are, over TLS. The files are in PEM form and
 /// read at each connect, so that renewed certificates need no restart.
 struct tls_options {
   /// The certificates of the authorities to trust. Empty: those of the system.
@@ -68,9 +82,10 @@ struct endpoint {
   std::string username = "guest";
   secret password{"guest"};
   amqp::auth_mechanism auth_mechanism = amqp::auth_mechanism::plain;
-  /// Used with `scheme::amqps` only.
+  /// Used over TLS only.
   tls_options tls;
-  /// Silence of twice this time ends the link. 0 switches heartbeats off.
+  /// Silence of twice this time ends the link, of three times one to a relay. 0
+  /// switches heartbeats off.
   std::chrono::seconds heartbeat{10};
   /// Limit for the TCP connection.
   std::chrono::milliseconds connection_timeout{5'000};
@@ -87,11 +102,11 @@ struct endpoint {
   bool operator==(const endpoint&) const = default;
 };
 
-/// Reads `amqp://user:password@host:port/vhost?heartbeat=10&...`, `amqps://...`
-/// or `memory:[name]`. Source: RabbitMQ URI specification; parts may be
-/// percent-escaped; a path that is missing or just "/" is the vhost "/" (many
-/// users write it so), "/%2f" too. Query parameters: `heartbeat` (s),
-/// `connection_timeout` (ms), `auth_mechanism` (plain, external), and for amqps
+/// Reads `amqp://user:password@host:port/vhost?heartbeat=10&...`, `amqps://...`,
+/// `relay://host:port`, `relays://host:port` or `memory:[name]`. Source: RabbitMQ URI
+/// specification; parts may be percent-escaped; a path that is missing or just "/" is the vhost "/"
+/// (many users write it so), "/%2f" too. Query parameters: `heartbeat` (s; 1 for a relay, whatever
+/// `defaults` says), `connection_timeout` (ms), `auth_mechanism` (plain, external), and over TLS
 /// `cacertfile`, `certfile`, `keyfile`, `verify` (verify_peer, verify_none) and
 /// `server_name_indication`. Credentials and settings that the URL does not name
 /// are those of `defaults`. Errors are `ec::invalid_endpoint` and never hold the

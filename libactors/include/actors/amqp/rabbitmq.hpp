@@ -5,9 +5,7 @@
 namespace actors::amqp {
 
 /// A link to a broker that speaks AMQP 0-9-1 over TCP, or TLS. rabbitmq-c encodes and
-/// decodes its frames; the socket belongs to one thread of the link, which
-/// waits for bytes, for room to send, for commands and for the next deadline
-/// in one `poll`, so that no wait is without limit and none spins.
+/// decodes its frames; the link has a thread of its own.
 ///
 /// Without `confirms` the broker is not asked to confirm publications: each
 /// counts as confirmed once its bytes have left for the socket.

@@ -1,4 +1,4 @@
-#include "amqp/rabbitmq_tls.hpp"
+#include "amqp/link_tls.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -9,7 +9,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 
-#include "amqp/rabbitmq_certificate.hpp"
+#include "amqp/link_certificate.hpp"
 
 // OpenSSL writes without MSG_NOSIGNAL; a link's thread has all signals blocked.
 

@@ -1,4 +1,4 @@
-#include "amqp/rabbitmq_certificate.hpp"
+#include "amqp/link_certificate.hpp"
 
 #include <cstddef>
 #include <memory>

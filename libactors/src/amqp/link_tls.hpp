@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "amqp/rabbitmq_socket.hpp"
+#include "amqp/link_socket.hpp"
 
 namespace actors::amqp {
 

@@ -1,4 +1,4 @@
-#include "amqp/rabbitmq_socket.hpp"
+#include "amqp/link_socket.hpp"
 
 #include <algorithm>
 #include <array>

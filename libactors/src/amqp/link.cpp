@@ -1,0 +1,269 @@
+#include "amqp/link.hpp"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "amqp/blocked_signals.hpp"
+#include "amqp/link_socket.hpp"
+#include "amqp/link_tls.hpp"
+
+namespace actors::amqp {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// Enough for what the kernel holds ready in one go.
+constexpr std::size_t read_size = 256 * 1024;
+
+/// A link that has just sent publications sends no more for so long: where many come,
+/// they go out together, each write being dearer than what it writes. Where few come,
+/// none waits.
+constexpr timespec publishing_pause{0, 100'000};
+
+/// Brings commands to the link's thread.
+class mailbox : public outlet {
+public:
+  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
+    post(publish_command{incarnation, std::move(xs)});
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
+    post(settle_command{incarnation, std::move(xs)});
+  }
+
+  void post(command x) {
+    auto closes = std::holds_alternative<close_command>(x);
+    auto first = false;
+    {
+      std::lock_guard guard{mutex_};
+      first = commands_.empty() && waiting_;
+      closing_ = closing_ || closes;
+      commands_.push_back(std::move(x));
+    }
+    // A thread that does not wait comes for commands by itself, but one that is
+    // still connecting looks only for the end.
+    if (first || closes)
+      wake.signal();
+  }
+
+  void stop() {
+    {
+      std::lock_guard guard{mutex_};
+      stopped_ = true;
+    }
+    wake.signal();
+  }
+
+  /// Gives out what has come. The thread is woken for the next, unless there are
+  /// publications among this: more may come, and are fetched after a pause.
+  std::vector<command> take() {
+    std::lock_guard guard{mutex_};
+    waiting_ = std::none_of(commands_.begin(), commands_.end(), [](const command& x) {
+      return std::holds_alternative<publish_command>(x);
+    });
+    return std::exchange(commands_, {});
+  }
+
+  /// Whether the thread is woken for commands.
+  bool waiting() const {
+    std::lock_guard guard{mutex_};
+    return waiting_;
+  }
+
+  /// The thread is about to `take` anyway.
+  void awake() {
+    std::lock_guard guard{mutex_};
+    waiting_ = false;
+  }
+
+  bool stopped() const {
+    std::lock_guard guard{mutex_};
+    return stopped_;
+  }
+
+  /// Whether there is no use in a connection any more.
+  bool ending() const {
+    std::lock_guard guard{mutex_};
+    return stopped_ || closing_;
+  }
+
+  wake_up wake;
+
+private:
+  mutable std::mutex mutex_;
+  std::vector<command> commands_;
+  bool waiting_ = true;
+  bool closing_ = false;
+  bool stopped_ = false;
+};
+
+/// Moves bytes between a conversation and its socket, on the link's thread.
+class pump {
+public:
+  pump(mailbox& commands, byte_stream& stream, conversation& talk)
+      : commands_(commands), stream_(stream), talk_(talk), buffer_(read_size) {
+    // nop
+  }
+
+  /// Returns when the link is down, or was told to stop.
+  void run() {
+    while (!commands_.stopped()) {
+      for (auto& x : commands_.take())
+        talk_.execute(std::move(x), clock::now());
+      if (!write_blocked_)
+        write();
+      if (talk_.is_down())
+        return;
+      wait(commands_.waiting() ? nullptr : &publishing_pause);
+    }
+    // Nobody listens any more, but the broker's log is spared a lost client.
+    talk_.execute(close_command{}, clock::now());
+    write();
+  }
+
+private:
+  /// Until something is to be done, or the limit, if there is one.
+  void wait(const timespec* limit) {
+    auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));
+    std::array<pollfd, 2> fds{{{stream_.fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
+    auto ready = limit ? ::ppoll(fds.data(), fds.size(), limit, nullptr)
+                       : ::poll(fds.data(), fds.size(), poll_timeout(talk_.deadline()));
+    commands_.awake();
+    if (ready > 0 && fds[1].revents != 0)
+      commands_.wake.drain();
+    if (ready > 0 && (fds[0].revents & write_wants_) != 0)
+      write_blocked_ = false;
+    if (ready > 0 && (fds[0].revents & (read_wants_ | POLLERR | POLLHUP)) != 0)
+      read();
+    // After reading: what arrived in time counts even if we were late.
+    talk_.tick(clock::now());
+  }
+
+  void read() {
+    auto result = stream_.read(buffer_.data(), buffer_.size());
+    read_wants_ = result.wants;
+    if (result.size > 0)
+      talk_.feed({buffer_.data(), result.size}, clock::now());
+    if (result.what == io_result::status::ended)
+      talk_.lost(std::move(result.why));
+    else if (result.what == io_result::status::would_block && write_error_)
+      talk_.lost(write_error_);
+  }
+
+  /// Hands everything to the kernel in one call, as far as there is room.
+  void write() {
+    auto bytes = talk_.output();
+    if (bytes.empty() || write_error_)
+      return;
+    auto result = stream_.write(bytes);
+    if (result.what == io_result::status::ended) {
+      // The broker may have said why before it closed: read to the end.
+      write_error_ = std::move(result.why);
+      return read();
+    }
+    write_blocked_ = result.size < bytes.size();
+    write_wants_ = result.wants;
+    if (result.size > 0)
+      talk_.consume(result.size, clock::now());
+  }
+
+  mailbox& commands_;
+  byte_stream& stream_;
+  conversation& talk_;
+  std::vector<char> buffer_;
+  short read_wants_ = POLLIN;
+  short write_wants_ = POLLOUT;
+  bool write_blocked_ = false;
+  failure write_error_;
+};
+
+/// A connection on which the conversation can begin.
+attempt<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const interruption& stop) {
+  if (where.scheme == scheme::memory)
+    return {{}, {ec::invalid_endpoint, "an in-process broker is not reached over TCP"}};
+  if (auto problem = check(where))
+    return {{}, std::move(problem)};
+  auto dialed = dial(where, stop);
+  if (!dialed.result)
+    return {{}, std::move(dialed.error)};
+  if (over_tls(where.scheme))
+    return start_tls(std::move(dialed.result), where, stop);
+  return {std::make_unique<tcp_stream>(std::move(dialed.result)), {}};
+}
+
+/// A link's life, on its thread.
+void run_link(mailbox& commands, const endpoint& where, const conversation_starter& start,
+              const std::shared_ptr<sink>& events) {
+  auto fail = [&](failure reason) {
+    if (reason)
+      reason.text = to_string(where) + ": " + reason.text;
+    if (!commands.stopped())
+      events->down(std::move(reason));
+  };
+  auto opened = open_stream(where, {commands.wake, [&] { return commands.ending(); }});
+  if (!opened.result)
+    return fail(std::move(opened.error));
+  auto talk = start(where, events, clock::now());
+  pump{commands, *opened.result, *talk}.run();
+}
+
+class link : public transport {
+public:
+  explicit link(conversation_starter start) : start_(std::move(start)) {
+    // nop
+  }
+
+  ~link() override {
+    commands_->stop();
+    if (thread_.joinable())
+      thread_.join();
+  }
+
+  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
+    if (!commands_->wake.ok())
+      return events->down({ec::connect_failed, "no file descriptor is left for a link"});
+    try {
+      blocked_signals guard;
+      thread_ = std::thread{[this, where, events] { run_link(*commands_, where, start_, events); }};
+      ::pthread_setname_np(thread_.native_handle(), "amqp-link");
+    } catch (const std::system_error&) {
+      events->down({ec::connect_failed, "no thread can be started for a link"});
+    }
+  }
+
+  void request(request_id id, operation what) override {
+    commands_->post(request_command{id, std::move(what)});
+  }
+
+  outlet_ptr out() override {
+    return commands_;
+  }
+
+  bool has_thread() const noexcept override {
+    return true;
+  }
+
+  void close() override {
+    commands_->post(close_command{});
+  }
+
+private:
+  conversation_starter start_;
+  std::shared_ptr<mailbox> commands_ = std::make_shared<mailbox>();
+  std::thread thread_;
+};
+
+} // namespace
+
+transport_ptr make_link(conversation_starter start) {
+  return std::make_unique<link>(std::move(start));
+}
+
+} // namespace actors::amqp

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "amqp/link.hpp"
+#include "amqp/relay_frames.hpp"
+
+namespace actors::amqp {
+
+/// A strategy's host in conversation with its relay.
+///
+///     greeting -> up -> closing
+///         |        |        |
+///         +--------+--------+--> down
+class relay_client final : public conversation {
+public:
+  /// Begins the handshake, at the moment the connection was made.
+  relay_client(const endpoint& where, std::shared_ptr<sink> events, time_point now);
+
+  void execute(command x, time_point now) override;
+  void feed(std::string_view bytes, time_point now) override;
+  void tick(time_point now) override;
+  time_point deadline() const override;
+  void consume(std::size_t size, time_point now) override;
+  void lost(failure why) override;
+
+  std::string_view output() const noexcept override {
+    return std::string_view{output_}.substr(sent_);
+  }
+
+  bool is_down() const noexcept override {
+    return phase_ == phase::down;
+  }
+
+private:
+  enum class phase : std::uint8_t { greeting, up, closing, down };
+
+  void say(const host_frame& x, time_point now);
+
+  void run(request_command& x, time_point now);
+  void run(publish_command& x, time_point now);
+  void run(settle_command& x, time_point now);
+  void run(close_command& x, time_point now);
+
+  void on_frame(relay_frame& x, time_point now);
+  void on(relay_refusal& x, time_point now);
+  void on(relay_welcome& x, time_point now);
+  void on(reply& x, time_point now);
+  void on(relay_deliveries& x, time_point now);
+  void on(relay_confirmations& x, time_point now);
+  void on(returned_message& x, time_point now);
+  void on(relay_blocked& x, time_point now);
+  void on(relay_unblocked& x, time_point now);
+  void on(relay_cancelled& x, time_point now);
+  void on(relay_channel_closed& x, time_point now);
+  void on(relay_down& x, time_point now);
+  void on(relay_heartbeat& x, time_point now);
+
+  /// Raises what was gathered from the bytes of one call.
+  void flush(time_point now);
+  void down(failure reason);
+
+  endpoint where_;
+  std::shared_ptr<sink> events_;
+  phase phase_ = phase::greeting;
+  std::vector<command> early_;
+  frame_reader input_{default_relay_frame * 2};
+  std::string output_;
+  /// Of the output.
+  std::size_t sent_ = 0;
+  std::size_t max_frame_ = default_relay_frame;
+
+  /// Requests without an answer, and since when.
+  std::map<request_id, time_point> open_;
+  relay_deliveries arrived_;
+  std::uint64_t taken_ = 0;
+
+  time_point began_;
+  time_point last_heard_;
+  time_point last_said_;
+  /// Since when the output has been waiting without progress.
+  time_point waiting_since_;
+};
+
+} // namespace actors::amqp
