@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "actors/error.hpp"
+#include "actors/feed.hpp"
 #include "actors/logging.hpp"
 
 namespace actors {
@@ -46,6 +47,8 @@ std::string queue_name(const dispatcher_settings& settings, const subscription& 
   auto result = fmt::format("{}.{}.{}", settings.server_id, x.exchange, x.routing_key);
   if (!settings.instance.empty())
     result += '.' + settings.instance;
+  if (settings.feeds && is_feed(x))
+    result += ".feed";
   return result;
 }
 
@@ -64,6 +67,9 @@ void dispatcher_state::init(dispatcher_settings settings, caf::actor supervisor)
 caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::actor subscriber) {
   if (draining_)
     return make_error(ec::shutting_down, "the event center is stopping");
+  // A feed goes on by credit: answers would say nothing more.
+  if (settings_.feeds && is_feed(what))
+    what.no_ack = true;
   auto queue = queue_name(settings_, what);
   if (auto err = refusal(what, subscriber, queue)) {
     log(log_level::error, "not subscribed: " + text_of(err));
@@ -148,7 +154,8 @@ void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subsc
   if (x.what.kind == queue_kind::stream)
     wanted.consumer.arguments = {
         {"x-stream-offset", x.next_offset ? amqp::field_value{*x.next_offset} : x.what.offset}};
-  wanted.queue = queue_for(x.what, x.queue);
+  wanted.queue =
+      settings_.feeds && is_feed(x.what) ? feed_queue(x.what, x.queue) : queue_for(x.what, x.queue);
   wanted.beside = queues_beside(x.what, wanted.queue);
   wanted.binding = {what.exchange, x.queue, what.routing_key};
   self_->send(supervisor_, std::move(wanted));
@@ -289,6 +296,7 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
 
 void dispatcher_state::establish(handler& x, const consumer& from) {
   x.counters.consuming = true;
+  tell_restored(x);
   if (x.established)
     return;
   x.established = true;
@@ -310,14 +318,29 @@ void dispatcher_state::fail(subscription_id id, const failure& reason) {
   remove(id, make_error(reason));
 }
 
-void dispatcher_state::on_consumers_lost(const consumers_lost&) {
+void dispatcher_state::on_consumers_lost(const consumers_lost& lost) {
   for (auto& [id, x] : consumers_) {
     x.bound.clear();
     if (x.what.kind == queue_kind::stream && x.next_offset)
       resume_stream(id, x);
   }
-  for (auto& [id, x] : handlers_)
+  for (auto& [id, x] : handlers_) {
     x.counters.consuming = false;
+    tell_lost(x, lost.reason);
+  }
+}
+
+// At once, whatever waits: a strategy may have to act on it.
+void dispatcher_state::tell_lost(handler& x, const failure& reason) {
+  if (!x.what.stream_events || !x.established || x.removed || x.told_lost)
+    return;
+  x.told_lost = true;
+  self_->send(x.subscriber, link_lost{x.what.exchange, x.what.routing_key, to_string(reason)});
+}
+
+void dispatcher_state::tell_restored(handler& x) {
+  if (std::exchange(x.told_lost, false))
+    self_->send(x.subscriber, link_restored{x.what.exchange, x.what.routing_key});
 }
 
 // Goes on where it was: at the first message that has no answer yet, or else

@@ -121,19 +121,23 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
   }
   caf::error malformed;
   auto readable = false;
-  if (open_body(x, from, malformed))
-    for (auto id : ids) {
-      auto& to = handlers_.at(id);
-      auto& message = decode(to.what.codec);
-      if (!message) {
-        ++to.counters.failed;
-        follow_stream(to, x);
-        malformed = message.error();
-        continue;
-      }
-      readable = true;
-      dispatch_to(to, x, *message, open);
+  decoded_.clear();
+  opened_ = false;
+  unreadable_ = {};
+  for (auto id : ids) {
+    auto& to = handlers_.at(id);
+    auto& message = message_for(to.what.codec, x, from);
+    if (!message) {
+      malformed = message.error();
+      if (unreadable_)
+        continue; // nobody's failure
+      ++to.counters.failed;
+      follow_stream(to, x);
+      continue;
     }
+    readable = true;
+    dispatch_to(to, x, *message, open);
+  }
   if (malformed)
     report_malformed(x, from, malformed);
   if (!readable) {
@@ -171,13 +175,30 @@ void dispatcher_state::give_back_paused(amqp::consumer_id id) {
   flush();
 }
 
-bool dispatcher_state::open_body(const amqp::delivery& x, const consumer& from, caf::error& err) {
-  decoded_.clear();
+/// The message in the form that a handler wants; made once for all who want the same.
+const caf::expected<caf::message>& dispatcher_state::message_for(const event_codec& codec,
+                                                                 const amqp::delivery& x,
+                                                                 const consumer& from) {
+  auto known = std::find_if(decoded_.begin(), decoded_.end(),
+                            [&](const decoded& y) { return y.codec == codec; });
+  if (known != decoded_.end())
+    return known->message;
+  auto make = [&]() -> caf::expected<caf::message> {
+    if (codec.raw)
+      return caf::make_message(x);
+    if (!std::exchange(opened_, true))
+      unreadable_ = open_body(x, from);
+    if (unreadable_)
+      return unreadable_;
+    return decode(codec);
+  };
+  return decoded_.emplace_back(decoded{codec, make()}).message;
+}
+
+caf::error dispatcher_state::open_body(const amqp::delivery& x, const consumer& from) {
   auto parts = decoder_.open(x.body);
-  if (!parts) {
-    err = std::move(parts.error());
-    return false;
-  }
+  if (!parts)
+    return std::move(parts.error());
   checked_ = parts->checked;
   received_ = {.name = parts->name,
                .data = parts->data,
@@ -186,14 +207,10 @@ bool dispatcher_state::open_body(const amqp::delivery& x, const consumer& from, 
                .queue = from.queue_name,
                .routing_key = x.routing_key,
                .prefetch_count = from.what.prefetch_count};
-  return true;
+  return {};
 }
 
-const caf::expected<caf::message>& dispatcher_state::decode(const event_codec& codec) {
-  auto known = std::find_if(decoded_.begin(), decoded_.end(),
-                            [&](const decoded& x) { return x.codec == codec; });
-  if (known != decoded_.end())
-    return known->message;
+caf::expected<caf::message> dispatcher_state::decode(const event_codec& codec) {
   auto make = [&]() -> caf::expected<caf::message> {
     if (!codec.name.empty() && codec.name != received_.name)
       return make_error(ec::unexpected_event, fmt::format("event '{}' where '{}' is expected",
@@ -201,19 +218,16 @@ const caf::expected<caf::message>& dispatcher_state::decode(const event_codec& c
     return codec.decode(received_);
   };
   auto message = make();
-  if (!message && !checked_) {
-    // The parts were found by a shortcut: look closely before giving up.
-    auto parts = decoder_.check();
-    checked_ = true;
-    if (parts) {
-      received_.name = parts->name;
-      received_.data = parts->data;
-      message = make();
-    } else {
-      message = std::move(parts.error());
-    }
-  }
-  return decoded_.emplace_back(decoded{codec, std::move(message)}).message;
+  if (message || checked_)
+    return message;
+  // The parts were found by a shortcut: look closely before giving up.
+  auto parts = decoder_.check();
+  checked_ = true;
+  if (!parts)
+    return std::move(parts.error());
+  received_.name = parts->name;
+  received_.data = parts->data;
+  return make();
 }
 
 bool dispatcher_state::wants(const handler& x, const caf::message& what) {

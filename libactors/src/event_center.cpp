@@ -1,5 +1,6 @@
 #include "actors/event_center.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -114,9 +115,10 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
   auto links = settings_for_supervisor(settings);
   links.unsent = take_unsent();
   supervisor_ = system.spawn(supervisor, std::move(links));
-  dispatcher_ = system.spawn(
-      dispatcher, dispatcher_settings{settings.server_id, settings.instance, settings.payload},
-      supervisor_);
+  dispatcher_settings queues{settings.server_id, settings.instance, settings.payload};
+  queues.feeds = std::all_of(settings.endpoints.begin(), settings.endpoints.end(),
+                             [](const amqp::endpoint& x) { return is_relay(x.scheme); });
+  dispatcher_ = system.spawn(dispatcher, std::move(queues), supervisor_);
   // An in-process broker does its work in the thread that publishes: it had better
   // be the supervisor's, with many messages at once.
   hands_over_ = brokers_.empty();

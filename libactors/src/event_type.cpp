@@ -21,7 +21,11 @@ caf::expected<caf::message> decode_generic(const received_event& in) {
 } // namespace
 
 event_codec generic_codec() noexcept {
-  return {{}, &decode_generic, nullptr};
+  return {.name = {}, .decode = &decode_generic};
+}
+
+event_codec raw_codec() noexcept {
+  return {.name = {}, .decode = &decode_generic, .raw = true};
 }
 
 namespace detail {

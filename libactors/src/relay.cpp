@@ -13,6 +13,7 @@
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "actors/messages.hpp"
+#include "relay_feeds.hpp"
 #include "relay_port.hpp"
 
 namespace actors {
@@ -28,15 +29,15 @@ amqp::transport_ptr make_transport(const config& x, const amqp::endpoint& where)
   return amqp::make_rabbitmq_transport(x.publisher_confirms);
 }
 
-/// Links to the brokers of a config, one after the other: the first that fails is
-/// followed by the next one when its host asks again.
-relayed_link_starter links_to(const config& x) {
-  auto next = std::make_shared<std::size_t>(0);
-  return [x, next](const amqp::relay_hello& hello, std::shared_ptr<amqp::sink> events) {
-    auto where = x.endpoints[(*next)++ % x.endpoints.size()];
+/// Links to the brokers of a config, in turn: a host whose link ends asks again.
+relayed_link_starter links_to(caf::actor_system& system, const config& x,
+                              const event_center& feeds) {
+  return [&system, x, feeds, next = std::size_t{0}](const amqp::relay_hello& hello,
+                                                    std::shared_ptr<amqp::sink> events) mutable {
+    auto where = x.endpoints[next++ % x.endpoints.size()];
     if (!hello.name.empty())
       where.connection_name = hello.name;
-    auto result = make_transport(x, where);
+    auto result = make_feeding_transport(system, feeds, make_transport(x, where));
     result->connect(where, std::move(events));
     return result;
   };
@@ -94,7 +95,7 @@ caf::error scoped_relay::start() {
   settings.port = settings_.port;
   settings.limits = settings_.limits;
   settings.tls = system_.has_openssl_manager();
-  settings.start_link = links_to(settings_.center);
+  settings.start_link = links_to(system_, settings_.center, center_);
   port_ = system_.middleman().spawn_broker(relay_port, std::move(settings));
   caf::error result;
   caf::scoped_actor self{system_};

@@ -140,12 +140,12 @@ void relay_port_state::on_disconnected(caf::io::connection_handle who) {
   auto i = peers_.find(who);
   if (i == peers_.end())
     return;
-  auto& x = i->second;
-  if (!x.session->is_down()) {
-    ++counters_.lost;
-    log(log_level::warning,
-        fmt::format("relay: {} '{}' lost: the connection ended", x.address, x.session->name()));
-  }
+  const auto& x = i->second;
+  ++(x.session->greeted() ? counters_.lost : counters_.refused);
+  log(log_level::warning,
+      x.session->greeted()
+          ? fmt::format("relay: {} '{}' lost: the connection ended", x.address, x.session->name())
+          : fmt::format("relay: {} left without a hello", x.address));
   remove(who);
 }
 
@@ -176,11 +176,11 @@ void relay_port_state::write(caf::io::connection_handle who, const std::string& 
 
 void relay_port_state::report(const peer& x) {
   const auto& why = x.session->why();
-  const auto refused = x.session->name().empty() && why.code == ec::protocol_error;
+  const auto refused = !x.session->greeted();
   if (!why)
     return log(log_level::info,
                fmt::format("relay: {} '{}' has closed", x.address, x.session->name()));
-  ++(refused || why.code == ec::handshake_timeout ? counters_.refused : counters_.lost);
+  ++(refused ? counters_.refused : counters_.lost);
   log(log_level::warning, fmt::format("relay: {} '{}' {}: {}", x.address, x.session->name(),
                                       refused ? "refused" : "lost", to_string(why)));
 }

@@ -37,6 +37,8 @@ struct dispatcher_settings {
   /// Appended to default queue names, see `config::instance`.
   std::string instance;
   payload_limits limits;
+  /// Whether the broker is behind a relay, which serves feeds.
+  bool feeds = false;
 };
 
 /// The queue that a subscription consumes: its own name, or the default one.
@@ -95,6 +97,8 @@ private:
     /// Waits for the broker's word; not pending afterwards.
     caf::response_promise promise;
     bool established = false;
+    /// It was told that its link is lost.
+    bool told_lost = false;
     /// No longer in the table: only what its subscriber has not answered yet
     /// keeps it here.
     bool removed = false;
@@ -195,6 +199,8 @@ private:
   void establish(handler& x, const consumer& from);
   void fail(subscription_id id, const failure& reason);
   void resume_stream(amqp::consumer_id id, consumer& x);
+  void tell_lost(handler& x, const failure& reason);
+  void tell_restored(handler& x);
 
   // -- a message comes in --------------------------------------------------------------
 
@@ -202,8 +208,10 @@ private:
   void dispatch(amqp::delivery& x);
   void settle_unknown(const amqp::delivery& x);
   void give_back_paused(amqp::consumer_id id);
-  bool open_body(const amqp::delivery& x, const consumer& from, caf::error& err);
-  const caf::expected<caf::message>& decode(const event_codec& codec);
+  const caf::expected<caf::message>& message_for(const event_codec& codec, const amqp::delivery& x,
+                                                 const consumer& from);
+  caf::error open_body(const amqp::delivery& x, const consumer& from);
+  caf::expected<caf::message> decode(const event_codec& codec);
   static bool wants(const handler& x, const caf::message& what);
   void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
                    unanswered& open);
@@ -280,6 +288,8 @@ private:
   time_point now_;
   payload_decoder decoder_;
   received_event received_;
+  bool opened_ = false;
+  caf::error unreadable_;
   bool checked_ = false;
   std::vector<decoded> decoded_;
 

@@ -103,12 +103,17 @@ struct event_codec {
   caf::expected<caf::message> (*decode)(const received_event&) = nullptr;
   /// The kline type of a decoded message, for the filter of subscriptions.
   std::string_view (*kline_type)(const caf::message&) = nullptr;
+  /// The handler gets the `amqp::delivery` as it came.
+  bool raw = false;
 
   bool operator==(const event_codec&) const = default;
 };
 
 /// The codec of the generic `event`.
 event_codec generic_codec() noexcept;
+
+/// The codec of an `amqp::delivery`: nothing is decoded.
+event_codec raw_codec() noexcept;
 
 namespace detail {
 
@@ -146,8 +151,9 @@ std::string_view kline_type_of(const caf::message& x);
 
 template <event_type T>
 event_codec codec_of() noexcept {
-  return {T::event_name, &detail::decode_event<T>,
-          std::same_as<T, kline> ? &detail::kline_type_of : nullptr};
+  return {.name = T::event_name,
+          .decode = &detail::decode_event<T>,
+          .kline_type = std::same_as<T, kline> ? &detail::kline_type_of : nullptr};
 }
 
 } // namespace actors

@@ -101,6 +101,26 @@ struct consumers_lost {
   failure reason;
 };
 
+// -- to strategies that follow their streams --------------------------------------------
+
+/// Nothing comes any more from this subscription's consumer: the link is lost, or its
+/// channel. What is missed in the meantime comes later, or shows as a gap.
+struct link_lost {
+  std::string exchange;
+  std::string routing_key;
+  std::string reason;
+
+  bool operator==(const link_lost&) const = default;
+};
+
+/// The consumer runs again.
+struct link_restored {
+  std::string exchange;
+  std::string routing_key;
+
+  bool operator==(const link_restored&) const = default;
+};
+
 // -- answers ---------------------------------------------------------------------------
 
 /// The broker took a publication.
@@ -232,6 +252,7 @@ CAF_END_TYPE_ID_BLOCK(actors)
 
 // As shared objects within the process.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::publication)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::delivery)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_blocked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_unblocked)
@@ -249,6 +270,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumers_lost)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_gap)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_restarted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_stale)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_restored)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::published)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscription)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscribed)

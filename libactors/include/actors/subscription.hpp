@@ -124,7 +124,7 @@ struct subscription {
   /// that numbers its messages, as libactors does; others are unaffected.
   bool deduplicate = true;
   /// Send `stream_gap` and `stream_restarted` to the strategy, in order with its
-  /// events.
+  /// events, and `link_lost` and `link_restored` as they happen.
   bool stream_events = false;
   /// Send it `stream_stale` when a routing key has been silent for this long. 0
   /// is never.

@@ -120,6 +120,7 @@ void relay_session::greet(std::string_view first, time_point now) {
                        + ", the strategy's host " + version_text(hello->protocol, hello->software)
                        + ": bring both to one version of libactors"});
   hello_ = std::move(*hello);
+  greeted_ = true;
   if (hello_.heartbeat_ms > 0)
     heartbeat_ = std::max(std::chrono::milliseconds{hello_.heartbeat_ms}, shortest_heartbeat);
   input_.max_size(limits_.max_frame);
@@ -203,6 +204,8 @@ void relay_session::raise(relay_frame x, time_point now) {
     last_heard_ = now;
   } else if (auto deliveries = std::get_if<relay_deliveries>(&x)) {
     note(*deliveries);
+  } else if (auto closed = std::get_if<relay_channel_closed>(&x)) {
+    incarnation_ += closed->which == channel::deliveries ? 1 : 0;
   }
   say(x);
   last_said_ = now;
@@ -210,7 +213,9 @@ void relay_session::raise(relay_frame x, time_point now) {
     down(std::move(end->reason));
 }
 
-void relay_session::note(const relay_deliveries& x) {
+void relay_session::note(relay_deliveries& x) {
+  if (x.incarnation == 0)
+    x.incarnation = incarnation_;
   for (const auto& y : x.items) {
     ++sent_;
     if (unacknowledged_.contains(y.consumer))

@@ -70,6 +70,11 @@ public:
     return why_;
   }
 
+  /// Whether the host has said hello.
+  bool greeted() const noexcept {
+    return greeted_;
+  }
+
   /// The host's name, by its own account.
   const std::string& name() const noexcept {
     return hello_.name;
@@ -109,7 +114,7 @@ private:
   void on(relay_credit& x);
   void on(close_command& x);
   void on(relay_heartbeat& x);
-  void note(const relay_deliveries& x);
+  void note(relay_deliveries& x);
   void down(failure why);
 
   session_limits limits_;
@@ -118,10 +123,13 @@ private:
   outlet_ptr out_;
   phase phase_ = phase::greeting;
   failure why_;
+  bool greeted_ = false;
   relay_hello hello_;
   frame_reader input_{max_hello_size};
   std::string output_;
 
+  /// Of the channel `deliveries`.
+  std::uint32_t incarnation_ = 1;
   std::set<consumer_id> unacknowledged_;
   std::deque<owed_settlement> owed_;
   std::uint64_t sent_ = 0;

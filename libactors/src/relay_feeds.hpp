@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+
+#include <caf/actor_system.hpp>
+
+#include "actors/amqp/transport.hpp"
+#include "actors/event_center.hpp"
+
+namespace actors {
+
+/// A host's link to the broker whose feeds come from the relay's own event center, which
+/// reads each once for all hosts. Everything else passes through. Its calls come from one
+/// thread.
+amqp::transport_ptr make_feeding_transport(caf::actor_system& system, event_center center,
+                                           amqp::transport_ptr link);
+
+} // namespace actors
