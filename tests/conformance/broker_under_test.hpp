@@ -46,6 +46,8 @@ public:
 
   std::vector<std::string> queues;
   std::vector<std::string> exchanges;
+  /// Whether it is reached by a relay, which acknowledges for consumers that do not.
+  bool relayed = false;
 
 private:
   std::function<transport_ptr()> make_link_;

@@ -32,7 +32,8 @@ void report(const scenario& what, const std::string& defect) {
   for (auto& line : failure.violations)
     std::cout << "VIOLATION " << line << '\n';
   std::cout << "again: scripts/simulate --seeds 1 --seed " << what.seed
-            << (defect.empty() ? "" : " --defect " + defect) << '\n';
+            << (what.relayed ? " --relayed" : "") << (defect.empty() ? "" : " --defect " + defect)
+            << '\n';
 }
 
 } // namespace
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "How many seeds to run")->capture_default_str();
   app.add_option("--seed", what.seed, "The first seed")->capture_default_str();
   app.add_option("--steps", what.steps, "Steps of a seed")->capture_default_str();
+  app.add_flag("--relayed", what.relayed, "Reach the broker by relays, with faults of their own");
   app.add_option("--defect", defect, "A defect to put in, to see it caught");
   CLI11_PARSE(app, argc, argv);
   what.fault = to_defect(defect);

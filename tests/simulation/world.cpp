@@ -20,6 +20,7 @@
 #include "simulation/invariants.hpp"
 #include "simulation/operator_link.hpp"
 #include "simulation/strategy.hpp"
+#include "support/relayed_transport.hpp"
 
 namespace actors::simulation {
 
@@ -46,7 +47,10 @@ public:
         random_(what.seed),
         system_(config_),
         scheduler_(dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler())),
-        broker_(std::make_shared<amqp::memory_broker>()) {
+        broker_(std::make_shared<amqp::memory_broker>()),
+        relay_(spawn_relay()),
+        network_([this] { return amqp::make_memory_transport(broker_); },
+                 [this] { caf::anon_send(relay_, flush_atom_v); }) {
     operator_link{broker_}.declare_durable_exchange(std::string{trade::exchange});
     consuming_ = add_center("consumer");
     for (auto i : {0, 1})
@@ -64,6 +68,9 @@ public:
       for (auto& y : {x.dispatcher, x.supervisor})
         caf::anon_send_exit(y, caf::exit_reason::kill);
     run();
+    caf::anon_send_exit(relay_, caf::exit_reason::kill);
+    run();
+    network_.run();
   }
 
   outcome play() {
@@ -122,8 +129,8 @@ private:
     settings.epoch = what_.seed + ++epochs_;
     settings.start_connection = connections_over([this](const amqp::endpoint&) {
       return make_faulty_transport(
-          amqp::make_memory_transport(broker_), what_.fault,
-          [this](const std::string& text) { result_.violations.push_back(text); });
+          what_.relayed ? network_.make_transport() : amqp::make_memory_transport(broker_),
+          what_.fault, [this](const std::string& text) { result_.violations.push_back(text); });
     });
     center result;
     result.supervisor = system_.spawn(supervisor, settings);
@@ -132,6 +139,12 @@ private:
     result.dispatcher = system_.spawn(dispatcher, queues, result.supervisor);
     caf::anon_send(result.supervisor, start_atom_v, result.dispatcher);
     return result;
+  }
+
+  /// Moves what is between hosts and relay, when its turn comes.
+  caf::actor spawn_relay() {
+    return system_.spawn(
+        [this]() -> caf::behavior { return {[this](flush_atom) { network_.run(); }}; });
   }
 
   void add_publisher(int index) {
@@ -282,7 +295,14 @@ private:
         {nullptr, [](world& x) { x.trouble(); }},
         {nullptr, [](world& x) { x.trouble(); }},
     };
-    const auto& chosen = faults[pick(std::size(faults))];
+    static constexpr entry network_faults[] = {
+        {"hosts and relay are cut off", [](world& x) { x.network_.cut(); }},
+        {"between hosts and relay nothing moves", [](world& x) { x.network_.hold(); }},
+        {"between hosts and relay all moves", [](world& x) { x.network_.release(); }},
+    };
+    const auto of_network = what_.relayed && pick(3) == 0;
+    const auto& chosen = of_network ? network_faults[pick(std::size(network_faults))]
+                                    : faults[pick(std::size(faults))];
     if (chosen.text)
       note(chosen.text);
     chosen.happen(*this);
@@ -322,6 +342,7 @@ private:
     note("all faults end");
     for (auto& x : strategies_)
       x.seen->fails = x.seen->hesitates = x.seen->crashes = 0;
+    network_.release();
     broker_->resume();
     broker_->accept_links();
     broker_->unblock();
@@ -403,6 +424,8 @@ private:
   caf::actor_system system_;
   caf::scheduler::test_coordinator& scheduler_;
   std::shared_ptr<amqp::memory_broker> broker_;
+  caf::actor relay_;
+  testing::relay_network network_;
   std::uint64_t epochs_ = 0;
   center consuming_;
   std::vector<running_publisher> publishers_;

@@ -13,6 +13,8 @@ struct scenario {
   /// How many random steps before everything is left to settle.
   std::size_t steps = 250;
   simulation::defect fault = simulation::defect::none;
+  /// Whether the broker is reached by relays, over connections that are cut and stall.
+  bool relayed = false;
 };
 
 struct outcome {
