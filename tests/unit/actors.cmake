@@ -14,3 +14,11 @@ actors_add_suites(
           ${CMAKE_CURRENT_LIST_DIR}/shutdown.cpp ${CMAKE_CURRENT_LIST_DIR}/work_sharing.cpp)
 # The scheduler's queue is private to the library.
 target_include_directories(unit_actors PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src)
+
+# A relay and its hosts on CAF's deterministic network.
+actors_add_suites(
+  unit_relay
+  LABEL unit
+  LIBRARIES actors::actors
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/relay_port.cpp)
+target_include_directories(unit_relay PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src)
