@@ -1,3 +1,7 @@
+#include <charconv>
+#include <string>
+#include <string_view>
+
 #include <caf/actor_system.hpp>
 
 #include "actors/error.hpp"
@@ -41,18 +45,30 @@ void add_options(CLI::App& app, options& x) {
   program::add_tls_options(app, x.broker.tls);
 }
 
+/// ADDRESS:PORT, the port being 0 for any that is free.
+bool read_listen(std::string_view text, actors::relay_settings& out) {
+  const auto colon = text.rfind(':');
+  if (colon == text.npos || colon == 0)
+    return false;
+  auto address = text.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']'))
+    address = address.substr(1, address.size() - 2);
+  out.address = address;
+  const auto port = text.substr(colon + 1);
+  const auto* last = port.data() + port.size();
+  const auto [end, error] = std::from_chars(port.data(), last, out.port);
+  return error == std::errc{} && end == last && !port.empty();
+}
+
 caf::expected<actors::relay_settings> make_settings(const options& x) {
-  auto where = actors::amqp::parse_endpoint("relay://" + x.listen);
-  if (!where)
-    return actors::make_error(actors::ec::invalid_argument,
-                              "--listen '" + x.listen + "' is not ADDRESS:PORT");
   auto center = program::make_config(x.broker);
   if (!center)
     return std::move(center.error());
   actors::relay_settings result;
+  if (!read_listen(x.listen, result))
+    return actors::make_error(actors::ec::invalid_argument,
+                              "--listen '" + x.listen + "' is not ADDRESS:PORT");
   result.center = std::move(*center);
-  result.address = where->host;
-  result.port = where->port;
   result.limits = x.limits;
   return result;
 }

@@ -22,8 +22,12 @@ std::chrono::milliseconds backoff::next(std::chrono::milliseconds longest) noexc
     return std::chrono::milliseconds{0};
   auto delay = static_cast<double>(policy_.first.count());
   const auto limit = static_cast<double>(longest.count());
-  for (auto i = 2u; i < failures_ && delay < limit; ++i)
+  auto counted = 2u;
+  for (; counted < failures_ && delay < limit; ++counted)
     delay *= policy_.factor;
+  // What needs no longer delay must not lengthen that of another reason.
+  if (delay >= limit)
+    failures_ = counted;
   delay = std::min(delay, limit) * (1.0 - policy_.jitter * random());
   return std::chrono::milliseconds{static_cast<std::int64_t>(delay)};
 }

@@ -22,8 +22,8 @@ constexpr auto first_verify = std::chrono::seconds{1};
 
 supervisor_state::supervisor_state(caf::event_based_actor* self)
     : self_(self),
-      consuming_(link_role::consuming, backoff{{}, 0}),
-      publishing_(link_role::publishing, backoff{{}, 0}),
+      consuming_(link_role::consuming),
+      publishing_(link_role::publishing),
       outbox_(outbox_limits{}) {
   // nop
 }
@@ -32,8 +32,10 @@ void supervisor_state::init(supervisor_settings settings) {
   config_ = std::move(settings.config);
   start_connection_ = std::move(settings.start_connection);
   epoch_ = settings.epoch;
-  consuming_.retry = backoff{config_.reconnect, epoch_};
-  publishing_.retry = backoff{config_.reconnect, epoch_ + 1};
+  auto seed = epoch_;
+  for (auto* x : {&consuming_, &publishing_})
+    for (std::size_t i = 0; i < config_.endpoints.size(); ++i)
+      x->endpoints.push_back({backoff{config_.reconnect, seed++}, {}});
   // Retries and dead letters go by the default exchange: what finds no room stays
   // where it is.
   config_.outbox.exchanges.try_emplace("", exchange_limits{});
@@ -56,7 +58,7 @@ void supervisor_state::start(caf::actor dispatcher) {
 }
 
 const amqp::endpoint& supervisor_state::endpoint_of(const supervised_link& x) const {
-  return config_.endpoints[x.endpoint % config_.endpoints.size()];
+  return config_.endpoints[x.endpoint];
 }
 
 void supervisor_state::connect(link_role role) {
@@ -102,7 +104,7 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   if (x.up) {
     ++x.losses;
     if (self_->clock().now() - x.since >= config_.reconnect.settled)
-      x.retry.reset();
+      x.endpoints[x.endpoint].retry.reset();
   }
   x.connection = nullptr;
   x.out = nullptr;
@@ -139,9 +141,26 @@ std::chrono::milliseconds supervisor_state::next_delay(backoff& retry, ec reason
   }
 }
 
+// The one that may be tried first; the next in turn, if several may be at once.
+void supervisor_state::choose_endpoint(supervised_link& x) const {
+  const auto now = self_->clock().now();
+  const auto count = x.endpoints.size();
+  auto due = [&](std::size_t i) { return std::max(x.endpoints[i].not_before, now); };
+  auto best = (x.endpoint + 1) % count;
+  for (std::size_t i = 2; i <= count; ++i)
+    if (auto other = (x.endpoint + i) % count; due(other) < due(best))
+      best = other;
+  x.endpoint = best;
+}
+
 void supervisor_state::schedule_connect(supervised_link& x, ec reason) {
-  ++x.endpoint;
-  const auto delay = next_delay(x.retry, reason);
+  const auto now = self_->clock().now();
+  auto& failed = x.endpoints[x.endpoint];
+  failed.not_before = now + next_delay(failed.retry, reason);
+  choose_endpoint(x);
+  const auto wait = x.endpoints[x.endpoint].not_before - now;
+  const auto delay =
+      std::max(std::chrono::ceil<std::chrono::milliseconds>(wait), std::chrono::milliseconds{0});
   log(log_level::info, fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
                                    to_string(endpoint_of(x)), delay.count()));
   self_->delayed_send(self_, delay, connect_atom_v, x.role);

@@ -15,16 +15,16 @@ import network
 from parts import Broker, Host, Journals, Relay
 
 PATIENCE = 60
-DOWN = 0.5
+DOWN = 1
 
 
-def build(folder, programs):
+def build(folder, programs, slow=()):
     broker = Broker(network.Place("broker", 10), folder / "broker")
     relays = [Relay(network.Place(f"relay-{i}", 10 + i), folder, programs, broker.url)
               for i in (1, 2)]
     # Each begins with another relay.
     hosts = [Host(network.Place(f"host-{i}", 20 + i), folder, programs,
-                  relays if i % 2 else relays[::-1]) for i in (1, 2, 3)]
+                  relays if i % 2 else relays[::-1], slow=f"host-{i}" in slow) for i in (1, 2, 3)]
     return broker, relays, hosts
 
 
@@ -54,16 +54,20 @@ class Fleet:
             x.start()
         if self.journals.await_fresh(time.time(), PATIENCE) is None:
             raise RuntimeError("the fleet does not start")
+        self.journals.complete_since = time.time()
 
     def kill(self, part):
         """Kills a part and starts it again; notes how long the fleet needs."""
-        since = time.time()
         part.kill()
-        time.sleep(DOWN)
+        since = time.time()
+        took = self.journals.await_fresh(since, DOWN)
+        time.sleep(max(0, since + DOWN - time.time()))
         part.start()
-        took = self.journals.await_fresh(since, PATIENCE)
+        if took is None:
+            took = self.journals.await_fresh(since, PATIENCE)
         if took is None:
             raise RuntimeError(f"{part.name}: the fleet has not recovered within {PATIENCE} s")
+        part.await_ready(PATIENCE)
         self.times.setdefault(part.kind, []).append(took)
         return took
 
@@ -107,11 +111,14 @@ def main():
     parser.add_argument("--orders", type=int, default=0, help="how many orders, of the distinct ones")
     parser.add_argument("--all", action="store_true", help="all 720 orders, by name: hours")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="a folder for logs and journals")
     parser.add_argument("--programs", type=Path, required=True)
     how = parser.parse_args()
     network.enter()
     with tempfile.TemporaryDirectory(prefix="actors-fleet-") as name:
-        fleet = Fleet(*build(Path(name), how.programs.resolve()))
+        folder = how.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        fleet = Fleet(*build(folder.resolve(), how.programs.resolve()))
         try:
             fleet.start()
             play(fleet, orders(fleet.parts, how))

@@ -9,6 +9,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -12,18 +12,27 @@ def run(*command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
+FLAGS = ["--net", "--mount"] + (["--user", "--map-root-user"] if os.geteuid() else [])
+TRY = "mount -t tmpfs tmpfs /run && ip link add x type bridge"
+
+
+def possible():
+    """Whether the machine lets us make networks."""
+    if os.environ.get("ACTORS_FLEET_INSIDE"):
+        return True
+    return subprocess.run(["unshare", *FLAGS, "sh", "-c", TRY], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
 def enter():
     """Starts this program again in a network and mount namespace of its own."""
     if os.environ.get("ACTORS_FLEET_INSIDE"):
         prepare()
         return
-    flags = ["--net", "--mount"]
-    if os.geteuid() != 0:
-        flags += ["--user", "--map-root-user"]
-    os.environ["ACTORS_FLEET_INSIDE"] = "1"
-    if subprocess.run(["unshare", *flags, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+    if not possible():
         sys.exit("fleet: no network namespaces can be made here: be root, or allow user namespaces")
-    os.execvp("unshare", ["unshare", *flags, sys.executable, "-B", *sys.argv])
+    os.environ["ACTORS_FLEET_INSIDE"] = "1"
+    os.execvp("unshare", ["unshare", *FLAGS, sys.executable, "-B", *sys.argv])
 
 
 def prepare():
@@ -32,6 +41,17 @@ def prepare():
     run("ip", "link", "add", "fleet0", "type", "bridge")
     run("ip", "addr", "add", BRIDGE, "dev", "fleet0")
     run("ip", "link", "set", "fleet0", "up")
+
+
+PLACES = []
+
+
+def remove_places():
+    for x in PLACES:
+        run("ip", "netns", "del", x.name)
+        # It goes with the last process in there.
+        subprocess.run(["ip", "link", "del", x.link], stderr=subprocess.DEVNULL, check=False)
+    PLACES.clear()
 
 
 class Place:
@@ -47,6 +67,7 @@ class Place:
         self.inside("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
         self.inside("ip", "link", "set", "eth0", "up")
         self.inside("ip", "link", "set", "lo", "up")
+        PLACES.append(self)
 
     def command(self, *command):
         return ["ip", "netns", "exec", self.name, *map(str, command)]
@@ -59,10 +80,3 @@ class Place:
 
     def mend(self):
         run("ip", "link", "set", self.link, "up")
-
-    def delay(self, milliseconds):
-        run("tc", "qdisc", "replace", "dev", self.link, "root", "netem", "delay",
-            f"{milliseconds}ms")
-
-    def undelay(self):
-        run("tc", "qdisc", "del", "dev", self.link, "root")

@@ -2,12 +2,17 @@
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 PORT = 5670
+# Events a second of each host.
+RATE = 200
 RABBITMQ = Path(__file__).resolve().parent.parent / "support" / "rabbitmq"
+CHAOS_PROXY = RABBITMQ.with_name("chaos_proxy.py")
 EXCHANGE = ("eval", "rabbit_exchange:declare(rabbit_misc:r(<<\"/\">>, exchange, <<\"Numbered\">>),"
             " topic, true, false, false, [], <<\"fleet\">>).")
 
@@ -36,6 +41,9 @@ class Broker:
     def start(self):
         self.control("restart")
 
+    def await_ready(self, limit):
+        pass  # `start` has waited
+
     def stop(self):
         self.control("stop")
 
@@ -55,8 +63,15 @@ class Process:
             self.process = subprocess.Popen(self.place.command(*self.command), stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL)
 
+    def await_ready(self, limit):
+        pass  # its events show it
+
     def send(self, what):
         self.process.send_signal(what)
+
+    def resident_bytes(self):
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def kill(self):
         self.process.kill()
@@ -80,17 +95,58 @@ class Relay(Process):
         super().__init__(place, folder, [programs / "relay", "--no-tls", "--broker", broker_url,
                                          "--listen", f"{place.address}:{PORT}"])
 
+    def await_ready(self, limit):
+        end = time.time() + limit
+        while True:
+            try:
+                socket.create_connection((self.place.address, PORT), 1).close()
+                return
+            except OSError:
+                if time.time() > end:
+                    raise
+                time.sleep(0.02)
+
+
+class Proxy:
+    """Between a host and a relay, in the host's place; for a network that is slow."""
+
+    def __init__(self, place, address):
+        self.place = place
+        self.process = subprocess.Popen(place.command(sys.executable, CHAOS_PROXY, address),
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        port, self.commands = map(int, self.process.stdout.readline().split())
+        self.address = f"127.0.0.1:{port}"
+
+    def command(self, text):
+        ask = f"import socket; s = socket.create_connection(('127.0.0.1', {self.commands})); " \
+              f"s.sendall(b'{text}\\n'); assert s.recv(64).strip() == b'ok'"
+        subprocess.run(self.place.command(sys.executable, "-c", ask), check=True)
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
 
 class Host(Process):
     kind = "strategy host"
 
-    def __init__(self, place, folder, programs, relays):
+    def __init__(self, place, folder, programs, relays, slow=False):
         self.journal = folder / f"{place.name}.journal"
         self.stop_file = folder / "stop"
-        centers = [part for x in relays for part in ("--center", f"{x.place.address}:{PORT}")]
+        addresses = [f"{x.place.address}:{PORT}" for x in relays]
+        self.proxies = [Proxy(place, x) for x in addresses] if slow else []
+        if slow:
+            addresses = [x.address for x in self.proxies]
+        centers = [part for x in addresses for part in ("--center", x)]
         super().__init__(place, folder, [
-            programs / "fleet_host", "--no-tls", *centers, "--name", place.name, "--journal",
-            self.journal, "--stop-file", self.stop_file])
+            programs / "fleet_host", "--no-tls", "--log-level", "info", *centers, "--name",
+            place.name, "--journal", self.journal, "--stop-file", self.stop_file, "--rate", RATE])
+
+    def stop(self):
+        super().stop()
+        for x in self.proxies:
+            x.stop()
 
 
 class Journals:
@@ -104,6 +160,8 @@ class Journals:
         self.handled = {(x, y): set() for x in self.files for y in self.files}
         self.latest = {x: 0 for x in self.handled}
         self.twice = 0
+        # What was published before all were there is nobody's loss.
+        self.complete_since = 0
 
     def read(self):
         for host, path in self.files.items():
@@ -145,7 +203,8 @@ class Journals:
         """What was confirmed and is not handled, by host and publisher."""
         self.read()
         return {key: lost for key, handled in self.handled.items()
-                if (lost := self.confirmed[key[1]] - handled)}
+                if (lost := {x for x in self.confirmed[key[1]] - handled
+                             if x > self.complete_since * 1e6})}
 
     def await_nothing_missing(self, limit):
         end = time.time() + limit

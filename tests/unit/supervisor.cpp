@@ -29,6 +29,7 @@ CAF_TEST(a consumer that is wanted late is bound at once) {
 }
 
 CAF_TEST(the first loss is repaired at once and the next ones after growing delays) {
+  settings.config.endpoints.resize(1);
   start_up();
   for (auto i = 0; i < 2; ++i) {
     advance(10s); // the link has settled
@@ -63,11 +64,34 @@ CAF_TEST(endpoints take turns and a refused login is not retried fast) {
   CAF_CHECK(consuming().where.host == "a");
   consuming().events->down({ec::login_refused, "ACCESS_REFUSED"});
   sched.run();
-  advance(14'999ms);
-  CAF_CHECK_EQUAL(links.size(), 2u);
-  advance(1ms);
+  advance(0ms);
   CAF_REQUIRE_EQUAL(links.size(), 3u);
   CAF_CHECK_EQUAL(links[2]->where.host, "b");
+  links[2]->events->down({ec::login_refused, "ACCESS_REFUSED"});
+  sched.run();
+  advance(14'999ms);
+  CAF_CHECK_EQUAL(links.size(), 3u);
+  advance(1ms);
+  CAF_REQUIRE_EQUAL(links.size(), 4u);
+  CAF_CHECK_EQUAL(links[3]->where.host, "a");
+}
+
+CAF_TEST(an endpoint that keeps failing does not delay the other) {
+  start();
+  auto lose = [this](scripted_link& x) {
+    x.events->down({ec::connection_lost, "gone"});
+    sched.run();
+    advance(0ms);
+  };
+  lose(consuming());
+  for (auto i = 0; i < 5; ++i) {
+    CAF_REQUIRE_EQUAL(links.back()->where.host, "b");
+    bring_up(*links.back());
+    advance(10s); // settled
+    lose(*links.back());
+    CAF_REQUIRE_EQUAL(links.back()->where.host, "a");
+    lose(*links.back());
+  }
 }
 
 CAF_TEST(the topology is replayed after a reconnect) {

@@ -43,6 +43,7 @@ public:
   /// Forgets all failures.
   void reset() noexcept;
 
+  /// Since the last success, as far as they lengthen the delay.
   std::uint32_t failures() const noexcept {
     return failures_;
   }

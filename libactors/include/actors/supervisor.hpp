@@ -43,7 +43,7 @@ struct supervisor_settings {
 ///       +--- the connection ends --+------------------+
 ///            (back-off, connect_atom)
 struct supervised_link {
-  supervised_link(link_role role, backoff retry) : role(role), retry(std::move(retry)) {
+  explicit supervised_link(link_role role) : role(role) {
     // nop
   }
 
@@ -54,8 +54,14 @@ struct supervised_link {
   bool up = false;
   /// The present life of the connection's channel `publishing`.
   std::uint32_t incarnation = 1;
-  backoff retry;
-  /// Which endpoint is next.
+  /// Of each endpoint by itself: that one fails says nothing about the next.
+  struct attempts {
+    backoff retry;
+    std::chrono::steady_clock::time_point not_before;
+  };
+
+  std::vector<attempts> endpoints;
+  /// Which endpoint it is, or will be.
   std::size_t endpoint = 0;
   std::chrono::steady_clock::time_point since;
   /// Empty: not blocked.
@@ -125,6 +131,7 @@ private:
   const amqp::endpoint& endpoint_of(const supervised_link& x) const;
   /// Whether a link that is down is to be connected again.
   bool keeps(const supervised_link& x) const noexcept;
+  void choose_endpoint(supervised_link& x) const;
   static std::chrono::milliseconds next_delay(backoff& retry, ec reason);
   void schedule_connect(supervised_link& x, ec reason);
   void follow(supervised_link& x);
