@@ -11,6 +11,8 @@ struct strategy_options {
   /// The handler's return acknowledges.
   bool on_success = false;
   bool confirms = true;
+  /// The queue that a subscription has by default, which a relay serves by a feed.
+  bool feed = false;
 };
 
 void receive(const bench::work& x, const strategy_options& how);

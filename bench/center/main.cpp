@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
     bench::add_options(*command, x);
     command->add_option("--strategies", how.strategies, "How many receive each event");
     command->add_flag("--on-success", how.on_success, "The handler's return acknowledges");
+    command->add_flag("--feed", how.feed, "From the queue that a subscription has by default");
     command->add_flag("!--without-confirms", how.confirms, "Publish without confirms");
     command->callback([&, run] { run(x, how); });
   };

@@ -25,6 +25,8 @@ actors::subscription subscription_for(const bench::work& x, const strategy_optio
   auto result = x.kind == "trade"   ? actors::subscription::to<actors::trade>(routing_key)
                 : x.kind == "kline" ? actors::subscription::to<actors::kline>(routing_key)
                                     : actors::subscription::to<actors::orderbook>(routing_key);
+  if (how.feed)
+    return result;
   return std::move(result)
       .on_queue(x.queue)
       .prefetch(x.prefetch)

@@ -1,6 +1,6 @@
 """What is measured: each experiment with its variants, its rows and their goals."""
 
-from harness import peers
+from harness import peers, relays
 from harness.brokers import client, stub
 from harness.measuring import Experiment, Wanted, at_least, at_most
 from harness.programs import ACTORS, figures, finish, start
@@ -316,6 +316,7 @@ def all_experiments(broker, scale, recordings):
         in_process(scale),
         subscriptions(broker, scale),
         *starting(broker),
+        *relays.all_experiments(broker, scale),
         receive_alone(scale, "book20", quick=False, repetitions=3),
     ]
     if recordings:

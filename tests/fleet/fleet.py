@@ -20,11 +20,16 @@ DOWN = 1
 
 def build(folder, programs, slow=()):
     broker = Broker(network.Place("broker", 10), folder / "broker")
-    relays = [Relay(network.Place(f"relay-{i}", 10 + i), folder, programs, broker.url)
-              for i in (1, 2)]
-    # Each begins with another relay.
-    hosts = [Host(network.Place(f"host-{i}", 20 + i), folder, programs,
-                  relays if i % 2 else relays[::-1], slow=f"host-{i}" in slow) for i in (1, 2, 3)]
+    try:
+        relays = [Relay(network.Place(f"relay-{i}", 10 + i), folder, programs, broker.url)
+                  for i in (1, 2)]
+        # They begin with different relays.
+        hosts = [Host(network.Place(f"host-{i}", 20 + i), folder, programs,
+                      relays if i % 2 else relays[::-1], slow=f"host-{i}" in slow)
+                 for i in (1, 2, 3)]
+    except BaseException:
+        broker.stop()
+        raise
     return broker, relays, hosts
 
 

@@ -10,6 +10,7 @@ actors_add_suites(
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_deliveries.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_failures.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_windows.cpp ${CMAKE_CURRENT_LIST_DIR}/event_center.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/feed.cpp
           ${CMAKE_CURRENT_LIST_DIR}/guarantees.cpp ${CMAKE_CURRENT_LIST_DIR}/hand_over.cpp
           ${CMAKE_CURRENT_LIST_DIR}/shutdown.cpp ${CMAKE_CURRENT_LIST_DIR}/work_sharing.cpp)
 # The scheduler's queue is private to the library.

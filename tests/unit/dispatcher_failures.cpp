@@ -226,4 +226,20 @@ CAF_TEST(whatever fails of a stream is acknowledged) {
     CAF_CHECK(x.what == verdict::ack);
 }
 
+CAF_TEST(a strategy that asks for it is told of lost and restored links) {
+  auto seen = subscribed_strategy(eth_trades().with_stream_events());
+  auto unaware = subscribed_strategy(eth_trades());
+  const consumers_lost lost{{ec::connection_lost, "gone"}};
+  for (auto i = 0; i < 2; ++i) {
+    caf::anon_send(sut, lost); // the second says nothing new
+    sched.run();
+  }
+  CAF_CHECK(seen->events == std::vector<std::string>{"lost connection_lost: gone"});
+  const auto& x = wanted.at(0);
+  caf::anon_send(sut, consumer_state{x.consumer.id, x.queue.name, x.binding, {}});
+  sched.run();
+  CAF_CHECK(seen->events == (std::vector<std::string>{"lost connection_lost: gone", "restored"}));
+  CAF_CHECK(unaware->events.empty());
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

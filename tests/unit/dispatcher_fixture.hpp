@@ -82,6 +82,8 @@ inline caf::behavior strategy(caf::stateful_actor<strategy_state>* self,
         seen->events.push_back("restarted " + std::to_string(x.epoch));
       },
       [=](const stream_stale& x) { seen->events.push_back("stale " + x.routing_key); },
+      [=](const link_lost& x) { seen->events.push_back("lost " + x.reason); },
+      [=](const link_restored&) { seen->events.push_back("restored"); },
       [=](caf::tick_atom) { seen->open.at(0).deliver(caf::unit); },
       [=](caf::ok_atom) {
         for (auto& x : std::exchange(seen->open, {}))
@@ -91,7 +93,7 @@ inline caf::behavior strategy(caf::stateful_actor<strategy_state>* self,
 }
 
 struct dispatcher_fixture : test_coordinator_fixture<> {
-  dispatcher_fixture()
+  explicit dispatcher_fixture(bool feeds = false)
       : supervisor(
           sys,
           caf::behavior{[](status_atom) { return supervisor_status{}; },
@@ -109,6 +111,7 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
         out(std::make_shared<scripted_outlet>(link)) {
     dispatcher_settings settings;
     settings.server_id = "srv";
+    settings.feeds = feeds;
     sut = sys.spawn(dispatcher, settings, supervisor.actor());
   }
 
