@@ -115,6 +115,8 @@ scoped_relay::~scoped_relay() {
 
 relay_status scoped_relay::status() const {
   relay_status result;
+  if (!port_)
+    return result;
   caf::scoped_actor self{system_};
   self->request(port_, answer_limit, status_atom_v)
       .receive([&](relay_status& x) { result = std::move(x); },

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 
@@ -198,12 +200,21 @@ attempt<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const i
   return {std::make_unique<tcp_stream>(std::move(dialed.result)), {}};
 }
 
+/// What is wrong with a connection is told of a broker; it may be a relay.
+std::string about_peer(std::string text, scheme peer) {
+  constexpr std::string_view broker = "the broker";
+  if (is_relay(peer))
+    for (auto i = text.find(broker); i != text.npos; i = text.find(broker, i))
+      text.replace(i, broker.size(), "the relay");
+  return text;
+}
+
 /// A link's life, on its thread.
 void run_link(mailbox& commands, const endpoint& where, const conversation_starter& start,
               const std::shared_ptr<sink>& events) {
   auto fail = [&](failure reason) {
     if (reason)
-      reason.text = to_string(where) + ": " + reason.text;
+      reason.text = to_string(where) + ": " + about_peer(std::move(reason.text), where.scheme);
     if (!commands.stopped())
       events->down(std::move(reason));
   };
