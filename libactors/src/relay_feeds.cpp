@@ -193,9 +193,9 @@ private:
 
 class feeding_transport : public amqp::transport {
 public:
-  feeding_transport(caf::actor_system& system, event_center center, amqp::transport_ptr link)
+  feeding_transport(caf::actor_system& system, const event_center& center, amqp::transport_ptr link)
       : system_(system),
-        center_(std::move(center)),
+        center_(center),
         link_(std::move(link)),
         readers_(std::make_shared<readers>()),
         outlet_(std::make_shared<feeding_outlet>(link_->out(), readers_)) {
@@ -348,9 +348,9 @@ private:
 
 } // namespace
 
-amqp::transport_ptr make_feeding_transport(caf::actor_system& system, event_center center,
+amqp::transport_ptr make_feeding_transport(caf::actor_system& system, const event_center& center,
                                            amqp::transport_ptr link) {
-  return std::make_unique<feeding_transport>(system, std::move(center), std::move(link));
+  return std::make_unique<feeding_transport>(system, center, std::move(link));
 }
 
 } // namespace actors

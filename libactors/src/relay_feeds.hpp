@@ -12,7 +12,7 @@ namespace actors {
 /// A host's link to the broker whose feeds come from the relay's own event center, which
 /// reads each once for all hosts. Everything else passes through. Its calls come from one
 /// thread.
-amqp::transport_ptr make_feeding_transport(caf::actor_system& system, event_center center,
+amqp::transport_ptr make_feeding_transport(caf::actor_system& system, const event_center& center,
                                            amqp::transport_ptr link);
 
 } // namespace actors
