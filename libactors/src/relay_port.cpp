@@ -61,10 +61,15 @@ caf::expected<std::uint16_t> relay_port_state::listen() {
     settings_.port = (*door)->port();
     self_->add_doorman(std::move(*door));
   }
-  self_->delayed_send(self_, tick_interval, tick_atom_v);
+  schedule_tick();
   log(log_level::info, fmt::format("relay: listening on {}:{}{}", settings_.address, settings_.port,
                                    settings_.tls ? " over TLS" : ""));
   return settings_.port;
+}
+
+// Without a sender: one that waits in our own mailbox at the end would keep us.
+void relay_port_state::schedule_tick() {
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), tick_interval, tick_atom_v);
 }
 
 // -- connections ----------------------------------------------------------------------------
@@ -128,7 +133,7 @@ void relay_port_state::on_event(relay_event& x) {
 }
 
 void relay_port_state::on_tick() {
-  self_->delayed_send(self_, tick_interval, tick_atom_v);
+  schedule_tick();
   for (auto i = peers_.begin(); i != peers_.end();) {
     auto& [who, x] = *i++; // it may be removed
     x.session->tick(now());

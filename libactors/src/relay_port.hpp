@@ -62,6 +62,7 @@ private:
     std::unique_ptr<amqp::relay_session> session;
   };
 
+  void schedule_tick();
   void refuse(caf::io::connection_handle who, const std::string& address);
   amqp::transport_ptr start_link(std::uint64_t id, const amqp::relay_hello& hello);
   /// Sends what the session says, and ends with it. Gives back whether it goes on.
