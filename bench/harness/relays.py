@@ -77,7 +77,7 @@ def receive(broker, scale):
          Wanted("client CPU per event, beside a host of its own link", "cpu", "us",
                 baseline="local"),
          Wanted("relay CPU per event", "broker", "us", baseline=None)],
-        repetitions=3)
+        repetitions=3, quick=False)
 
 
 def latency(broker, scale):
@@ -98,7 +98,7 @@ def latency(broker, scale):
         "by a relay: latency at 1,000/s, both ways", {"local": local, "libactors": remote},
         [Wanted("p50, beside a host of its own link", "p50", "us", baseline="local"),
          Wanted("p99, beside a host of its own link", "p99", "us", baseline="local")],
-        repetitions=3)
+        repetitions=3, quick=False)
 
 
 def feed_to(broker, hosts, count):
@@ -128,7 +128,7 @@ def feeds(broker, _):
         f"by a relay: a feed to 1 and to {many} hosts", {"libactors": further},
         [Wanted("relay CPU per event, first host", "one", "us", baseline=None),
          Wanted("relay CPU per event, each further host", "further", "us", baseline=None)],
-        repetitions=3)
+        repetitions=3, quick=False)
 
 
 def all_experiments(broker, scale):
