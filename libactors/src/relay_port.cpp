@@ -154,7 +154,7 @@ void relay_port_state::on_disconnected(caf::io::connection_handle who) {
   remove(who);
 }
 
-bool relay_port_state::flush(caf::io::connection_handle who, peer& x) {
+void relay_port_state::flush(caf::io::connection_handle who, peer& x) {
   auto bytes = x.session->take_output();
   if (!bytes.empty())
     write(who, bytes);
@@ -163,14 +163,13 @@ bool relay_port_state::flush(caf::io::connection_handle who, peer& x) {
     x.session->refuse(
         {ec::limit_exceeded, fmt::format("{} bytes wait for it, it is too slow", unsent)});
   if (!x.session->is_down())
-    return true;
+    return;
   report(x);
   // Who does not read would otherwise keep what waits for it.
   if (x.session->why().code == ec::heartbeat_timeout || x.session->why().code == ec::limit_exceeded)
     ::shutdown(static_cast<int>(who.id()), SHUT_RDWR);
   self_->close(who);
   remove(who);
-  return false;
 }
 
 void relay_port_state::write(caf::io::connection_handle who, const std::string& bytes) {

@@ -65,8 +65,8 @@ private:
   void schedule_tick();
   void refuse(caf::io::connection_handle who, const std::string& address);
   amqp::transport_ptr start_link(std::uint64_t id, const amqp::relay_hello& hello);
-  /// Sends what the session says, and ends with it. Gives back whether it goes on.
-  bool flush(caf::io::connection_handle who, peer& x);
+  /// Sends what the session says, and ends with it.
+  void flush(caf::io::connection_handle who, peer& x);
   void write(caf::io::connection_handle who, const std::string& bytes);
   void report(const peer& x);
   void remove(caf::io::connection_handle who);

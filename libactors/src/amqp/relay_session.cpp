@@ -17,6 +17,12 @@ std::string version_text(std::uint16_t protocol, const std::string& software) {
          + ")";
 }
 
+/// What a stranger calls itself goes into a log.
+bool fits_a_line(const std::string& text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c < ' ' || c == '\x7f'; });
+}
+
 class relay_sink : public sink {
 public:
   explicit relay_sink(std::function<void(relay_frame)> take) : take_(std::move(take)) {
@@ -112,7 +118,8 @@ void relay_session::feed(std::string_view bytes, time_point now) {
 void relay_session::greet(std::string_view first, time_point now) {
   auto frame = decode_host_frame(first);
   auto hello = frame ? std::get_if<relay_hello>(&*frame) : nullptr;
-  if (!hello || hello->magic != relay_hello{}.magic)
+  if (!hello || hello->magic != relay_hello{}.magic || !fits_a_line(hello->name)
+      || !fits_a_line(hello->software))
     return refuse({ec::protocol_error, "no hello of libactors: this port is a relay's"});
   if (hello->protocol != relay_protocol)
     return refuse({ec::protocol_error,

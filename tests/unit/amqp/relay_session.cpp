@@ -106,6 +106,14 @@ CAF_TEST(garbage never reaches a broker) {
   CAF_CHECK_EQUAL(links, 0);
 }
 
+CAF_TEST(nobody writes lines of its own into the log) {
+  relay_hello hello;
+  hello.name = "host-1\n2026-11-25 info  all is well";
+  feed(hello);
+  CAF_CHECK(refusal().code == ec::protocol_error);
+  CAF_CHECK_EQUAL(links, 0);
+}
+
 CAF_TEST(a first frame that is no hello is refused) {
   feed(relay_heartbeat{});
   CAF_CHECK(refusal().code == ec::protocol_error);
