@@ -111,6 +111,9 @@ std::string escape(std::string_view text) {
 }
 
 caf::error read_credentials(std::string_view text, endpoint& result) {
+  if (is_relay(result.scheme))
+    return invalid("a relay asks for no user and no password: it logs in to the broker itself; "
+                   "write relay://host:port, or relays:// and a certificate");
   auto colon = text.find(':');
   auto username = unescape(text.substr(0, colon));
   auto password =
@@ -246,9 +249,11 @@ caf::error read_scheme(std::string_view& url, endpoint& result) {
     result.scheme = scheme::amqps;
     result.port = tls_port;
   } else if (auto tls = consume_prefix(url, "relays://"); tls || consume_prefix(url, "relay://")) {
+    // Silence that is right towards a broker is too long towards a relay.
+    if (!is_relay(result.scheme))
+      result.heartbeat = relay_heartbeat;
     result.scheme = tls ? scheme::relays : scheme::relay;
     result.port = relay_port;
-    result.heartbeat = relay_heartbeat;
   } else {
     return invalid("it starts with none of amqp://, amqps://, relay://, relays:// and memory:");
   }
@@ -304,6 +309,8 @@ failure check(const endpoint& x) {
   if (!over_tls(x.scheme) && x.tls != tls_options{})
     return wrong(is_relay(x.scheme) ? "TLS settings need TLS: write relays://"
                                     : "TLS settings need TLS: write amqps://");
+  if (is_relay(x.scheme) && x.vhost != endpoint{}.vhost)
+    return wrong("a relay names the vhost itself: write nothing behind its port");
   if (x.tls.certfile.empty() && !x.tls.keyfile.empty())
     return wrong("keyfile without certfile: name the certificate that the key belongs to");
   if (x.auth_mechanism == auth_mechanism::external

@@ -105,6 +105,23 @@ CAF_TEST(brokers inside the process) {
 }
 
 // Log lines show it, so that it holds nothing that would break a line either.
+CAF_TEST(relays) {
+  auto x = parsed("relay://quotes");
+  CAF_CHECK(x.scheme == scheme::relay);
+  CAF_CHECK_EQUAL(x.host, "quotes");
+  CAF_CHECK_EQUAL(x.port, relay_port);
+  CAF_CHECK(x.heartbeat == std::chrono::seconds{1});
+  CAF_CHECK(parsed("relays://quotes:7/").scheme == scheme::relays);
+  CAF_CHECK(parsed("relay://quotes?heartbeat=5").heartbeat == std::chrono::seconds{5});
+}
+
+CAF_TEST(a relay has no user and no vhost) {
+  auto user = refusal("relay://bob:hush@quotes");
+  CAF_CHECK(user.find("no user") != std::string::npos);
+  CAF_CHECK(user.find("hush") == std::string::npos);
+  CAF_CHECK(refusal("relays://quotes/trading").find("vhost") != std::string::npos);
+}
+
 CAF_TEST(what an endpoint is shown as leads to it) {
   for (std::string_view url :
        {"amqp://mq:1/v", "amqps://a%0Ab%2Fc%40d", "amqp://a%3Ab", "memory:a%25b%0Ac"}) {

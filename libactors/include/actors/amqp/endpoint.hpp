@@ -103,10 +103,11 @@ struct endpoint {
 };
 
 /// Reads `amqp://user:password@host:port/vhost?heartbeat=10&...`, `amqps://...`,
-/// `relay://host:port`, `relays://host:port` or `memory:[name]`. Source: RabbitMQ URI
+/// `relay://host:port`, `relays://host:port` (neither has a user or a vhost: those are
+/// the relay's own) or `memory:[name]`. Source: RabbitMQ URI
 /// specification; parts may be percent-escaped; a path that is missing or just "/" is the vhost "/"
-/// (many users write it so), "/%2f" too. Query parameters: `heartbeat` (s; 1 for a relay, whatever
-/// `defaults` says), `connection_timeout` (ms), `auth_mechanism` (plain, external), and over TLS
+/// (many users write it so), "/%2f" too. Query parameters: `heartbeat` (s; 1 for a relay, unless
+/// `defaults` is one), `connection_timeout` (ms), `auth_mechanism` (plain, external), and over TLS
 /// `cacertfile`, `certfile`, `keyfile`, `verify` (verify_peer, verify_none) and
 /// `server_name_indication`. Credentials and settings that the URL does not name
 /// are those of `defaults`. Errors are `ec::invalid_endpoint` and never hold the
@@ -114,7 +115,7 @@ struct endpoint {
 caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& defaults = {});
 
 /// Whether the settings go together: TLS settings without TLS are a mistake, and
-/// a login by certificate needs one. Nothing, or `ec::invalid_endpoint`.
+/// a login by certificate needs one; a relay has no vhost. Nothing, or `ec::invalid_endpoint`.
 failure check(const endpoint& x);
 
 /// The endpoint as a URL without credentials, e.g. "amqp://localhost:5672/".
