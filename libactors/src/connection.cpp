@@ -4,6 +4,7 @@
 
 #include "actors/error.hpp"
 #include "actors/hand_over.hpp"
+#include "woken_actors.hpp"
 
 namespace actors {
 
@@ -82,18 +83,22 @@ public:
   running_sink(caf::actor_system& system, link_role role, amqp::outlet_ptr out, caf::actor self,
                caf::actor owner, caf::actor dispatcher)
       : actor_sink(role, std::move(out), std::move(self), std::move(owner), std::move(dispatcher)),
-        system_(system) {
+        woken_(system) {
     // nop
+  }
+
+  amqp::receivers* woken() noexcept override {
+    return &woken_;
   }
 
 protected:
   void send(const caf::actor& to, caf::message what) override {
-    hand_over here{system_};
+    hand_over here{woken_.system(), woken_};
     to->enqueue(nullptr, caf::make_message_id(), std::move(what), &here);
   }
 
 private:
-  caf::actor_system& system_;
+  woken_actors woken_;
 };
 
 } // namespace

@@ -18,6 +18,11 @@ hand_over::hand_over(caf::actor_system& system) : caf::execution_unit(&system) {
   // nop
 }
 
+hand_over::hand_over(caf::actor_system& system, caf::execution_unit& others)
+    : caf::execution_unit(&system), others_(&others) {
+  // nop
+}
+
 hand_over::~hand_over() {
   if (ready_ == nullptr)
     return;
@@ -30,10 +35,12 @@ hand_over::~hand_over() {
 }
 
 void hand_over::exec_later(caf::resumable* job) {
-  if (running_ || ready_ != nullptr)
-    system().scheduler().enqueue(job);
-  else
+  if (!running_ && ready_ == nullptr)
     ready_ = job;
+  else if (others_ != nullptr)
+    others_->exec_later(job);
+  else
+    system().scheduler().enqueue(job);
 }
 
 } // namespace actors

@@ -4,6 +4,8 @@
 
 #include "actors/event_center.hpp"
 
+#include <future>
+
 #include "support/center_fixture.hpp"
 #include "support/test_broker.hpp"
 
@@ -46,6 +48,48 @@ CAF_TEST(messages arrive in order and once) {
   }
   CAF_CHECK(f.seen->wait_for(expected.size()));
   CAF_CHECK(f.seen->lines() == expected);
+}
+
+namespace {
+
+/// Asks the center from within its handler, waits for the answer, and then until it is
+/// let go: nothing that a strategy should do.
+caf::behavior blocking_strategy(caf::event_based_actor* self, event_center center,
+                                std::shared_ptr<journal> seen, std::shared_future<void> let_go) {
+  center.subscribe(self, some_trades("B")).then([=](const subscribed&) {
+    seen->add("blocking subscribed");
+  });
+  return {
+      [=](const trade&) {
+        caf::scoped_actor here{self->system()};
+        center.status(here).receive([&](const center_status&) { seen->add("blocks"); },
+                                    [&](const caf::error& err) { seen->add(text_of(err)); });
+        let_go.wait();
+        seen->add("went on");
+      },
+  };
+}
+
+} // namespace
+
+// It runs on the link's thread at first, so another must take the link over.
+CAF_TEST(a strategy that blocks delays neither its link nor another strategy) {
+  if (!test_broker::available())
+    return;
+  std::promise<void> let_go;
+  journal_fixture f;
+  f.add("s", some_trades("A"));
+  f.strategies.push_back(
+      f.sys.spawn(blocking_strategy, event_center{f.center}, f.seen, let_go.get_future().share()));
+  CAF_REQUIRE(f.seen->wait_for(2));
+  f.publish("B", 1);
+  CAF_CHECK(f.seen->wait_for("blocks"));
+  CAF_CHECK(f.comes_through("s", "A"));
+  test_broker::ctl("close_all_connections 'a test closes them'");
+  CAF_CHECK(f.comes_through("s", "A"));
+  CAF_CHECK_EQUAL(f.seen->count("went on"), 0u);
+  let_go.set_value();
+  CAF_CHECK(f.seen->wait_for("went on"));
 }
 
 CAF_TEST(closed connections come back with their subscriptions) {

@@ -12,8 +12,9 @@ actors_add_suites(
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_windows.cpp ${CMAKE_CURRENT_LIST_DIR}/event_center.cpp
           ${CMAKE_CURRENT_LIST_DIR}/feed.cpp
           ${CMAKE_CURRENT_LIST_DIR}/guarantees.cpp ${CMAKE_CURRENT_LIST_DIR}/hand_over.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/shutdown.cpp ${CMAKE_CURRENT_LIST_DIR}/work_sharing.cpp)
-# The scheduler's queue is private to the library.
+          ${CMAKE_CURRENT_LIST_DIR}/shutdown.cpp ${CMAKE_CURRENT_LIST_DIR}/woken_actors.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/work_sharing.cpp)
+# The scheduler's queue and a link's receivers are private to the library.
 target_include_directories(unit_actors PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src)
 
 # A relay and its hosts on CAF's deterministic network.

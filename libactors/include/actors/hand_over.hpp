@@ -9,7 +9,7 @@ namespace actors {
 /// Lets the receiver of one message handle it in the thread that sent it, at the
 /// end of a scope, if it was idle: no other thread has to be woken, which costs
 /// more than what our actors do with a message. Whom the receiver sends to runs
-/// elsewhere, as usual.
+/// elsewhere, as usual, or where `others` have it run.
 ///
 ///     hand_over here{system};
 ///     receiver->enqueue(nullptr, caf::make_message_id(), std::move(what), &here);
@@ -18,6 +18,8 @@ namespace actors {
 class hand_over : public caf::execution_unit {
 public:
   explicit hand_over(caf::actor_system& system);
+
+  hand_over(caf::actor_system& system, caf::execution_unit& others);
 
   /// Gives the receiver one turn; if that is not enough it goes on elsewhere.
   ~hand_over() override;
@@ -28,6 +30,7 @@ public:
   void exec_later(caf::resumable* job) override;
 
 private:
+  caf::execution_unit* others_ = nullptr;
   caf::resumable* ready_ = nullptr;
   bool running_ = false;
 };

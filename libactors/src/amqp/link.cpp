@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <poll.h>
 #include <pthread.h>
 
 #include "amqp/blocked_signals.hpp"
+#include "amqp/leadership.hpp"
 #include "amqp/link_socket.hpp"
 #include "amqp/link_tls.hpp"
 
@@ -22,12 +26,15 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 /// Enough for what the kernel holds ready in one go.
-constexpr std::size_t read_size = 256 * 1024;
+constexpr std::size_t read_size = 64 * 1024;
 
 /// A link that has just sent publications sends no more for so long: where many come,
 /// they go out together, each write being dearer than what it writes. Where few come,
 /// none waits.
 constexpr timespec publishing_pause{0, 100'000};
+
+/// A link may be left alone for so long, or twice, by receivers that are slow.
+constexpr std::chrono::milliseconds patience{1};
 
 /// Brings commands to the link's thread.
 class mailbox : public outlet {
@@ -106,37 +113,46 @@ private:
   bool stopped_ = false;
 };
 
-/// Moves bytes between a conversation and its socket, on the link's thread.
+/// Moves bytes between a conversation and its socket.
 class pump {
 public:
-  pump(mailbox& commands, byte_stream& stream, conversation& talk)
-      : commands_(commands), stream_(stream), talk_(talk), buffer_(read_size) {
+  pump(mailbox& commands, std::unique_ptr<byte_stream> stream, std::unique_ptr<conversation> talk,
+       const receivers* woken)
+      : commands_(commands),
+        stream_(std::move(stream)),
+        talk_(std::move(talk)),
+        woken_(woken),
+        buffer_(read_size) {
     // nop
   }
 
-  /// Returns when the link is down, or was told to stop.
-  void run() {
+  /// Returns true when receivers wait to be run, and false when the link is down or was
+  /// told to stop.
+  bool run() {
     while (!commands_.stopped()) {
       for (auto& x : commands_.take())
-        talk_.execute(std::move(x), clock::now());
+        talk_->execute(std::move(x), clock::now());
       if (!write_blocked_)
         write();
-      if (talk_.is_down())
-        return;
+      if (talk_->is_down())
+        return false;
       wait(commands_.waiting() ? nullptr : &publishing_pause);
+      if (woken_ != nullptr && woken_->waiting())
+        return true;
     }
     // Nobody listens any more, but the broker's log is spared a lost client.
-    talk_.execute(close_command{}, clock::now());
+    talk_->execute(close_command{}, clock::now());
     write();
+    return false;
   }
 
 private:
   /// Until something is to be done, or the limit, if there is one.
   void wait(const timespec* limit) {
     auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));
-    std::array<pollfd, 2> fds{{{stream_.fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
+    std::array<pollfd, 2> fds{{{stream_->fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
     auto ready = limit ? ::ppoll(fds.data(), fds.size(), limit, nullptr)
-                       : ::poll(fds.data(), fds.size(), poll_timeout(talk_.deadline()));
+                       : ::poll(fds.data(), fds.size(), poll_timeout(talk_->deadline()));
     commands_.awake();
     if (ready > 0 && fds[1].revents != 0)
       commands_.wake.drain();
@@ -145,26 +161,26 @@ private:
     if (ready > 0 && (fds[0].revents & (read_wants_ | POLLERR | POLLHUP)) != 0)
       read();
     // After reading: what arrived in time counts even if we were late.
-    talk_.tick(clock::now());
+    talk_->tick(clock::now());
   }
 
   void read() {
-    auto result = stream_.read(buffer_.data(), buffer_.size());
+    auto result = stream_->read(buffer_.data(), buffer_.size());
     read_wants_ = result.wants;
     if (result.size > 0)
-      talk_.feed({buffer_.data(), result.size}, clock::now());
+      talk_->feed({buffer_.data(), result.size}, clock::now());
     if (result.what == io_result::status::ended)
-      talk_.lost(std::move(result.why));
+      talk_->lost(std::move(result.why));
     else if (result.what == io_result::status::would_block && write_error_)
-      talk_.lost(write_error_);
+      talk_->lost(write_error_);
   }
 
   /// Hands everything to the kernel in one call, as far as there is room.
   void write() {
-    auto bytes = talk_.output();
+    auto bytes = talk_->output();
     if (bytes.empty() || write_error_)
       return;
-    auto result = stream_.write(bytes);
+    auto result = stream_->write(bytes);
     if (result.what == io_result::status::ended) {
       // The broker may have said why before it closed: read to the end.
       write_error_ = std::move(result.why);
@@ -173,12 +189,13 @@ private:
     write_blocked_ = result.size < bytes.size();
     write_wants_ = result.wants;
     if (result.size > 0)
-      talk_.consume(result.size, clock::now());
+      talk_->consume(result.size, clock::now());
   }
 
   mailbox& commands_;
-  byte_stream& stream_;
-  conversation& talk_;
+  std::unique_ptr<byte_stream> stream_;
+  std::unique_ptr<conversation> talk_;
+  const receivers* woken_;
   std::vector<char> buffer_;
   short read_wants_ = POLLIN;
   short write_wants_ = POLLOUT;
@@ -209,21 +226,95 @@ std::string about_peer(std::string text, scheme peer) {
   return text;
 }
 
-/// A link's life, on its thread.
-void run_link(mailbox& commands, const endpoint& where, const conversation_starter& start,
-              const std::shared_ptr<sink>& events) {
-  auto fail = [&](failure reason) {
-    if (reason)
-      reason.text = to_string(where) + ": " + about_peer(std::move(reason.text), where.scheme);
-    if (!commands.stopped())
-      events->down(std::move(reason));
-  };
-  auto opened = open_stream(where, {commands.wake, [&] { return commands.ending(); }});
-  if (!opened.result)
-    return fail(std::move(opened.error));
-  auto talk = start(where, events, clock::now());
-  pump{commands, *opened.result, *talk}.run();
-}
+/// A link's life, on its threads.
+class service {
+public:
+  service(std::shared_ptr<mailbox> commands, endpoint where, std::shared_ptr<sink> events)
+      : commands_(std::move(commands)),
+        where_(std::move(where)),
+        events_(std::move(events)),
+        woken_(events_->woken()) {
+    // nop
+  }
+
+  /// Whether the link needs a second thread.
+  bool runs_receivers() const noexcept {
+    return woken_ != nullptr;
+  }
+
+  /// The first thread connects and leads.
+  void run(const conversation_starter& start) {
+    auto why = open(start);
+    if (pump_)
+      return lead();
+    tell_down(std::move(why));
+    leadership_.end();
+  }
+
+  /// The second one follows.
+  void stand_by() {
+    if (take_over())
+      lead();
+  }
+
+  /// Waits until no event will come any more. Gives the thread that still runs
+  /// receivers even then, if one does: it raises none.
+  std::thread::id await_end() {
+    return leadership_.await_end();
+  }
+
+private:
+  failure open(const conversation_starter& start) {
+    auto opened = open_stream(where_, {commands_->wake, [this] { return commands_->ending(); }});
+    if (opened.result)
+      pump_.emplace(*commands_, std::move(opened.result), start(where_, events_, clock::now()),
+                    woken_);
+    return std::move(opened.error);
+  }
+
+  void tell_down(failure why) {
+    if (why)
+      why.text = to_string(where_) + ": " + about_peer(std::move(why.text), where_.scheme);
+    if (!commands_->stopped())
+      events_->down(std::move(why));
+  }
+
+  void lead() {
+    while (pump_->run())
+      if (!run_receivers() && !take_over())
+        return;
+    // The broker must not wait for a thread that is away.
+    pump_.reset();
+    leadership_.end();
+    if (woken_ != nullptr)
+      woken_->pass_on();
+  }
+
+  /// False if the caller leads no more.
+  bool run_receivers() {
+    if (leadership_.leave()) {
+      woken_->run();
+      return leadership_.come_back();
+    }
+    woken_->pass_on();
+    return true;
+  }
+
+  bool take_over() {
+    if (!leadership_.follow())
+      return false;
+    woken_->pass_on(); // whom the other thread has not come to
+    return true;
+  }
+
+  std::shared_ptr<mailbox> commands_;
+  endpoint where_;
+  std::shared_ptr<sink> events_;
+  receivers* woken_;
+  leadership leadership_{patience};
+  /// Belongs to the leader.
+  std::optional<pump> pump_;
+};
 
 class link : public transport {
 public:
@@ -233,19 +324,27 @@ public:
 
   ~link() override {
     commands_->stop();
-    if (thread_.joinable())
-      thread_.join();
+    if (threads_.empty())
+      return;
+    const auto away = service_->await_end();
+    for (auto& x : threads_)
+      if (x.get_id() == away)
+        x.detach(); // it may be the one that calls us
+      else
+        x.join();
   }
 
   void connect(const endpoint& where, std::shared_ptr<sink> events) override {
     if (!commands_->wake.ok())
       return events->down({ec::connect_failed, "no file descriptor is left for a link"});
+    service_ = std::make_shared<service>(commands_, where, events);
     try {
-      blocked_signals guard;
-      thread_ = std::thread{[this, where, events] { run_link(*commands_, where, start_, events); }};
-      ::pthread_setname_np(thread_.native_handle(), "amqp-link");
+      start_thread([about = service_, start = start_] { about->run(start); });
+      if (service_->runs_receivers())
+        start_thread([about = service_] { about->stand_by(); });
     } catch (const std::system_error&) {
-      events->down({ec::connect_failed, "no thread can be started for a link"});
+      if (threads_.empty())
+        events->down({ec::connect_failed, "no thread can be started for a link"});
     }
   }
 
@@ -266,9 +365,17 @@ public:
   }
 
 private:
+  template <class Function>
+  void start_thread(Function f) {
+    blocked_signals guard;
+    auto& x = threads_.emplace_back(std::thread{std::move(f)});
+    ::pthread_setname_np(x.native_handle(), "amqp-link");
+  }
+
   conversation_starter start_;
   std::shared_ptr<mailbox> commands_ = std::make_shared<mailbox>();
-  std::thread thread_;
+  std::shared_ptr<service> service_;
+  std::vector<std::thread> threads_;
 };
 
 } // namespace

@@ -76,7 +76,8 @@ using conversation_starter = std::function<std::unique_ptr<conversation>(
 /// A link over TCP, or TLS where the endpoint's scheme asks for it. The socket
 /// belongs to one thread of the link, which waits for bytes, for room to send, for
 /// commands and for the next deadline in one `poll`, so that no wait is without limit
-/// and none spins.
+/// and none spins. It runs the sink's `receivers`; a second thread takes its place when
+/// they need long.
 transport_ptr make_link(conversation_starter start);
 
 } // namespace actors::amqp

@@ -69,6 +69,10 @@ std::string_view to_string(channel x) noexcept {
   return "unknown";
 }
 
+receivers::~receivers() {
+  // nop
+}
+
 sink::~sink() = default;
 
 outlet::~outlet() = default;

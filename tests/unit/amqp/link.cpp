@@ -2,8 +2,10 @@
 
 #include "actors/amqp/rabbitmq.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <optional>
 #include <thread>
 
@@ -81,6 +83,18 @@ public:
     }
   }
 
+  /// Whether the link hangs up.
+  bool await_end() {
+    while (true) {
+      pollfd ready{peer_, POLLIN, 0};
+      char bytes[4096];
+      if (::poll(&ready, 1, 20'000) != 1)
+        return false;
+      if (::recv(peer_, bytes, sizeof(bytes), 0) <= 0)
+        return true;
+    }
+  }
+
   void hang_up() {
     if (peer_ >= 0)
       ::close(peer_);
@@ -120,6 +134,61 @@ struct link_fixture {
 
   std::shared_ptr<recorded_events> events = std::make_shared<recorded_events>();
   transport_ptr link = make_rabbitmq_transport();
+};
+
+/// Events that wake somebody who needs long: until the test lets go.
+class slow_events : public recorded_events, public receivers {
+public:
+  receivers* woken() noexcept override {
+    return this;
+  }
+
+  void blocked(std::string reason) override {
+    waiting_ = true;
+    recorded_events::blocked(std::move(reason));
+  }
+
+  bool waiting() const override {
+    return waiting_;
+  }
+
+  void run() override {
+    waiting_ = false;
+    running.set_value();
+    let_go_.get_future().wait();
+  }
+
+  void pass_on() override {
+    if (waiting_.exchange(false))
+      passed_on.set_value();
+  }
+
+  void let_go() {
+    let_go_.set_value();
+  }
+
+  std::promise<void> running;
+  std::promise<void> passed_on;
+
+private:
+  std::atomic<bool> waiting_{false};
+  std::promise<void> let_go_;
+};
+
+struct slow_fixture : link_fixture {
+  slow_fixture() : slow(std::make_shared<slow_events>()) {
+    events = slow;
+    log_in(broker);
+    broker.send(broker_script::blocked("memory"));
+    await(slow->running);
+  }
+
+  static void await(std::promise<void>& what) {
+    CAF_REQUIRE(what.get_future().wait_for(20s) == std::future_status::ready);
+  }
+
+  listener broker;
+  std::shared_ptr<slow_events> slow;
 };
 
 /// Loopback addresses whose queue of connections is full never answer.
@@ -349,6 +418,37 @@ CAF_TEST(commands of many threads) {
     thread.join();
   link->close();
   CAF_CHECK(broker.await_frame("0:10.50"));
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
+
+CAF_TEST_FIXTURE_SCOPE(slow_receiver_tests, slow_fixture)
+
+CAF_TEST(a link goes on while a receiver is slow) {
+  link->request(1, declare_exchange{{"Trade"}});
+  CAF_CHECK(broker.await_frame("1:40.10"));
+  broker.send(broker_script::close_connection(320, "CONNECTION_FORCED - shutdown"));
+  CAF_CHECK(outcome() == ec::connection_forced);
+  slow->let_go();
+}
+
+CAF_TEST(who is woken while a receiver is slow runs elsewhere) {
+  broker.send(broker_script::blocked("disk"));
+  await(slow->passed_on);
+  slow->let_go();
+}
+
+CAF_TEST(a link ends while a receiver is slow) {
+  CAF_CHECK(destroy() < 2s);
+  CAF_CHECK(broker.await_frame("0:10.50"));
+  CAF_CHECK(broker.await_end());
+  slow->let_go();
+}
+
+CAF_TEST(a link goes on when a slow receiver is done) {
+  slow->let_go();
+  link->request(1, declare_exchange{{"Trade"}});
+  CAF_CHECK(broker.await_frame("1:40.10"));
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

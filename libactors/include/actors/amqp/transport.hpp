@@ -170,11 +170,34 @@ enum class channel : std::uint8_t { topology = 1, deliveries = 2, publishing = 3
 
 std::string_view to_string(channel x) noexcept;
 
+/// Whom the events of a link have woken. A link with a thread runs them in it when it
+/// has nothing else to do, as it costs more to wake another thread than most of them
+/// need; they may need long all the same, as another thread serves the link meanwhile.
+/// Calls may come from several threads at once.
+class receivers {
+public:
+  virtual ~receivers();
+
+  /// Whether there are any.
+  virtual bool waiting() const = 0;
+
+  /// Runs those that wait.
+  virtual void run() = 0;
+
+  /// Has those that wait run elsewhere.
+  virtual void pass_on() = 0;
+};
+
 /// Takes the events of one link, in their order. The calls come from one
 /// thread at a time, not the caller's: they must not block.
 class sink {
 public:
   virtual ~sink();
+
+  /// Whom the link is to run; null, if it is not to run anybody. Always the same.
+  virtual receivers* woken() noexcept {
+    return nullptr;
+  }
 
   /// The link is logged in; `broker` is its product and version.
   virtual void up(std::string broker) = 0;
