@@ -136,8 +136,9 @@ public:
         write();
       if (talk_->is_down())
         return false;
-      wait(commands_.waiting() ? nullptr : &publishing_pause);
-      if (woken_ != nullptr && woken_->waiting())
+      if (!receivers_wait()) // for what was sent
+        wait(commands_.waiting() ? nullptr : &publishing_pause);
+      if (receivers_wait())
         return true;
     }
     // Nobody listens any more, but the broker's log is spared a lost client.
@@ -147,6 +148,10 @@ public:
   }
 
 private:
+  bool receivers_wait() const {
+    return woken_ != nullptr && woken_->waiting();
+  }
+
   /// Until something is to be done, or the limit, if there is one.
   void wait(const timespec* limit) {
     auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "amqp/link.hpp"
 #include "unit/amqp/broker_script.hpp"
 #include "unit/amqp/recorded_events.hpp"
 
@@ -84,15 +85,11 @@ public:
   }
 
   /// Whether the link hangs up.
-  bool await_end() {
-    while (true) {
-      pollfd ready{peer_, POLLIN, 0};
-      char bytes[4096];
-      if (::poll(&ready, 1, 20'000) != 1)
-        return false;
-      if (::recv(peer_, bytes, sizeof(bytes), 0) <= 0)
-        return true;
-    }
+  bool await_end() const {
+    auto more = receive();
+    while (more > 0)
+      more = receive();
+    return more == 0;
   }
 
   void hang_up() {
@@ -102,6 +99,13 @@ public:
   }
 
 private:
+  /// As many as there are, 0 at the end, less if none come in time.
+  ssize_t receive() const {
+    pollfd ready{peer_, POLLIN, 0};
+    char bytes[65'536];
+    return ::poll(&ready, 1, 20'000) == 1 ? ::recv(peer_, bytes, sizeof(bytes), 0) : -1;
+  }
+
   int fd_;
   int peer_ = -1;
   std::uint16_t port_ = 0;
@@ -173,6 +177,84 @@ public:
 private:
   std::atomic<bool> waiting_{false};
   std::promise<void> let_go_;
+};
+
+/// Events that wake somebody with each confirmation.
+class waking_events : public recorded_events, public receivers {
+public:
+  receivers* woken() noexcept override {
+    return this;
+  }
+
+  void confirmed(std::vector<confirmation> xs) override {
+    recorded_events::confirmed(std::move(xs));
+    waiting_ = true;
+  }
+
+  bool waiting() const override {
+    return waiting_;
+  }
+
+  void run() override {
+    if (waiting_.exchange(false))
+      ran.set_value();
+  }
+
+  void pass_on() override {
+    run();
+  }
+
+  std::promise<void> ran;
+
+private:
+  std::atomic<bool> waiting_{false};
+};
+
+/// Says back what it hears, and raises an event when it has been said. It never needs
+/// to be called again.
+class echo : public conversation {
+public:
+  explicit echo(std::shared_ptr<sink> events) : events_(std::move(events)) {
+    // nop
+  }
+
+  void execute(command x, time_point) override {
+    down_ = down_ || std::holds_alternative<close_command>(x);
+  }
+
+  void feed(std::string_view bytes, time_point) override {
+    output_ += bytes;
+  }
+
+  void tick(time_point) override {
+    // nop
+  }
+
+  time_point deadline() const override {
+    return clock::now() + 1h;
+  }
+
+  std::string_view output() const noexcept override {
+    return output_;
+  }
+
+  void consume(std::size_t size, time_point) override {
+    output_.erase(0, size);
+    events_->confirmed({confirmation{1}});
+  }
+
+  void lost(failure) override {
+    down_ = true;
+  }
+
+  bool is_down() const noexcept override {
+    return down_;
+  }
+
+private:
+  std::shared_ptr<sink> events_;
+  std::string output_;
+  bool down_ = false;
 };
 
 struct slow_fixture : link_fixture {
@@ -418,6 +500,19 @@ CAF_TEST(commands of many threads) {
     thread.join();
   link->close();
   CAF_CHECK(broker.await_frame("0:10.50"));
+}
+
+CAF_TEST(who is woken by what was sent is run before the next wait) {
+  auto waking = std::make_shared<waking_events>();
+  events = waking;
+  link = make_link([](const endpoint&, std::shared_ptr<sink> about, conversation::time_point) {
+    return std::make_unique<echo>(std::move(about));
+  });
+  listener peer;
+  connect(peer.where());
+  peer.accept();
+  peer.send("x");
+  CAF_CHECK(waking->ran.get_future().wait_for(20s) == std::future_status::ready);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()
