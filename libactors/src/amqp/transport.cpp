@@ -69,9 +69,7 @@ std::string_view to_string(channel x) noexcept {
   return "unknown";
 }
 
-receivers::~receivers() {
-  // nop
-}
+receivers::~receivers() = default;
 
 sink::~sink() = default;
 
