@@ -1,15 +1,14 @@
 """Strategies behind a relay, beside those that have the broker to themselves."""
 
-import os
 import subprocess
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 from harness.measuring import Experiment, Wanted
 from harness.programs import ACTORS, BARE, BUILD, Failed, figures, finish, run, start
 
 RELAY = str(BUILD / "bin" / "relay")
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Relay:
@@ -40,9 +39,9 @@ class Relay:
         return said()
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """By the scheduler's own count: that of /proc/PID/stat is too coarse here."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(x.read_text(encoding="ascii").split()[0]) for x in threads) / 1e9
 
 
 @contextmanager
@@ -128,7 +127,7 @@ def feeds(broker, _):
         f"by a relay: a feed to 1 and to {many} hosts", {"libactors": further},
         [Wanted("relay CPU per event, first host", "one", "us", baseline=None),
          Wanted("relay CPU per event, each further host", "further", "us", baseline=None)],
-        repetitions=3, quick=False)
+        repetitions=7, quick=False)
 
 
 def all_experiments(broker, scale):
