@@ -3,7 +3,6 @@
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
-#include "actors/hand_over.hpp"
 #include "woken_actors.hpp"
 
 namespace actors {
@@ -93,8 +92,7 @@ public:
 
 protected:
   void send(const caf::actor& to, caf::message what) override {
-    hand_over here{woken_.system(), woken_};
-    to->enqueue(nullptr, caf::make_message_id(), std::move(what), &here);
+    woken_.give(to, std::move(what));
   }
 
 private:

@@ -5,10 +5,12 @@
 #include <chrono>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "actors/system_config.hpp"
 
 #include "caf/actor_system.hpp"
+#include "caf/blocking_actor.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/send.hpp"
 #include "caf/test/dsl.hpp"
@@ -35,13 +37,32 @@ struct fixture {
     return idle(caf::behavior{[](int) { std::this_thread::sleep_for(100ms); }});
   }
 
+  /// Somebody who runs at once, and sends to others whom that wakes.
+  caf::actor dispatcher(std::vector<caf::actor> to) {
+    return sys.spawn<caf::lazy_init>([to](caf::event_based_actor* self) -> caf::behavior {
+      return {[=](int x) {
+        for (auto& who : to)
+          self->send(who, x);
+      }};
+    });
+  }
+
   void wake(const caf::actor& who) {
-    who->enqueue(nullptr, caf::make_message_id(), caf::make_message(1), &sut);
+    wake(who, sut);
+  }
+
+  void wake(const caf::actor& who, woken_actors& by) {
+    by.give(dispatcher({who}), caf::make_message(1));
+  }
+
+  void run() {
+    sut.begin();
+    sut.run();
   }
 
   system_config cfg;
   caf::actor_system sys{cfg};
-  woken_actors sut{sys};
+  woken_actors sut{sys, 20s}; // whoever is not slow is quick, on a busy machine too
   std::promise<std::thread::id> first;
   std::promise<std::thread::id> second;
 };
@@ -60,7 +81,7 @@ CAF_TEST(whom a link has woken runs in its thread) {
   CAF_CHECK(!sut.waiting());
   wake(witness(first));
   CAF_CHECK(sut.waiting());
-  sut.run();
+  run();
   CAF_CHECK(!sut.waiting());
   CAF_CHECK(where(first) == std::this_thread::get_id());
 }
@@ -70,7 +91,7 @@ CAF_TEST(so does whom they wake) {
       [last = witness(first)](caf::event_based_actor* self) -> caf::behavior {
         return {[=](int x) { self->send(last, x); }};
       }));
-  sut.run();
+  run();
   CAF_CHECK(where(first) == std::this_thread::get_id());
 }
 
@@ -84,23 +105,27 @@ CAF_TEST(who is passed on runs elsewhere) {
 CAF_TEST(who is still waiting at the end is passed on) {
   {
     woken_actors ended{sys};
-    witness(first)->enqueue(nullptr, caf::make_message_id(), caf::make_message(1), &ended);
+    wake(witness(first), ended);
   }
   CAF_CHECK(where(first) != std::this_thread::get_id());
 }
 
 CAF_TEST(nobody waits behind one that is slow) {
-  wake(slow());
-  wake(witness(first));
-  sut.run();
+  woken_actors link{sys};
+  wake(slow(), link);
+  wake(witness(first), link);
+  link.begin();
+  link.run();
   CAF_CHECK(where(first) != std::this_thread::get_id());
 }
 
 CAF_TEST(after one that is slow all run elsewhere for a time) {
-  wake(slow());
-  sut.run();
-  wake(witness(first));
-  CAF_CHECK(!sut.waiting());
+  woken_actors link{sys};
+  wake(slow(), link);
+  link.begin();
+  link.run();
+  wake(witness(first), link);
+  CAF_CHECK(!link.waiting());
   CAF_CHECK(where(first) != std::this_thread::get_id());
 }
 
@@ -120,12 +145,48 @@ CAF_TEST(one that blocks holds up nobody once it is given up) {
     }};
   }));
   wake(behind);
-  auto link = std::async(std::launch::async, [this] { sut.run(); });
+  auto link = std::async(std::launch::async, [this] { run(); });
   blocks.get_future().wait();
   sut.pass_on();
   where(first);
   go_on.set_value();
   CAF_REQUIRE(link.wait_for(20s) == std::future_status::ready);
+}
+
+// It has been given up before it came to run anybody.
+CAF_TEST(who is given up between leaving and running holds up nobody) {
+  sut.begin();
+  sut.pass_on();
+  wake(witness(first));
+  CAF_CHECK(!sut.waiting());
+  CAF_CHECK(where(first) != std::this_thread::get_id());
+  sut.run();
+  wake(witness(second));
+  CAF_CHECK(sut.waiting());
+}
+
+// A blocking actor keeps what its parent was run by, for its life.
+CAF_TEST(what a woken actor has spawned outlives the link) {
+  std::promise<void> ended;
+  auto end = ended.get_future().share();
+  auto needed = witness(first);
+  {
+    woken_actors link{sys};
+    wake(sys.spawn<caf::lazy_init>([=](caf::event_based_actor* self) -> caf::behavior {
+      return {[=](int x) {
+        self->spawn([=](caf::blocking_actor* child) {
+          end.wait();
+          child->send(needed, x);
+        });
+      }};
+    }),
+         link);
+    link.begin();
+    link.run();
+    CAF_CHECK(!link.waiting());
+  }
+  ended.set_value();
+  where(first);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -7,12 +7,14 @@
 namespace actors::amqp {
 
 /// Keeps signals for the application's own threads: a thread that is started
-/// while this lives takes none.
+/// while this lives takes none but those that it causes itself.
 class blocked_signals {
 public:
   blocked_signals() {
     sigset_t all;
     ::sigfillset(&all);
+    for (auto x : {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP})
+      ::sigdelset(&all, x);
     ::pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
 

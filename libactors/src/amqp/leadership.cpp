@@ -4,12 +4,15 @@
 
 namespace actors::amqp {
 
-bool leadership::leave() {
+bool leadership::followed() const {
+  std::lock_guard guard{mutex_};
+  return followed_;
+}
+
+void leadership::leave() {
   auto wake = false;
   {
     std::lock_guard guard{mutex_};
-    if (!followed_)
-      return false;
     vacant_ = true;
     away_ = std::this_thread::get_id();
     ++departures_;
@@ -17,7 +20,6 @@ bool leadership::leave() {
   }
   if (wake)
     changed_.notify_all();
-  return true;
 }
 
 bool leadership::come_back() {

@@ -18,8 +18,11 @@ public:
     // nop
   }
 
-  /// The leader goes away. False, and it must stay, if nobody follows.
-  bool leave();
+  /// Whether somebody follows the leader. If so, that is so until it leaves.
+  bool followed() const;
+
+  /// The leader goes away. It must stay if nobody follows.
+  void leave();
 
   /// The leader is back. False if it leads no more.
   bool come_back();
@@ -40,7 +43,7 @@ private:
   static constexpr int looks = 20;
 
   const std::chrono::milliseconds patience_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::thread::id away_;
   std::uint64_t departures_ = 0;

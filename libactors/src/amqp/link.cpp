@@ -33,6 +33,8 @@ constexpr std::size_t read_size = 64 * 1024;
 /// none waits.
 constexpr timespec publishing_pause{0, 100'000};
 
+constexpr timespec no_time{};
+
 /// A link may be left alone for so long, or twice, by receivers that are slow.
 constexpr std::chrono::milliseconds patience{1};
 
@@ -136,8 +138,7 @@ public:
         write();
       if (talk_->is_down())
         return false;
-      if (!receivers_wait()) // for what was sent
-        wait(commands_.waiting() ? nullptr : &publishing_pause);
+      wait(limit());
       if (receivers_wait())
         return true;
     }
@@ -150,6 +151,13 @@ public:
 private:
   bool receivers_wait() const {
     return woken_ != nullptr && woken_->waiting();
+  }
+
+  /// How long to wait at most; without limit until something is to be done.
+  const timespec* limit() const {
+    if (receivers_wait()) // woken by what was sent
+      return &no_time;
+    return commands_.waiting() ? nullptr : &publishing_pause;
   }
 
   /// Until something is to be done, or the limit, if there is one.
@@ -297,12 +305,14 @@ private:
 
   /// False if the caller leads no more.
   bool run_receivers() {
-    if (leadership_.leave()) {
-      woken_->run();
-      return leadership_.come_back();
+    if (!leadership_.followed()) {
+      woken_->pass_on();
+      return true;
     }
-    woken_->pass_on();
-    return true;
+    woken_->begin();
+    leadership_.leave();
+    woken_->run();
+    return leadership_.come_back();
   }
 
   bool take_over() {

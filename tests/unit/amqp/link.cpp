@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -156,27 +158,51 @@ public:
     return waiting_;
   }
 
+  void begin() override {
+    // nop
+  }
+
   void run() override {
     waiting_ = false;
-    running.set_value();
+    note(running_);
     let_go_.get_future().wait();
   }
 
   void pass_on() override {
     if (waiting_.exchange(false))
-      passed_on.set_value();
+      note(passed_on_);
   }
 
   void let_go() {
     let_go_.set_value();
   }
 
-  std::promise<void> running;
-  std::promise<void> passed_on;
+  /// Waits until somebody woken runs or was passed on: whether the former.
+  bool await_running() {
+    std::unique_lock guard{mutex_};
+    CAF_REQUIRE(changed_.wait_for(guard, 20s, [this] { return running_ || passed_on_; }));
+    passed_on_ = false;
+    return running_;
+  }
+
+  bool await_passed_on() {
+    std::unique_lock guard{mutex_};
+    return changed_.wait_for(guard, 20s, [this] { return passed_on_; });
+  }
 
 private:
+  void note(bool& what) {
+    std::lock_guard guard{mutex_};
+    what = true;
+    changed_.notify_all();
+  }
+
   std::atomic<bool> waiting_{false};
   std::promise<void> let_go_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool running_ = false;
+  bool passed_on_ = false;
 };
 
 /// Events that wake somebody with each confirmation.
@@ -193,6 +219,10 @@ public:
 
   bool waiting() const override {
     return waiting_;
+  }
+
+  void begin() override {
+    // nop
   }
 
   void run() override {
@@ -261,12 +291,9 @@ struct slow_fixture : link_fixture {
   slow_fixture() : slow(std::make_shared<slow_events>()) {
     events = slow;
     log_in(broker);
-    broker.send(broker_script::blocked("memory"));
-    await(slow->running);
-  }
-
-  static void await(std::promise<void>& what) {
-    CAF_REQUIRE(what.get_future().wait_for(20s) == std::future_status::ready);
+    do // its second thread may not have started yet
+      broker.send(broker_script::blocked("memory"));
+    while (!slow->await_running());
   }
 
   listener broker;
@@ -529,7 +556,7 @@ CAF_TEST(a link goes on while a receiver is slow) {
 
 CAF_TEST(who is woken while a receiver is slow runs elsewhere) {
   broker.send(broker_script::blocked("disk"));
-  await(slow->passed_on);
+  CAF_CHECK(slow->await_passed_on());
   slow->let_go();
 }
 

@@ -181,10 +181,14 @@ public:
   /// Whether there are any.
   virtual bool waiting() const = 0;
 
+  /// The caller is about to leave its link alone and to `run` them.
+  virtual void begin() = 0;
+
   /// Runs those that wait.
   virtual void run() = 0;
 
-  /// Has those that wait run elsewhere.
+  /// Has those that wait run elsewhere; from between `begin` and the end of `run` also
+  /// whom they wake.
   virtual void pass_on() = 0;
 };
 
