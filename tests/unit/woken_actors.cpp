@@ -60,11 +60,11 @@ struct fixture {
     sut.run();
   }
 
+  std::promise<std::thread::id> first;
+  std::promise<std::thread::id> second;
   system_config cfg;
   caf::actor_system sys{cfg};
   woken_actors sut{sys, 20s}; // whoever is not slow is quick, on a busy machine too
-  std::promise<std::thread::id> first;
-  std::promise<std::thread::id> second;
 };
 
 std::thread::id where(std::promise<std::thread::id>& ran) {
