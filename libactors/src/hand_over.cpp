@@ -1,18 +1,11 @@
 #include "actors/hand_over.hpp"
 
-#include <cstddef>
-
 #include <caf/intrusive_ptr.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include "work_sharing.hpp"
+
 namespace actors {
-
-namespace {
-
-/// As many messages as a turn has on the scheduler: `system_config`.
-constexpr std::size_t turn = 300;
-
-} // namespace
 
 hand_over::hand_over(caf::actor_system& system) : caf::execution_unit(&system) {
   // nop
@@ -28,7 +21,7 @@ hand_over::~hand_over() {
     return;
   running_ = true;
   // The reference that its mailbox took for us is passed on or given back.
-  if (ready_->resume(this, turn) == caf::resumable::resume_later)
+  if (ready_->resume(this, work_sharing::turn) == caf::resumable::resume_later)
     system().scheduler().enqueue(ready_);
   else
     caf::intrusive_ptr_release(ready_);

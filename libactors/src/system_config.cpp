@@ -32,7 +32,7 @@ caf::actor_system::module* make_scheduler(caf::actor_system& system) {
 system_config::system_config() {
   set("scheduler.policy", caf::atom("sharing"));
   set("scheduler.max-threads", std::size_t{std::max(2u, std::thread::hardware_concurrency())});
-  set("scheduler.max-throughput", std::size_t{300});
+  set("scheduler.max-throughput", work_sharing::turn);
   module_factories.emplace_back(make_scheduler);
 }
 

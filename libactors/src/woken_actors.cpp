@@ -1,7 +1,6 @@
 #include "woken_actors.hpp"
 
 #include <algorithm>
-#include <cstddef>
 #include <map>
 #include <utility>
 
@@ -9,15 +8,13 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include "actors/hand_over.hpp"
+#include "work_sharing.hpp"
 
 namespace actors {
 
 namespace {
 
 using namespace std::chrono_literals;
-
-/// As many messages as a turn has on the scheduler: `system_config`.
-constexpr std::size_t turn = 300;
 
 /// A link loses no more than a tenth of its time to those who are slow.
 constexpr auto rest = 10;
@@ -126,7 +123,7 @@ void woken_actors::run_jobs() {
   const auto began = clock::now();
   while (auto* job = next()) {
     // The reference that its mailbox took for us is passed on or given back.
-    if (job->resume(&unit_, turn) == caf::resumable::resume_later)
+    if (job->resume(&unit_, work_sharing::turn) == caf::resumable::resume_later)
       system_.scheduler().enqueue(job);
     else
       caf::intrusive_ptr_release(job);

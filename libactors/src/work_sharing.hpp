@@ -20,6 +20,9 @@ namespace actors {
 /// changes of threads for each job.
 class work_sharing : public caf::policy::unprofiled {
 public:
+  /// How many messages an actor handles before it is another's turn.
+  static constexpr std::size_t turn = 300;
+
   class coordinator_data {
   public:
     explicit coordinator_data(caf::scheduler::abstract_coordinator*) {
