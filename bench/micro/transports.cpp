@@ -34,7 +34,13 @@ struct counting_sink : sink {
   }
   void cancelled(consumer_id) override {
   }
-  void channel_closed(channel, actors::failure) override {
+  void refused(std::uint64_t, actors::failure) override {
+  }
+  void suspected(std::vector<request_id>) override {
+  }
+  void learned(broker_limits) override {
+  }
+  void channel_closed(closed_channel) override {
   }
   void down(actors::failure why) override {
     bench::fail(why.text);

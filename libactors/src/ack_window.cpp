@@ -5,26 +5,16 @@
 namespace actors {
 
 void ack_window::open(std::uint64_t tag) {
-  entries_.push_back({tag, state::open});
+  entries_.push_back({tag, std::nullopt});
   ++open_;
 }
 
 bool ack_window::settle(std::uint64_t tag, verdict what) {
   auto i = std::lower_bound(entries_.begin(), entries_.end(), tag,
                             [](const entry& x, std::uint64_t y) { return x.tag < y; });
-  if (i == entries_.end() || i->tag != tag || i->what != state::open)
+  if (i == entries_.end() || i->tag != tag || i->what)
     return false;
-  switch (what) {
-  case verdict::ack:
-    i->what = state::ack;
-    break;
-  case verdict::requeue:
-    i->what = state::requeue;
-    break;
-  case verdict::reject:
-    i->what = state::reject;
-    break;
-  }
+  i->what = what;
   --open_;
   return true;
 }
@@ -36,21 +26,21 @@ std::vector<amqp::settlement> ack_window::flush() {
   // Requeued and rejected deliveries go first: an acknowledgement with
   // `multiple` behind them must not cover them.
   for (auto& x : entries_)
-    if (x.what == state::requeue || x.what == state::reject)
-      result.push_back({x.tag, x.what == state::requeue ? verdict::requeue : verdict::reject});
+    if (x.what && *x.what != verdict::ack)
+      result.push_back({x.tag, *x.what});
   // Up to the first open delivery: one acknowledgement with `multiple`.
   auto i = entries_.begin();
   amqp::settlement prefix;
-  for (auto acks = 0; i != entries_.end() && i->what != state::open; ++i)
-    if (i->what == state::ack)
+  for (auto acks = 0; i != entries_.end() && i->what; ++i)
+    if (i->what == verdict::ack)
       prefix = {i->tag, verdict::ack, ++acks > 1};
   if (prefix.tag != 0)
     result.push_back(prefix);
   // Behind it: one by one.
   for (; i != entries_.end(); ++i)
-    if (i->what == state::ack)
+    if (i->what == verdict::ack)
       result.push_back({i->tag, verdict::ack});
-  std::erase_if(entries_, [](const entry& x) { return x.what != state::open; });
+  std::erase_if(entries_, [](const entry& x) { return x.what.has_value(); });
   return result;
 }
 

@@ -54,8 +54,20 @@ public:
     caf::anon_send(owner_, consumer_gone{x});
   }
 
-  void channel_closed(amqp::channel which, failure reason) override {
-    caf::anon_send(owner_, channel_lost{role_, which, std::move(reason)});
+  void refused(std::uint64_t publication, failure reason) override {
+    caf::anon_send(owner_, publication_refused{publication, std::move(reason)});
+  }
+
+  void channel_closed(amqp::closed_channel x) override {
+    caf::anon_send(owner_, channel_lost{role_, std::move(x)});
+  }
+
+  void suspected(std::vector<amqp::request_id> xs) override {
+    caf::anon_send(owner_, link_suspects{role_, std::move(xs)});
+  }
+
+  void learned(amqp::broker_limits x) override {
+    caf::anon_send(owner_, link_learned{role_, x});
   }
 
   void down(failure reason) override {

@@ -98,6 +98,10 @@ std::string_view to_string(ec code) noexcept {
     return "handler_failed";
   case ec::handler_timeout:
     return "handler_timeout";
+  case ec::expired:
+    return "expired";
+  case ec::in_doubt:
+    return "in_doubt";
   case ec::shutting_down:
     return "shutting_down";
   }
@@ -124,6 +128,8 @@ bool is_transient(ec code) noexcept {
   case ec::command_invalid:
   case ec::not_implemented:
   case ec::tls_failed:
+  case ec::expired:
+  case ec::in_doubt:
   case ec::shutting_down:
     return false;
   // Somebody else declares the entity or grants the permission.

@@ -3,7 +3,15 @@
 namespace actors {
 
 std::string_view to_string(link_role x) noexcept {
-  return x == link_role::consuming ? "consuming" : "publishing";
+  switch (x) {
+  case link_role::consuming:
+    return "consuming";
+  case link_role::publishing:
+    return "publishing";
+  case link_role::quarantine:
+    return "quarantine";
+  }
+  return "unknown";
 }
 
 } // namespace actors

@@ -115,7 +115,7 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
     outbox_.rewind();
     rejecting_since_.reset();
   } else {
-    self_->send(dispatcher_, consumers_lost{to_failure(reason)});
+    self_->send(dispatcher_, consumers_lost{to_failure(reason), {}});
   }
   if (!keeps(x))
     return continue_stop();
@@ -188,15 +188,16 @@ void supervisor_state::on_reply(const link_reply& reply) {
 
 void supervisor_state::on_channel_lost(const channel_lost& lost) {
   auto& x = link(lost.role);
-  log(log_level::warning, fmt::format("{} link: the broker closed the channel '{}': {}",
-                                      to_string(x.role), to_string(lost.which), lost.reason.text));
-  if (lost.which == amqp::channel::publishing) {
+  log(log_level::warning,
+      fmt::format("{} link: the broker closed the channel '{}': {}", to_string(x.role),
+                  to_string(lost.what.which), lost.what.reason.text));
+  if (lost.what.which == amqp::channel::publishing) {
     ++x.incarnation;
-    refuse_publishing(lost.reason);
+    refuse_publishing(lost.what.reason);
     outbox_.rewind();
     schedule_flush();
   } else {
-    self_->send(dispatcher_, consumers_lost{lost.reason});
+    self_->send(dispatcher_, consumers_lost{lost.what.reason, {}});
     x.topology.consumers_lost();
   }
   follow(x);
@@ -374,6 +375,9 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       [&state](const link_unblocked& x) { state.on_unblocked(x); },
       [&state](const link_reply& x) { state.on_reply(x); },
       [&state](const channel_lost& x) { state.on_channel_lost(x); },
+      [](const link_suspects&) {},
+      [](const link_learned&) {},
+      [](const publication_refused&) {},
       [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); },
       [&state](retry_atom, link_role role) { state.on_retry(role); },
       [&state](verify_atom) { state.on_verify(); },

@@ -191,7 +191,7 @@ void supervisor_state::on_returned(const amqp::returned_message& x) {
     consuming_.topology.queue_missing(x.routing_key);
     follow(consuming_);
   }
-  if (auto message = outbox_.on_wire(x.message_id))
+  if (auto message = outbox_.on_wire(x.properties.message_id))
     if (auto i = publishers_.find(message->id); i != publishers_.end())
       i->second.returned = true;
 }

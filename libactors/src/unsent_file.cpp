@@ -52,10 +52,20 @@ std::optional<std::string> from_hex(std::string_view text) {
   return result;
 }
 
+struct as_json {
+  js::value operator()(const amqp::opaque_value&) const {
+    return nullptr;
+  }
+
+  js::value operator()(const auto& x) const {
+    return js::value(x);
+  }
+};
+
 js::object headers_of(const amqp::field_table& xs) {
   js::object result;
   for (auto& [name, value] : xs)
-    result[name] = std::visit([](const auto& x) { return js::value(x); }, value);
+    result[name] = std::visit(as_json{}, value);
   return result;
 }
 

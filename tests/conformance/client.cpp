@@ -62,7 +62,7 @@ public:
   }
 
   void returned(returned_message x) override {
-    record("returned " + x.message_id, [&] { returned_.push_back(std::move(x)); });
+    record("returned " + x.properties.message_id, [&] { returned_.push_back(std::move(x)); });
   }
 
   void blocked(std::string reason) override {
@@ -77,12 +77,24 @@ public:
     record("cancelled " + std::to_string(x), [&] { cancelled_.push_back(x); });
   }
 
-  void channel_closed(channel which, failure reason) override {
-    record("closed " + std::string{to_string(which)}, [&] {
+  void refused(std::uint64_t id, failure reason) override {
+    record("refused " + std::to_string(id), [&] { refused_.emplace_back(id, std::move(reason)); });
+  }
+
+  void channel_closed(closed_channel x) override {
+    record("closed " + std::string{to_string(x.which)}, [&] {
       ++channels_closed_;
-      publishing_incarnation_ += which == channel::publishing ? 1 : 0;
-      closed_.emplace_back(which, std::move(reason));
+      publishing_incarnation_ += x.which == channel::publishing ? 1 : 0;
+      closed_.emplace_back(x.which, std::move(x.reason));
     });
+  }
+
+  void suspected(std::vector<request_id>) override {
+    // What conformance asks for is granted or refused.
+  }
+
+  void learned(broker_limits) override {
+    // Its brokers have no such limits.
   }
 
   void down(failure reason) override {
@@ -121,6 +133,7 @@ public:
   std::deque<returned_message> returned_;
   std::deque<consumer_id> cancelled_;
   std::deque<std::pair<channel, failure>> closed_;
+  std::deque<std::pair<std::uint64_t, failure>> refused_;
   std::size_t channels_closed_ = 0;
   std::uint32_t publishing_incarnation_ = 1;
   std::optional<failure> down_;

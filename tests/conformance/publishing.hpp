@@ -89,7 +89,7 @@ CONFORMANCE_TEST(a_mandatory_message_that_no_queue_takes_comes_back_before_its_c
   CAF_CHECK_EQUAL(to_string(back.reason.code), "no_route");
   CAF_CHECK_EQUAL(back.exchange, lost.exchange);
   CAF_CHECK_EQUAL(back.routing_key, lost.routing_key);
-  CAF_CHECK_EQUAL(back.message_id, "m-1");
+  CAF_CHECK_EQUAL(back.properties.message_id, "m-1");
   auto log = x.log();
   CAF_CHECK_LESS(place(log, "returned m-1"), place(log, "confirmed " + std::to_string(id)));
 }

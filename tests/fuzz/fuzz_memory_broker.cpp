@@ -99,7 +99,7 @@ public:
 
   void returned(returned_message x) override {
     running();
-    auto id = std::stoull(x.message_id);
+    auto id = std::stoull(x.properties.message_id);
     require(x.reason && published.count(id) + swept_away.count(id) == 1);
   }
 
@@ -116,10 +116,19 @@ public:
     require(consumers.erase(x) == 1);
   }
 
-  void channel_closed(channel which, failure reason) override {
+  void refused(std::uint64_t, failure) override {
+  }
+
+  void suspected(std::vector<request_id>) override {
+  }
+
+  void learned(broker_limits) override {
+  }
+
+  void channel_closed(closed_channel x) override {
     running();
-    require(which != channel::topology && reason);
-    if (which == channel::publishing) {
+    require(x.which != channel::topology && x.reason);
+    if (x.which == channel::publishing) {
       ++publishing_incarnation;
       return swept_away.merge(published);
     }

@@ -64,9 +64,18 @@ public:
     running();
   }
 
-  void channel_closed(channel which, failure reason) override {
+  void refused(std::uint64_t, failure) override {
+  }
+
+  void suspected(std::vector<request_id>) override {
+  }
+
+  void learned(broker_limits) override {
+  }
+
+  void channel_closed(closed_channel x) override {
     running();
-    require(which != channel::topology && reason);
+    require(x.which != channel::topology && x.reason);
   }
 
   void down(failure reason) override {

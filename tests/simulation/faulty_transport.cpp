@@ -71,10 +71,22 @@ public:
     inner_->cancelled(x);
   }
 
-  void channel_closed(amqp::channel which, failure reason) override {
-    if (which == amqp::channel::deliveries && reason.code == ec::precondition_failed)
-      complain_("an acknowledgement on the wrong channel: " + reason.text);
-    inner_->channel_closed(which, std::move(reason));
+  void refused(std::uint64_t id, failure reason) override {
+    inner_->refused(id, std::move(reason));
+  }
+
+  void channel_closed(amqp::closed_channel x) override {
+    if (x.which == amqp::channel::deliveries && x.reason.code == ec::precondition_failed)
+      complain_("an acknowledgement on the wrong channel: " + x.reason.text);
+    inner_->channel_closed(std::move(x));
+  }
+
+  void suspected(std::vector<amqp::request_id> xs) override {
+    inner_->suspected(std::move(xs));
+  }
+
+  void learned(amqp::broker_limits x) override {
+    inner_->learned(x);
   }
 
   void down(failure reason) override {

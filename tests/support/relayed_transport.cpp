@@ -239,8 +239,20 @@ private:
       pass([&](sink& to) { to.cancelled(x); });
     }
 
-    void channel_closed(channel which, failure x) override {
-      pass([&](sink& to) { to.channel_closed(which, std::move(x)); });
+    void refused(std::uint64_t id, failure x) override {
+      pass([&](sink& to) { to.refused(id, std::move(x)); });
+    }
+
+    void channel_closed(closed_channel x) override {
+      pass([&](sink& to) { to.channel_closed(std::move(x)); });
+    }
+
+    void suspected(std::vector<request_id> xs) override {
+      pass([&](sink& to) { to.suspected(std::move(xs)); });
+    }
+
+    void learned(broker_limits x) override {
+      pass([&](sink& to) { to.learned(x); });
     }
 
     void down(failure x) override {

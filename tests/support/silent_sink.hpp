@@ -25,7 +25,13 @@ struct silent_sink : amqp::sink {
   }
   void cancelled(amqp::consumer_id) override {
   }
-  void channel_closed(amqp::channel, failure) override {
+  void refused(std::uint64_t, failure) override {
+  }
+  void channel_closed(amqp::closed_channel) override {
+  }
+  void suspected(std::vector<amqp::request_id>) override {
+  }
+  void learned(amqp::broker_limits) override {
   }
   void down(failure) override {
   }

@@ -55,7 +55,7 @@ CAF_TEST(control events go to the owner) {
   link->events->blocked("low on memory");
   link->events->unblocked();
   link->events->cancelled(7);
-  link->events->channel_closed(amqp::channel::deliveries, {ec::not_found, "gone"});
+  link->events->channel_closed({amqp::channel::deliveries, {ec::not_found, "gone"}});
   sched.run();
   auto ups = owner.take<link_up>();
   CAF_REQUIRE_EQUAL(ups.size(), 1u);
@@ -68,8 +68,8 @@ CAF_TEST(control events go to the owner) {
   CAF_CHECK_EQUAL(gone[0].id, 7u);
   auto lost = owner.take<channel_lost>();
   CAF_REQUIRE_EQUAL(lost.size(), 1u);
-  CAF_CHECK(lost[0].which == amqp::channel::deliveries);
-  CAF_CHECK(lost[0].reason.code == ec::not_found);
+  CAF_CHECK(lost[0].what.which == amqp::channel::deliveries);
+  CAF_CHECK(lost[0].what.reason.code == ec::not_found);
 }
 
 CAF_TEST(deliveries go straight to the dispatcher with the way back) {
@@ -93,7 +93,7 @@ CAF_TEST(requests and publications reach the transport and are answered to the o
   CAF_CHECK_EQUAL(link->publishing_incarnation, 5u);
   CAF_CHECK_EQUAL(link->answer_all(), 1u);
   amqp::returned_message returned;
-  returned.message_id = "id-11";
+  returned.properties.message_id = "id-11";
   link->events->returned(returned);
   link->events->confirmed({{11, true}});
   sched.run();

@@ -123,7 +123,7 @@ CAF_TEST(the next consumer of a queue waits until the former one has handed back
 
 CAF_TEST(a subscription survives the loss of its consumer) {
   auto seen = subscribed_strategy(eth_trades());
-  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}});
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, {}});
   sched.run();
   CAF_CHECK(!status().handlers.at(0).consuming);
   caf::anon_send(sut, consumer_state{consumer_ids[0], "q", std::nullopt, {ec::not_found, "gone"}});

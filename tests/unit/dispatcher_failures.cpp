@@ -207,7 +207,7 @@ CAF_TEST(a stream is read on from the first message without an answer) {
   }
   deliver(xs);
   answer_first_at_last();
-  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "lost"}});
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "lost"}, {}});
   sched.run();
   auto again = supervisor.take<wanted_consumer>();
   CAF_REQUIRE_EQUAL(again.size(), 1u);

@@ -117,8 +117,8 @@ CAF_TEST(an exchange that is gone comes back with the bindings of our consumers)
   auto answer = publish(message("k1"));
   publishing().published.clear();
   consuming().requests.clear();
-  publishing().events->channel_closed(amqp::channel::publishing,
-                                      {ec::not_found, "NOT_FOUND - no exchange 'Trade'"});
+  publishing().events->channel_closed(
+      {amqp::channel::publishing, {ec::not_found, "NOT_FOUND - no exchange 'Trade'"}});
   sched.run();
   CAF_CHECK(names<amqp::declare_exchange>(publishing())
             == (strings{"Orderbook", "Trade", "Kline"}));
@@ -179,7 +179,7 @@ CAF_TEST(consumers come back when their channel was closed) {
   want(1, "q", "#");
   settle(consuming());
   dispatcher.take<consumer_state>();
-  consuming().events->channel_closed(amqp::channel::deliveries, {ec::precondition_failed, "no"});
+  consuming().events->channel_closed({amqp::channel::deliveries, {ec::precondition_failed, "no"}});
   settle(consuming());
   CAF_CHECK_EQUAL(dispatcher.take<consumers_lost>().size(), 1u);
   CAF_CHECK_EQUAL(dispatcher.take<consumer_state>().size(), 1u);

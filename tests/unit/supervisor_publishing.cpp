@@ -128,8 +128,9 @@ CAF_TEST(a publication that the broker forbids does not stop the others) {
   auto forbidden = publish(message("k2", "Orderbook"));
   publishing().published.clear();
   publishing().events->channel_closed(
-      amqp::channel::publishing,
-      {ec::access_refused, "ACCESS_REFUSED - access to exchange 'Orderbook' in vhost '/' refused"});
+      {amqp::channel::publishing,
+       {ec::access_refused,
+        "ACCESS_REFUSED - access to exchange 'Orderbook' in vhost '/' refused"}});
   sched.run();
   CAF_CHECK(code_of(forbidden->error) == ec::access_refused);
   CAF_CHECK(keys(publishing()) == strings{"k1"});
@@ -144,7 +145,7 @@ CAF_TEST(publications say for which life of the channel they are) {
   publish(message("k1"));
   CAF_CHECK_EQUAL(publishing().publishing_incarnation, 1u);
   for (std::uint32_t life = 2; life <= 3; ++life) {
-    publishing().events->channel_closed(amqp::channel::publishing, {ec::internal_error, "541"});
+    publishing().events->channel_closed({amqp::channel::publishing, {ec::internal_error, "541"}});
     publish(message("k2"));
     CAF_CHECK_EQUAL(publishing().publishing_incarnation, life);
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "actors/amqp/transport.hpp"
@@ -32,11 +33,10 @@ public:
   }
 
 private:
-  enum class state : std::uint8_t { open, ack, requeue, reject };
-
   struct entry {
     std::uint64_t tag = 0;
-    state what = state::open;
+    /// None while it is open.
+    std::optional<verdict> what;
   };
 
   /// What is open, and what has a verdict that `flush` has not told yet.

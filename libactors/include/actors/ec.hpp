@@ -96,6 +96,10 @@ enum class ec : std::uint8_t {
   handler_failed,
   /// The strategy did not answer a delivery within the time limit.
   handler_timeout,
+  /// The message became older than its publisher wanted before it could be sent.
+  expired,
+  /// The broker may have the message, or not: its answer was lost.
+  in_doubt,
   /// The event center is stopping.
   shutting_down,
 };

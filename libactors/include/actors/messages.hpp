@@ -24,9 +24,10 @@ namespace actors {
 
 // -- from a link, by its connection actor ------------------------------------------
 
-/// The two links of an event center: RabbitMQ throttles publishers by
-/// connection, so consuming has its own.
-enum class link_role : std::uint8_t { consuming, publishing };
+/// The links of an event center: RabbitMQ throttles publishers by connection, so
+/// consuming has its own. Consumers for which the broker has ended a connection have one
+/// apart, while there are any.
+enum class link_role : std::uint8_t { consuming, publishing, quarantine };
 
 std::string_view to_string(link_role x) noexcept;
 
@@ -59,7 +60,24 @@ struct link_reply {
 
 struct channel_lost {
   link_role role = link_role::consuming;
-  amqp::channel which = amqp::channel::topology;
+  amqp::closed_channel what;
+};
+
+/// The link is about to end, and one of these requests may be why.
+struct link_suspects {
+  link_role role = link_role::consuming;
+  std::vector<amqp::request_id> requests;
+};
+
+/// What a link found its broker to allow.
+struct link_learned {
+  link_role role = link_role::consuming;
+  amqp::broker_limits limits;
+};
+
+/// A publication that cannot be sent.
+struct publication_refused {
+  std::uint64_t id = 0;
   failure reason;
 };
 
@@ -95,10 +113,11 @@ struct link_down {
 
 // `wanted_consumer` and `consumer_state` are the ledger's.
 
-/// All consumers have stopped: their channel or link is gone. They come back by
+/// These consumers have stopped: their channel or link is gone. They come back by
 /// themselves, each with a `consumer_state`.
 struct consumers_lost {
   failure reason;
+  std::vector<amqp::consumer_id> consumers;
 };
 
 // -- to strategies that follow their streams --------------------------------------------
@@ -258,6 +277,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_blocked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_unblocked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::channel_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_suspects)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_learned)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::publication_refused)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_gone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::confirmations)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::returned_message)

@@ -29,6 +29,7 @@ std::string type_of(const field_value& x) {
       [](bool) { return "bool"; },
       [](std::int64_t) { return "long"; },
       [](double) { return "double"; },
+      [](const opaque_value&) { return "opaque"; },
       [](const std::string&) { return "longstr"; },
   };
   return std::visit(visitor, x);
@@ -38,6 +39,7 @@ std::string text_of(const field_value& x) {
   auto visitor = overloaded{
       [](bool y) { return std::string{y ? "true" : "false"}; },
       [](const std::string& y) { return y; },
+      [](const opaque_value&) { return std::string{"opaque"}; },
       [](auto y) { return std::to_string(y); },
   };
   return std::visit(visitor, x);

@@ -43,13 +43,13 @@ bool state::accept(link& from, publication& x) {
   auto to = targets(x.exchange, x.routing_key);
   if (!to) {
     ++from.publishing_incarnation;
-    events_of(from).channel_closed(channel::publishing,
-                                   not_found("no exchange '" + x.exchange + "'"));
+    events_of(from).channel_closed(
+        {channel::publishing, not_found("no exchange '" + x.exchange + "'")});
     return false;
   }
   if (to->empty() && x.mandatory)
     events_of(from).returned(
-        {no_route(x.exchange, x.routing_key), x.exchange, x.routing_key, x.properties.message_id});
+        {no_route(x.exchange, x.routing_key), x.exchange, x.routing_key, x.properties});
   auto accepted = true;
   if (!to->empty()) {
     auto shared =
@@ -156,7 +156,7 @@ bool state::settle(link& from, const settlement& x) {
   unsettled.erase(first, stop);
   queue_names changed;
   for (auto& [queue, message] : settled) {
-    if (x.what == verdict::requeue)
+    if (x.what == verdict::requeue || x.what == verdict::release)
       put_back(*queue, std::move(message), true);
     else if (x.what == verdict::reject)
       give_up(*queue, *message.what, death::cause::rejected);

@@ -81,7 +81,7 @@ void state::abandon(link& from) {
 
 void state::close_deliveries(link& from, failure reason) {
   auto left = remove_consumers(from);
-  events_of(from).channel_closed(channel::deliveries, std::move(reason));
+  events_of(from).channel_closed({channel::deliveries, std::move(reason), from.incarnation});
   ++from.incarnation;
   from.last_tag = 0;
   from.prefetch_count = 0;

@@ -246,6 +246,10 @@ table_view::table_view(const field_table& fields) {
       to.kind = AMQP_FIELD_KIND_UTF8;
       to.value.bytes = bytes_of(x);
     }
+
+    void operator()(const opaque_value&) {
+      to.kind = AMQP_FIELD_KIND_VOID;
+    }
   };
   entries_.reserve(fields.size() + 1);
   for (auto& [key, value] : fields)

@@ -130,11 +130,17 @@ void session::run(settle_command& x) {
       ack.delivery_tag = item.tag;
       ack.multiple = item.multiple;
       out_.method(number_of(channel::deliveries), AMQP_BASIC_ACK_METHOD, ack);
+    } else if (item.what == settlement::verdict::requeue && !item.multiple) {
+      // Counts towards a delivery limit; basic.reject has no `multiple`.
+      amqp_basic_reject_t reject{};
+      reject.delivery_tag = item.tag;
+      reject.requeue = true;
+      out_.method(number_of(channel::deliveries), AMQP_BASIC_REJECT_METHOD, reject);
     } else {
       amqp_basic_nack_t nack{};
       nack.delivery_tag = item.tag;
       nack.multiple = item.multiple;
-      nack.requeue = item.what == settlement::verdict::requeue;
+      nack.requeue = item.what != settlement::verdict::reject;
       out_.method(number_of(channel::deliveries), AMQP_BASIC_NACK_METHOD, nack);
     }
   }

@@ -271,7 +271,7 @@ void session::on_channel_closed(std::uint16_t number, std::string_view arguments
     ++incarnation_;
     incoming_ = {};
     prefetch_count_.reset();
-    events_->channel_closed(channel::deliveries, std::move(reason));
+    events_->channel_closed({channel::deliveries, std::move(reason), incarnation_ - 1});
   }
   send_again(queue);
 }
@@ -282,7 +282,7 @@ void session::on_publishing_closed(failure reason) {
   returning_ = {};
   unconfirmed_ = {};
   unsent_.clear();
-  events_->channel_closed(channel::publishing, std::move(reason));
+  events_->channel_closed({channel::publishing, std::move(reason)});
 }
 
 void session::send_again(request_queue& queue) {
@@ -437,8 +437,7 @@ void session::finish(content& x) {
   if (x.what == content::kind::returned) {
     flush();
     events_->returned({std::move(x.reason), std::move(x.delivery.exchange),
-                       std::move(x.delivery.routing_key),
-                       std::move(x.delivery.properties.message_id)});
+                       std::move(x.delivery.routing_key), std::move(x.delivery.properties)});
   } else {
     delivered_bytes_ += x.delivery.body.size();
     deliveries_.push_back(std::move(x.delivery));

@@ -173,8 +173,20 @@ void relay_client::on(relay_cancelled& x, time_point) {
   events_->cancelled(x.id);
 }
 
-void relay_client::on(relay_channel_closed& x, time_point) {
-  events_->channel_closed(x.which, std::move(x.reason));
+void relay_client::on(closed_channel& x, time_point) {
+  events_->channel_closed(std::move(x));
+}
+
+void relay_client::on(relay_refused& x, time_point) {
+  events_->refused(x.publication, std::move(x.reason));
+}
+
+void relay_client::on(relay_suspected& x, time_point) {
+  events_->suspected(std::move(x.requests));
+}
+
+void relay_client::on(broker_limits& x, time_point) {
+  events_->learned(x);
 }
 
 void relay_client::on(relay_down& x, time_point) {

@@ -57,7 +57,10 @@ private:
   void on(relay_blocked& x, time_point now);
   void on(relay_unblocked& x, time_point now);
   void on(relay_cancelled& x, time_point now);
-  void on(relay_channel_closed& x, time_point now);
+  void on(closed_channel& x, time_point now);
+  void on(relay_refused& x, time_point now);
+  void on(relay_suspected& x, time_point now);
+  void on(broker_limits& x, time_point now);
   void on(relay_down& x, time_point now);
   void on(relay_heartbeat& x, time_point now);
 

@@ -1,6 +1,7 @@
 #include "amqp/relay_frames.hpp"
 
 #include <bit>
+#include <chrono>
 #include <concepts>
 #include <memory>
 #include <tuple>
@@ -23,7 +24,17 @@ auto fields(is<stream_position> auto& x) {
 }
 
 auto fields(is<properties> auto& x) {
-  return std::tie(x.message_id, x.timestamp, x.persistent, x.position, x.headers);
+  return std::tie(x.message_id, x.timestamp, x.persistent, x.expiration, x.position, x.headers,
+                  x.others);
+}
+
+auto fields(is<other_properties> auto& x) {
+  return std::tie(x.content_type, x.content_encoding, x.correlation_id, x.reply_to, x.type,
+                  x.app_id, x.priority);
+}
+
+auto fields(is<opaque_value> auto& x) {
+  return std::tie(x.kind, x.bytes);
 }
 
 auto fields(is<publication> auto& x) {
@@ -31,8 +42,8 @@ auto fields(is<publication> auto& x) {
 }
 
 auto fields(is<delivery> auto& x) {
-  return std::tie(x.consumer, x.tag, x.redelivered, x.exchange, x.routing_key, x.properties,
-                  x.body);
+  return std::tie(x.consumer, x.tag, x.redelivered, x.exchange, x.routing_key, x.properties, x.body,
+                  x.unreadable);
 }
 
 auto fields(is<settlement> auto& x) {
@@ -52,7 +63,7 @@ auto fields(is<binding> auto& x) {
 }
 
 auto fields(is<consumer> auto& x) {
-  return std::tie(x.id, x.queue, x.prefetch_count, x.no_ack, x.exclusive, x.arguments);
+  return std::tie(x.id, x.queue, x.prefetch_count, x.no_ack, x.exclusive, x.arguments, x.group);
 }
 
 auto fields(is<failure> auto& x) {
@@ -64,7 +75,7 @@ auto fields(is<confirmation> auto& x) {
 }
 
 auto fields(is<returned_message> auto& x) {
-  return std::tie(x.reason, x.exchange, x.routing_key, x.message_id);
+  return std::tie(x.reason, x.exchange, x.routing_key, x.properties);
 }
 
 auto fields(is<reply> auto& x) {
@@ -155,8 +166,20 @@ auto fields(is<relay_cancelled> auto& x) {
   return std::tie(x.id);
 }
 
-auto fields(is<relay_channel_closed> auto& x) {
-  return std::tie(x.which, x.reason);
+auto fields(is<closed_channel> auto& x) {
+  return std::tie(x.which, x.reason, x.incarnation, x.consumers);
+}
+
+auto fields(is<broker_limits> auto& x) {
+  return std::tie(x.channels, x.consumers_per_channel, x.message_size, x.transient_queues);
+}
+
+auto fields(is<relay_refused> auto& x) {
+  return std::tie(x.publication, x.reason);
+}
+
+auto fields(is<relay_suspected> auto& x) {
+  return std::tie(x.requests);
 }
 
 auto fields(is<relay_down> auto& x) {
@@ -168,7 +191,7 @@ bool in_range(exchange_type x) noexcept {
 }
 
 bool in_range(settlement::verdict x) noexcept {
-  return x <= settlement::verdict::reject;
+  return x <= settlement::verdict::release;
 }
 
 bool in_range(channel x) noexcept {
@@ -214,6 +237,10 @@ void write(std::string& out, const body_ptr& x) {
   write(out, x ? *x : std::string{});
 }
 
+void write(std::string& out, std::chrono::milliseconds x) {
+  write(out, std::int64_t{x.count()});
+}
+
 // Declared first, as each may hold any of the others.
 template <class T>
 void write(std::string& out, const std::vector<T>& xs);
@@ -221,6 +248,8 @@ template <class T, class U>
 void write(std::string& out, const std::pair<T, U>& x);
 template <class T>
 void write(std::string& out, const std::optional<T>& x);
+template <class T>
+void write(std::string& out, const std::shared_ptr<const T>& x);
 template <class... Ts>
 void write(std::string& out, const std::variant<Ts...>& x);
 
@@ -248,6 +277,13 @@ void write(std::string& out, const std::pair<T, U>& x) {
 template <class T>
 void write(std::string& out, const std::optional<T>& x) {
   write(out, x.has_value());
+  if (x)
+    write(out, *x);
+}
+
+template <class T>
+void write(std::string& out, const std::shared_ptr<const T>& x) {
+  write(out, x != nullptr);
   if (x)
     write(out, *x);
 }
@@ -306,6 +342,10 @@ public:
     x = take(number<std::uint32_t>());
   }
 
+  void read(std::chrono::milliseconds& x) {
+    x = std::chrono::milliseconds{static_cast<std::int64_t>(number<std::uint64_t>())};
+  }
+
   void read(body_ptr& x) {
     x = std::make_shared<const std::string>(take(number<std::uint32_t>()));
   }
@@ -330,6 +370,15 @@ public:
   void read(std::optional<T>& x) {
     if (number<std::uint8_t>() != 0)
       read(x.emplace());
+  }
+
+  template <class T>
+  void read(std::shared_ptr<const T>& x) {
+    if (number<std::uint8_t>() == 0)
+      return;
+    auto value = std::make_shared<T>();
+    read(*value);
+    x = std::move(value);
   }
 
   template <class... Ts>

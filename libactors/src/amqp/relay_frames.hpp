@@ -19,7 +19,7 @@ namespace actors::amqp {
 
 /// Both sides speak the same one, or not at all. Grows with every change of a frame;
 /// `relay_hello` and `relay_refusal` stay as they are.
-constexpr std::uint16_t relay_protocol = 1;
+constexpr std::uint16_t relay_protocol = 2;
 
 /// The first frame is no larger, whoever sends it.
 constexpr std::size_t max_hello_size = 1024;
@@ -86,9 +86,13 @@ struct relay_cancelled {
   consumer_id id = 0;
 };
 
-struct relay_channel_closed {
-  channel which = channel::topology;
+struct relay_refused {
+  std::uint64_t publication = 0;
   failure reason;
+};
+
+struct relay_suspected {
+  std::vector<request_id> requests;
 };
 
 /// The relay's link to its broker has ended. The last frame.
@@ -98,8 +102,8 @@ struct relay_down {
 
 using relay_frame =
     std::variant<relay_refusal, relay_welcome, reply, relay_deliveries, relay_confirmations,
-                 returned_message, relay_blocked, relay_unblocked, relay_cancelled,
-                 relay_channel_closed, relay_down, relay_heartbeat>;
+                 returned_message, relay_blocked, relay_unblocked, relay_cancelled, closed_channel,
+                 relay_down, relay_heartbeat, relay_refused, relay_suspected, broker_limits>;
 
 // -- as bytes --------------------------------------------------------------------------
 

@@ -61,8 +61,20 @@ public:
     take_(relay_cancelled{x});
   }
 
-  void channel_closed(channel which, failure reason) override {
-    take_(relay_channel_closed{which, std::move(reason)});
+  void refused(std::uint64_t publication, failure reason) override {
+    take_(relay_refused{publication, std::move(reason)});
+  }
+
+  void channel_closed(closed_channel x) override {
+    take_(std::move(x));
+  }
+
+  void suspected(std::vector<request_id> xs) override {
+    take_(relay_suspected{std::move(xs)});
+  }
+
+  void learned(broker_limits x) override {
+    take_(x);
   }
 
   void down(failure reason) override {
@@ -211,7 +223,7 @@ void relay_session::raise(relay_frame x, time_point now) {
     last_heard_ = now;
   } else if (auto deliveries = std::get_if<relay_deliveries>(&x)) {
     note(*deliveries);
-  } else if (auto closed = std::get_if<relay_channel_closed>(&x)) {
+  } else if (auto closed = std::get_if<closed_channel>(&x)) {
     incarnation_ += closed->which == channel::deliveries ? 1 : 0;
   }
   say(x);

@@ -69,6 +69,13 @@ std::string_view to_string(channel x) noexcept {
   return "unknown";
 }
 
+bool properties::operator==(const properties& x) const {
+  const auto same_others = others == x.others || (others && x.others && *others == *x.others);
+  return same_others && message_id == x.message_id && timestamp == x.timestamp
+         && persistent == x.persistent && expiration == x.expiration && position == x.position
+         && headers == x.headers;
+}
+
 receivers::~receivers() = default;
 
 sink::~sink() = default;

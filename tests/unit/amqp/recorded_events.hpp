@@ -40,7 +40,7 @@ public:
   }
 
   void returned(returned_message x) override {
-    note("returned " + x.message_id + " " + to_string(x.reason));
+    note("returned " + x.properties.message_id + " " + to_string(x.reason));
   }
 
   void blocked(std::string reason) override {
@@ -55,8 +55,25 @@ public:
     note("cancelled " + std::to_string(x));
   }
 
-  void channel_closed(channel which, failure reason) override {
-    note("closed " + std::string{to_string(which)} + " " + to_string(reason));
+  void refused(std::uint64_t id, failure reason) override {
+    note("refused " + std::to_string(id) + " " + to_string(reason));
+  }
+
+  void channel_closed(closed_channel x) override {
+    note("closed " + std::string{to_string(x.which)} + " " + to_string(x.reason));
+  }
+
+  void suspected(std::vector<request_id> xs) override {
+    std::string line = "suspected";
+    for (auto x : xs)
+      line += " " + std::to_string(x);
+    note(line);
+  }
+
+  void learned(broker_limits x) override {
+    note("learned channels=" + std::to_string(x.channels) + " consumers="
+         + std::to_string(x.consumers_per_channel) + " size=" + std::to_string(x.message_size)
+         + (x.transient_queues ? "" : " no transient queues"));
   }
 
   void down(failure reason) override {

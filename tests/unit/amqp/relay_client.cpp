@@ -115,7 +115,7 @@ CAF_TEST(deliveries keep their place among other events) {
   welcome();
   std::string bytes;
   append(bytes, relay_frame{relay_deliveries{1, {delivery{}}}});
-  append(bytes, relay_frame{relay_channel_closed{channel::deliveries, {ec::not_found, "no"}}});
+  append(bytes, relay_frame{closed_channel{channel::deliveries, {ec::not_found, "no"}}});
   append(bytes, relay_frame{relay_deliveries{2, {delivery{}}}});
   talk.feed(bytes, now);
   CAF_CHECK(events->take()

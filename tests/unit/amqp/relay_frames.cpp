@@ -121,7 +121,7 @@ CAF_TEST(settlements and answers arrive as they were) {
   refused.id = 3;
   refused.error = {ec::not_found, "no queue 'q'"};
   CAF_CHECK_EQUAL(to_string(sent_to_host(refused).error), to_string(refused.error));
-  const auto closed = sent_to_host(relay_channel_closed{channel::publishing, refused.error});
+  const auto closed = sent_to_host(closed_channel{channel::publishing, refused.error});
   CAF_CHECK(closed.which == channel::publishing);
 }
 

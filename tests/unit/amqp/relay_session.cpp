@@ -167,7 +167,7 @@ CAF_TEST(nobody takes more than was sent) {
 
 CAF_TEST(deliveries of a feed are of the present life of the channel) {
   greet();
-  talk.raise(relay_channel_closed{channel::deliveries, {ec::not_found, "no"}}, now);
+  talk.raise(closed_channel{channel::deliveries, {ec::not_found, "no"}}, now);
   deliver(5, 1, 0);
   const auto frames = said();
   CAF_REQUIRE_EQUAL(frames.size(), 2u);

@@ -72,6 +72,21 @@ struct tls_options {
   bool operator==(const tls_options&) const = default;
 };
 
+/// What a broker was found to allow, by `sink::learned`: so that no link breaks twice for
+/// the same limit. Not part of a URL.
+struct broker_limits {
+  /// Channels of one connection; 0 is unknown.
+  std::uint16_t channels = 0;
+  /// Consumers of one channel; 0 is unknown.
+  std::uint32_t consumers_per_channel = 0;
+  /// The largest body, in bytes; 0 is unknown.
+  std::uint64_t message_size = 0;
+  /// Whether queues that are neither durable nor exclusive may be declared.
+  bool transient_queues = true;
+
+  bool operator==(const broker_limits&) const = default;
+};
+
 /// Where a broker is, and how to log in.
 struct endpoint {
   amqp::scheme scheme = amqp::scheme::amqp;
@@ -98,6 +113,8 @@ struct endpoint {
   std::chrono::milliseconds send_timeout{20'000};
   /// The name that RabbitMQ's management shows for the connection.
   std::string connection_name;
+  /// What former links have learned of it.
+  broker_limits known;
 
   bool operator==(const endpoint&) const = default;
 };

@@ -9,8 +9,18 @@
 
 namespace actors::amqp {
 
-/// The value of an AMQP argument or header, of the types that brokers use.
-using field_value = std::variant<bool, std::int64_t, double, std::string>;
+/// The value of an AMQP field that is a table, a list or anything else that is none of
+/// our types, as AMQP encodes it: a copy of a message carries it on as it came.
+struct opaque_value {
+  /// AMQP's letter for the type, e.g. 'A' for a list, 'F' for a table.
+  char kind = 'V';
+  std::string bytes;
+
+  bool operator==(const opaque_value&) const = default;
+};
+
+/// The value of an AMQP argument or header.
+using field_value = std::variant<bool, std::int64_t, double, std::string, opaque_value>;
 
 /// An AMQP field table. Order is kept.
 using field_table = std::vector<std::pair<std::string, field_value>>;
@@ -66,6 +76,10 @@ struct consumer {
   /// "next", an offset, or an age as "1h". A stream needs a prefetch count and
   /// acknowledgements.
   field_table arguments = {};
+  /// Consumers of one group share a channel, so what the broker closes it for costs all
+  /// of them; those of different groups never do. 0 is the group of most, which takes
+  /// several channels where the broker allows few consumers on one.
+  std::uint32_t group = 0;
 
   bool operator==(const consumer&) const = default;
 };

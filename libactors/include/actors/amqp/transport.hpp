@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,17 +31,37 @@ struct stream_position {
   bool operator==(const stream_position&) const = default;
 };
 
-/// The AMQP properties that libactors reads and writes.
+/// The AMQP properties that libactors neither needs nor changes: a copy of a message
+/// carries them on. `user_id` is not among them, as a broker takes it from its own user
+/// only.
+struct other_properties {
+  std::string content_type;
+  std::string content_encoding;
+  std::string correlation_id;
+  std::string reply_to;
+  std::string type;
+  std::string app_id;
+  std::optional<std::uint8_t> priority;
+
+  bool operator==(const other_properties&) const = default;
+};
+
+/// The AMQP properties of a message.
 struct properties {
   std::string message_id;
   /// Seconds since 1970, 0 is absent.
   std::uint64_t timestamp = 0;
   bool persistent = false;
+  /// How long a queue keeps it, 0 is absent. Of a publication also how long it is worth
+  /// sending.
+  std::chrono::milliseconds expiration{0};
   std::optional<stream_position> position;
-  /// All other headers with a value that `field_value` can hold.
+  /// All other headers.
   field_table headers;
+  /// Null, if there are none.
+  std::shared_ptr<const other_properties> others;
 
-  bool operator==(const properties&) const = default;
+  bool operator==(const properties& x) const;
 };
 
 /// A message body that is shared, never changed.
@@ -69,13 +90,24 @@ struct delivery {
   std::string routing_key;
   amqp::properties properties;
   std::string body;
+  /// Set, if properties or body are beyond what a link takes: why. They are empty then.
+  std::shared_ptr<const failure> unreadable = {};
 };
 
 /// What becomes of a delivery. `multiple` includes all earlier unsettled ones.
 /// Deliveries of a stream can only be acknowledged, which makes room for more:
 /// anything else ends the link (`ec::not_implemented`).
 struct settlement {
-  enum class verdict : std::uint8_t { ack, requeue, reject };
+  enum class verdict : std::uint8_t {
+    ack,
+    /// A handler failed with it: back to its queue (basic.reject), which counts towards
+    /// a delivery limit.
+    requeue,
+    /// Dropped, or to the dead letters.
+    reject,
+    /// Given back untouched (basic.nack): RabbitMQ 4.3 does not count it.
+    release,
+  };
 
   std::uint64_t tag = 0;
   verdict what = verdict::ack;
@@ -146,12 +178,28 @@ struct reply {
 
 // -- events ---------------------------------------------------------------------
 
+/// The channels of a link: one that is closed by the broker is opened again
+/// without touching the others. `topology` is several if much is asked for.
+enum class channel : std::uint8_t { topology = 1, deliveries = 2, publishing = 3 };
+
+std::string_view to_string(channel x) noexcept;
+
 /// A mandatory publication that no queue took.
 struct returned_message {
   failure reason;
   std::string exchange;
   std::string routing_key;
-  std::string message_id;
+  amqp::properties properties;
+};
+
+/// A channel that the broker closed.
+struct closed_channel {
+  channel which = channel::topology;
+  failure reason;
+  /// For `channel::deliveries`: which life ended, and whose it was, running or asked for.
+  /// Requests to start these are not answered any more.
+  std::uint32_t incarnation = 0;
+  std::vector<consumer_id> consumers = {};
 };
 
 /// The broker's answer to a publication.
@@ -163,12 +211,6 @@ struct confirmation {
 
   bool operator==(const confirmation&) const = default;
 };
-
-/// The channels of a link: one that is closed by the broker is opened again
-/// without touching the others. `topology` is several if much is asked for.
-enum class channel : std::uint8_t { topology = 1, deliveries = 2, publishing = 3 };
-
-std::string_view to_string(channel x) noexcept;
 
 /// Whom the events of a link have woken. A link with a thread runs them in it when it
 /// has nothing else to do, as it costs more to wake another thread than most of them
@@ -208,8 +250,8 @@ public:
 
   virtual void replied(reply x) = 0;
 
-  /// Never empty. `incarnation` counts the lives of the channel `deliveries`,
-  /// from 1: settlements go back with it, as tags begin anew with each life.
+  /// Never empty. `incarnation` names one life of one channel `deliveries`, within the
+  /// link: settlements go back with it, as each life has tags of its own.
   virtual void delivered(std::uint32_t incarnation, std::vector<delivery> xs) = 0;
 
   /// Never empty, in the order of the broker's answers.
@@ -217,6 +259,10 @@ public:
 
   /// Comes before the confirmation of the same message.
   virtual void returned(returned_message x) = 0;
+
+  /// A publication that cannot be sent, e.g. as its headers fit no frame: it was not, and
+  /// is not confirmed.
+  virtual void refused(std::uint64_t publication, failure reason) = 0;
 
   /// The broker takes no publications for now (connection.blocked).
   virtual void blocked(std::string reason) = 0;
@@ -230,7 +276,14 @@ public:
   /// consumers (`deliveries`) or unconfirmed publications (`publishing`) of
   /// its former life are gone: start or send them again, in its next life.
   /// Never called for `topology`, whose open requests the link repeats itself.
-  virtual void channel_closed(channel which, failure reason) = 0;
+  virtual void channel_closed(closed_channel x) = 0;
+
+  /// The broker ends the connection, and one of these requests may be why; the last
+  /// event but `down`.
+  virtual void suspected(std::vector<request_id> xs) = 0;
+
+  /// The broker was found to allow less than was assumed.
+  virtual void learned(broker_limits x) = 0;
 
   /// The last event of a link; `ec::none` after a `close` that was asked for.
   virtual void down(failure reason) = 0;
