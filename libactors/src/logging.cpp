@@ -1,17 +1,28 @@
 #include "actors/logging.hpp"
 
 #include <atomic>
+#include <condition_variable>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
 #include <system_error>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
 
 #include <spdlog/async_logger.h>
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
+
+#include "amqp/blocked_signals.hpp"
 
 namespace actors {
 
@@ -88,6 +99,16 @@ void open_with(spdlog::sink_ptr sink, log_level level) {
   current().store(std::move(result));
 }
 
+void open_file(const log_config& settings) {
+  try {
+    open_with(file(settings), settings.level);
+  } catch (const std::exception& e) {
+    open_with(terminal(), settings.level);
+    log(log_level::error, "log file '" + settings.path + '/' + settings.name + "': " + e.what()
+                              + "; the log goes to the terminal");
+  }
+}
+
 // A line stays one line, whatever a peer put into its text.
 std::string on_one_line(std::string_view text) {
   std::string result{text};
@@ -111,26 +132,91 @@ void write(spdlog::logger& to, log_level level, std::string_view text) {
     to.log(to_spdlog(level), spdlog::string_view_t{text.data(), text.size()});
 }
 
+/// Lines that come again and again; what an open log's thread writes their counts of.
+struct repetitions {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  repeated_lines lines;
+};
+
+repetitions& repeated() {
+  static repetitions instance;
+  return instance;
+}
+
+// Writes the counts that `take` gives back of the repeated lines.
+template <class F>
+void write_counts(F take) {
+  auto& [mutex, changed, lines] = repeated();
+  std::vector<repeated_lines::line> counts;
+  {
+    std::lock_guard guard{mutex};
+    counts = take(lines, repeated_lines::clock::now());
+  }
+  for (auto& x : counts)
+    log(x.level, x.text);
+}
+
+// What the counting thread runs.
+void tell_repetitions(std::stop_token stop) {
+  auto& [mutex, changed, lines] = repeated();
+  std::unique_lock guard{mutex};
+  while (!stop.stop_requested()) {
+    if (auto next = lines.next_due())
+      changed.wait_until(guard, stop, *next, [] { return false; });
+    else
+      changed.wait(guard, stop, [&lines] { return lines.next_due().has_value(); });
+    guard.unlock();
+    write_counts([](auto& of, auto now) { return of.due(now); });
+    guard.lock();
+  }
+}
+
+/// The thread that counts, while a log is open.
+struct counting_thread {
+  std::mutex mutex;
+  std::jthread thread;
+
+  void start() {
+    std::lock_guard guard{mutex};
+    amqp::blocked_signals no_signals;
+    thread = std::jthread{tell_repetitions};
+    ::pthread_setname_np(thread.native_handle(), "log-counts");
+  }
+
+  void stop() {
+    std::lock_guard guard{mutex};
+    thread = {};
+  }
+};
+
+counting_thread& counting() {
+  // What the thread uses lives longer than it.
+  repeated();
+  current();
+  fallback();
+  static counting_thread instance;
+  return instance;
+}
+
 } // namespace
 
 void open_log(const log_config& settings) {
   try {
     close_log();
     if (settings.console)
-      return open_with(terminal(), settings.level);
-    try {
-      open_with(file(settings), settings.level);
-    } catch (const std::exception& e) {
       open_with(terminal(), settings.level);
-      log(log_level::error, "log file '" + settings.path + '/' + settings.name + "': " + e.what()
-                                + "; the log goes to the terminal");
-    }
+    else
+      open_file(settings);
+    counting().start();
   } catch (const std::exception&) {
     // No thread or no memory: `fallback` still writes.
   }
 }
 
 void close_log() {
+  counting().stop();
+  write_counts([](auto& of, auto now) { return of.take_all(now); });
   current().store(nullptr);
 }
 
@@ -148,6 +234,27 @@ void log(log_level level, std::string_view text) {
     write(open ? *open->logger : fallback(), level, text);
   } catch (const std::exception&) {
     // A log that cannot be written is no reason to stop.
+  }
+}
+
+void log_repeated(log_level level, line_kind kind, std::string_view entity, std::string_view text) {
+  if (!log_enabled(level))
+    return;
+  try {
+    // Without an open log no thread writes the counts.
+    write_counts([](auto& of, auto now) { return of.due(now); });
+    auto& [mutex, changed, lines] = repeated();
+    std::optional<std::string> first;
+    {
+      std::lock_guard guard{mutex};
+      first = lines.say(level, kind, entity, text, repeated_lines::clock::now());
+    }
+    if (!first)
+      return;
+    changed.notify_one();
+    log(level, *first);
+  } catch (const std::exception&) {
+    // As in `log`.
   }
 }
 

@@ -177,12 +177,46 @@ CAF_TEST(without an open log warnings go to the terminal) {
   CAF_CHECK(matches(text, time_stamp + "warning yes\n"));
 }
 
+CAF_TEST(a line that repeats is written once and counted at the end) {
+  open_log(settings);
+  for (int i = 0; i < 60'000; ++i)
+    log_repeated(log_level::warning, "message dropped", "q", "queue 'q': message dropped");
+  log_repeated(log_level::warning, "message dropped", "r", "queue 'r': message dropped");
+  close_log();
+  CAF_CHECK(matches(text_of_file(file()),
+                    time_stamp + "warning queue 'q': message dropped\n" + time_stamp
+                        + "warning queue 'r': message dropped\n" + time_stamp
+                        + "warning still: queue 'q': message dropped, 59999 times in \\d+ s\n"));
+}
+
+CAF_TEST(each log tells of what repeats anew) {
+  for (int i = 0; i < 2; ++i) {
+    open_log(settings);
+    log_repeated(log_level::info, "link lost", "", "link lost");
+    close_log();
+  }
+  CAF_CHECK(matches(text_of_file(file()),
+                    time_stamp + "info  link lost\n" + time_stamp + "info  link lost\n"));
+}
+
+CAF_TEST(what repeats below the level is not counted) {
+  settings.level = log_level::error;
+  open_log(settings);
+  log_repeated(log_level::info, "link lost", "", "link lost");
+  log_repeated(log_level::error, "link lost", "", "link lost");
+  close_log();
+  CAF_CHECK(matches(text_of_file(file()), time_stamp + "error link lost\n"));
+}
+
 CAF_TEST(many threads write while the log is opened and closed) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([] {
       for (int n = 0; n < 2'000; ++n)
-        log(log_level::info, "line");
+        if (n % 2 == 0)
+          log(log_level::info, "line");
+        else
+          log_repeated(log_level::info, "kind", std::to_string(n), "line");
     });
   for (int i = 0; i < 20; ++i) {
     open_log(settings);

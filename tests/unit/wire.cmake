@@ -17,6 +17,7 @@ actors_add_suites(
   logging.cpp
   market.cpp
   payload.cpp
+  repeated_lines.cpp
   subscription.cpp)
 target_sources(unit_wire PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src/logging.cpp)
 target_compile_definitions(unit_wire PRIVATE ACTORS_CONFIG_DIR="${PROJECT_SOURCE_DIR}/config")
