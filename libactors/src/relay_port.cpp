@@ -196,8 +196,8 @@ void relay_port_state::remove(caf::io::connection_handle who) {
   peers_.erase(i);
 }
 
-// The end of a link waits for its thread, which may still be looking for a name. The
-// broker takes back what was unanswered as soon as the connection is closed.
+// The end of a link waits for its thread, if only for a moment: not here. The broker takes
+// back what was unanswered as soon as the connection is closed.
 void relay_port_state::let_go(amqp::transport_ptr link) {
   if (!link)
     return;

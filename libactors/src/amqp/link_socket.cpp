@@ -4,9 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <memory>
 #include <system_error>
-#include <vector>
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -15,6 +13,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "amqp/name_lookup.hpp"
 
 namespace actors::amqp {
 
@@ -36,26 +36,22 @@ void set_options(int fd, const endpoint& where) {
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(where.send_timeout.count()));
 }
 
-using address_list = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
-
-address_list resolve(const endpoint& where, std::string& why) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-  addrinfo* first = nullptr;
-  auto port = std::to_string(where.port);
-  auto status = ::getaddrinfo(where.host.c_str(), port.c_str(), &hints, &first);
-  if (status != 0)
-    why = status == EAI_SYSTEM ? error_text(errno) : ::gai_strerror(status);
-  return {first, &::freeaddrinfo};
+const sockaddr* generic(const socket_address& x) noexcept {
+  return reinterpret_cast<const sockaddr*>(&x.bytes);
 }
 
-std::string address_text(const addrinfo& x) {
+std::string address_text(const socket_address& x) {
   std::array<char, NI_MAXHOST> host{};
-  if (::getnameinfo(x.ai_addr, x.ai_addrlen, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST)
-      != 0)
+  if (::getnameinfo(generic(x), x.size, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) != 0)
     return "address";
   return host.data();
+}
+
+void set_port(socket_address& x, std::uint16_t port) noexcept {
+  if (x.bytes.ss_family == AF_INET)
+    reinterpret_cast<sockaddr_in&>(x.bytes).sin_port = htons(port);
+  else if (x.bytes.ss_family == AF_INET6)
+    reinterpret_cast<sockaddr_in6&>(x.bytes).sin6_port = htons(port);
 }
 
 /// One attempt to connect: 0, an errno, or ECANCELED if it was interrupted.
@@ -67,13 +63,15 @@ int await_connected(int fd, clock::time_point limit, const interruption& stop) {
   return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
-int connect_to(const addrinfo& address, const endpoint& where, clock::time_point limit,
+int connect_to(socket_address address, const endpoint& where, clock::time_point limit,
                const interruption& stop, file_descriptor& result) {
-  file_descriptor fd{::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  set_port(address, where.port);
+  file_descriptor fd{
+      ::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd)
     return errno;
   set_options(fd.get(), where);
-  if (::connect(fd.get(), address.ai_addr, address.ai_addrlen) != 0) {
+  if (::connect(fd.get(), generic(address), address.size) != 0) {
     auto error = errno;
     if (error == EINPROGRESS)
       error = await_connected(fd.get(), limit, stop);
@@ -166,26 +164,31 @@ io_result tcp_stream::write(std::string_view bytes) {
 }
 
 attempt<file_descriptor> dial(const endpoint& where, const interruption& stop) {
-  std::string why;
-  auto addresses = resolve(where, why);
-  if (!addresses)
-    return {{}, {ec::resolve_failed, "host '" + where.host + "' does not resolve: " + why}};
-  auto untried = 0;
-  for (auto x = addresses.get(); x != nullptr; x = x->ai_next)
-    ++untried;
-  auto limit = clock::now() + where.connection_timeout;
+  const auto limit = clock::now() + where.connection_timeout;
   auto error = 0;
-  for (auto x = addresses.get(); x != nullptr; x = x->ai_next) {
+  const auto found = name_lookup::shared().resolve(where.host, limit, stop, error);
+  if (error == ECANCELED)
+    return {};
+  if (error == ETIMEDOUT)
+    return {{},
+            {ec::resolve_failed, "host '" + where.host + "' was not resolved within "
+                                     + std::to_string(where.connection_timeout.count())
+                                     + " ms: does its name server answer?"}};
+  if (found.addresses.empty())
+    return {{}, {ec::resolve_failed, "host '" + where.host + "' does not resolve: " + found.why}};
+  auto untried = static_cast<int>(found.addresses.size());
+  std::string why;
+  for (const auto& x : found.addresses) {
     // An address that does not answer leaves the others their share of time.
     auto now = clock::now();
     auto share = now + std::max(limit - now, clock::duration::zero()) / untried--;
     file_descriptor fd;
-    error = connect_to(*x, where, share, stop, fd);
+    error = connect_to(x, where, share, stop, fd);
     if (error == 0)
       return {std::move(fd), {}};
     if (error == ECANCELED)
       return {};
-    why += (why.empty() ? "" : "; ") + address_text(*x) + ": " + error_text(error);
+    why += (why.empty() ? "" : "; ") + address_text(x) + ": " + error_text(error);
   }
   return {{}, {error == ETIMEDOUT ? ec::connect_timeout : ec::connect_failed, why}};
 }

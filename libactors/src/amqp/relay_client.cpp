@@ -245,10 +245,14 @@ void relay_client::tick(time_point now) {
 }
 
 conversation::time_point relay_client::deadline() const {
+  if (phase_ == phase::down)
+    return time_point::max();
   auto result = phase_ == phase::up ? time_point::max() : began_ + where_.handshake_timeout;
   if (sent_ < output_.size())
     result = std::min(result, waiting_since_ + where_.send_timeout);
-  if (phase_ == phase::up && where_.heartbeat.count() > 0)
+  if (phase_ != phase::up)
+    return result;
+  if (where_.heartbeat.count() > 0)
     result = std::min({result, last_said_ + where_.heartbeat,
                        last_heard_ + silent_heartbeats * where_.heartbeat});
   if (!open_.empty())

@@ -11,6 +11,8 @@
 #include <optional>
 #include <thread>
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -29,6 +31,32 @@ using namespace std::chrono_literals;
 namespace {
 
 using clock = std::chrono::steady_clock;
+
+/// A name server that answers for "slow" when the test lets it.
+struct {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool silent = false;
+  int asked = 0;
+
+  void wait() {
+    std::unique_lock guard{mutex};
+    ++asked;
+    changed.notify_all();
+    changed.wait(guard, [this] { return !silent; });
+  }
+
+  void be_silent(bool x) {
+    std::lock_guard guard{mutex};
+    silent = x;
+    changed.notify_all();
+  }
+
+  bool await_question() {
+    std::unique_lock guard{mutex};
+    return changed.wait_for(guard, 20s, [this] { return asked > 0; });
+  }
+} name_server;
 
 /// A listening socket on a free port of the loopback, and the peer it accepts.
 class listener {
@@ -324,6 +352,16 @@ struct full_listener {
 
 } // namespace
 
+// In place of the system's.
+extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* hints,
+                           addrinfo** result) {
+  if (host && std::string_view{host} == "slow" && !(hints->ai_flags & AI_NUMERICHOST))
+    name_server.wait();
+  static const auto real =
+      reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  return real(host, port, hints, result);
+}
+
 CAF_TEST_FIXTURE_SCOPE(link_tests, link_fixture)
 
 CAF_TEST(a link that is never connected) {
@@ -346,6 +384,27 @@ CAF_TEST(a host that does not exist) {
   where.host = "no such host";
   connect(where);
   CAF_CHECK(outcome() == ec::resolve_failed);
+}
+
+CAF_TEST(a name server that does not answer costs no more than a host that does not ) {
+  endpoint where;
+  where.host = "slow";
+  where.connection_timeout = 50ms;
+  name_server.be_silent(true);
+  connect(where);
+  CAF_CHECK(outcome() == ec::resolve_failed);
+  CAF_CHECK(events->take().front().find("within 50 ms") != std::string::npos);
+  name_server.be_silent(false);
+}
+
+CAF_TEST(giving up while a name is looked up) {
+  endpoint where;
+  where.host = "slow";
+  name_server.be_silent(true);
+  connect(where);
+  CAF_CHECK(name_server.await_question());
+  CAF_CHECK(destroy() < 2s);
+  name_server.be_silent(false);
 }
 
 CAF_TEST(settings that do not go together) {

@@ -193,4 +193,20 @@ CAF_TEST(a link that was closed ends without an error) {
   CAF_CHECK(events->take() == lines{"down none"});
 }
 
+// Time that has come but that nothing is done about would have the link spin.
+CAF_TEST(a link that closes waits for nothing but its end) {
+  welcome();
+  talk.execute(request_command{1, delete_queue{"q"}}, now);
+  sent();
+  pass(2s);
+  talk.execute(close_command{}, now);
+  sent();
+  for (auto i = 0; i < 9; ++i) {
+    pass(1s);
+    CAF_CHECK(talk.deadline() > now);
+  }
+  pass(1s);
+  CAF_CHECK(events->take() == lines{"down none"});
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()
