@@ -31,7 +31,8 @@ void append(std::vector<stream_notice>& out, stream_notice x) {
 }
 
 stream_tracker::stream_tracker(stream_limits limits) noexcept : limits_(limits) {
-  limits_.window = std::max<std::size_t>(limits_.window, 1);
+  limits_.max_ranges = std::max<std::size_t>(limits_.max_ranges, 1);
+  limits_.max_ranges_in_all = std::max<std::size_t>(limits_.max_ranges_in_all, 1);
   limits_.max_streams = std::max<std::size_t>(limits_.max_streams, 1);
   limits_.max_epochs = std::max<std::size_t>(limits_.max_epochs, 1);
 }
@@ -53,30 +54,60 @@ stream_tracker::arrived(std::string_view exchange, std::string_view routing_key,
     if (sequence - x->highest > 1)
       result.before.emplace_back(
           stream_gap{from.exchange, from.routing_key, x->highest + 1, sequence - 1});
-    advance(*x, sequence);
-  } else if (!remembers(*x, sequence)) {
+    x->highest = sequence;
+  } else if (x->handled.contains(sequence)) {
+    result.what = verdict::handled;
+    return result;
+  } else if (x->in_hand.contains(sequence)) {
+    result.what = verdict::in_hand;
     return result;
   }
-  const auto place = sequence % limits_.window;
-  if (x->handled[place])
-    result.what = verdict::handled;
-  else if (x->in_hand[place])
-    result.what = verdict::in_hand;
-  else
-    x->in_hand[place] = true;
+  x->in_hand.insert(sequence);
   return result;
 }
 
 void stream_tracker::handled(std::string_view exchange, std::string_view routing_key,
                              const std::optional<amqp::stream_position>& position) {
-  if (auto* x = find_track({exchange, routing_key}, position))
-    x->handled[position->sequence % limits_.window] = true;
+  auto* x = find_track({exchange, routing_key}, position);
+  if (!x)
+    return;
+  const auto before = x->handled.ranges();
+  x->in_hand.erase(position->sequence);
+  x->handled.insert(position->sequence);
+  if (x->handled.ranges() == before)
+    return;
+  ranges_ += x->handled.ranges(); // less is possible as well
+  ranges_ -= before;
+  bound_ranges(*x);
 }
 
 void stream_tracker::failed(std::string_view exchange, std::string_view routing_key,
                             const std::optional<amqp::stream_position>& position) {
   if (auto* x = find_track({exchange, routing_key}, position))
-    x->in_hand[position->sequence % limits_.window] = false;
+    x->in_hand.erase(position->sequence);
+}
+
+// To handle a very old message twice is better than to lose one: no hole is closed. Many
+// go at once, so that a stream which is all holes does not pay for each.
+void stream_tracker::bound_ranges(track& x) {
+  if (x.handled.ranges() > limits_.max_ranges) {
+    const auto count = std::max<std::size_t>(limits_.max_ranges / 8, 1);
+    x.handled.erase_lowest(count);
+    ranges_ -= count;
+    forgotten_ += count;
+  }
+  while (ranges_ > limits_.max_ranges_in_all && streams_.size() > 1)
+    forget_oldest_stream();
+}
+
+void stream_tracker::forget_oldest_stream() {
+  auto& oldest = streams_.front();
+  for (auto& x : oldest.tracks) {
+    ranges_ -= x.handled.ranges();
+    forgotten_ += x.handled.ranges();
+  }
+  by_name_.erase({oldest.exchange, oldest.routing_key});
+  streams_.pop_front();
 }
 
 std::vector<stream_stale> stream_tracker::stale(time_point now, std::chrono::milliseconds max_age) {
@@ -97,10 +128,8 @@ stream_tracker::stream& stream_tracker::touch(const stream_name& name, time_poin
   if (auto i = by_name_.find(name); i != by_name_.end()) {
     streams_.splice(streams_.end(), streams_, i->second);
   } else {
-    if (streams_.size() >= limits_.max_streams) {
-      by_name_.erase({streams_.front().exchange, streams_.front().routing_key});
-      streams_.pop_front();
-    }
+    if (streams_.size() >= limits_.max_streams)
+      forget_oldest_stream();
     auto& added = streams_.emplace_back();
     added.exchange = name.exchange;
     added.routing_key = name.routing_key;
@@ -115,13 +144,13 @@ stream_tracker::stream& stream_tracker::touch(const stream_name& name, time_poin
 stream_tracker::track*
 stream_tracker::find_track(const stream_name& name,
                            const std::optional<amqp::stream_position>& position) {
-  if (!position)
+  if (!position || position->sequence == 0)
     return nullptr;
   auto i = by_name_.find(name);
   if (i == by_name_.end())
     return nullptr;
   auto* x = find_track(*i->second, position->epoch);
-  return x && remembers(*x, position->sequence) ? x : nullptr;
+  return x && position->sequence <= x->highest ? x : nullptr;
 }
 
 stream_tracker::track* stream_tracker::find_track(stream& x, std::uint64_t epoch) noexcept {
@@ -132,7 +161,7 @@ stream_tracker::track* stream_tracker::find_track(stream& x, std::uint64_t epoch
 }
 
 stream_tracker::track* stream_tracker::add_track(stream& x, const amqp::stream_position& first,
-                                                 std::vector<stream_notice>& out) const {
+                                                 std::vector<stream_notice>& out) {
   const auto known = !x.tracks.empty();
   const auto restarted = known && first.epoch > x.newest_epoch;
   if (restarted)
@@ -143,29 +172,13 @@ stream_tracker::track* stream_tracker::add_track(stream& x, const amqp::stream_p
   if (x.tracks.size() >= limits_.max_epochs) {
     if (place == x.tracks.end())
       return nullptr;
+    ranges_ -= x.tracks.back().handled.ranges();
     x.tracks.pop_back();
   }
   track added;
   added.epoch = first.epoch;
   added.highest = restarted ? 0 : first.sequence - 1;
-  added.in_hand.resize(limits_.window);
-  added.handled.resize(limits_.window);
   return &*x.tracks.insert(place, std::move(added));
-}
-
-// The places of the new sequences hold those of `window` before.
-void stream_tracker::advance(track& x, std::uint64_t sequence) const {
-  const auto count = std::min<std::uint64_t>(sequence - x.highest, limits_.window);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const auto place = (sequence - i) % limits_.window;
-    x.in_hand[place] = false;
-    x.handled[place] = false;
-  }
-  x.highest = sequence;
-}
-
-bool stream_tracker::remembers(const track& x, std::uint64_t sequence) const noexcept {
-  return sequence != 0 && sequence <= x.highest && x.highest - sequence < limits_.window;
 }
 
 } // namespace actors

@@ -10,5 +10,6 @@ actors_add_suites(
   delivery_queue.cpp
   delivery_window.cpp
   retry.cpp
+  sequence_set.cpp
   stream_tracker.cpp
   unsent_file.cpp)

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actors/amqp/transport.hpp"
+#include "actors/sequence_set.hpp"
 
 namespace actors {
 
@@ -58,11 +59,14 @@ void append(std::vector<stream_notice>& out, stream_notice x);
 // -- the tracker --------------------------------------------------------------------
 
 /// How much a tracker remembers, each at least 1. Beyond that no message is
-/// lost: it is fresh.
+/// lost: it is fresh. What was handled is remembered as ranges of numbers, of 16 bytes
+/// each: a stream of which everything comes is one, however long it is, and each hole
+/// (what was lost, or another consumer of the queue took) begins one more.
 struct stream_limits {
-  /// Sequences behind the highest one of a publisher. More than can be in
-  /// hand or unconfirmed at once.
-  std::size_t window = 1'000;
+  /// Ranges of one publisher of a stream. Beyond them the oldest eighth is forgotten.
+  std::size_t max_ranges = 10'000;
+  /// Ranges of all streams. Beyond them the stream that is silent for longest is.
+  std::size_t max_ranges_in_all = 1'000'000;
   /// Streams; one more displaces the one that is silent for longest.
   std::size_t max_streams = 10'000;
   /// Publishers of one stream, those with the highest epochs.
@@ -121,6 +125,11 @@ public:
   /// told yet, the longest silence first.
   std::vector<stream_stale> stale(time_point now, std::chrono::milliseconds max_age);
 
+  /// How many ranges were forgotten, as there were too many.
+  std::uint64_t forgotten() const noexcept {
+    return forgotten_;
+  }
+
   /// How many streams are followed.
   std::size_t size() const noexcept {
     return streams_.size();
@@ -131,9 +140,8 @@ private:
   struct track {
     std::uint64_t epoch = 0;
     std::uint64_t highest = 0;
-    /// Of the last `window` sequences up to `highest`, each at its remainder.
-    std::vector<bool> in_hand;
-    std::vector<bool> handled;
+    sequence_set in_hand;
+    sequence_set handled;
   };
 
   struct stream {
@@ -165,13 +173,14 @@ private:
   track* find_track(const stream_name& name, const std::optional<amqp::stream_position>& position);
   static track* find_track(stream& x, std::uint64_t epoch) noexcept;
   /// None, if too many newer publishers are followed.
-  track* add_track(stream& x, const amqp::stream_position& first,
-                   std::vector<stream_notice>& out) const;
-  void advance(track& x, std::uint64_t sequence) const;
-  /// Whether the sequence is one that the track remembers.
-  bool remembers(const track& x, std::uint64_t sequence) const noexcept;
+  track* add_track(stream& x, const amqp::stream_position& first, std::vector<stream_notice>& out);
+  void bound_ranges(track& x);
+  void forget_oldest_stream();
 
   stream_limits limits_;
+  /// Of `track::handled`, of all streams.
+  std::size_t ranges_ = 0;
+  std::uint64_t forgotten_ = 0;
   /// The one that is silent for longest comes first.
   std::list<stream> streams_;
   /// The names are those of `streams_`.
