@@ -102,6 +102,8 @@ std::string_view to_string(ec code) noexcept {
     return "expired";
   case ec::in_doubt:
     return "in_doubt";
+  case ec::kept_unsent:
+    return "kept_unsent";
   case ec::shutting_down:
     return "shutting_down";
   }
@@ -130,6 +132,7 @@ bool is_transient(ec code) noexcept {
   case ec::tls_failed:
   case ec::expired:
   case ec::in_doubt:
+  case ec::kept_unsent:
   case ec::shutting_down:
     return false;
   // Somebody else declares the entity or grants the permission.

@@ -100,6 +100,9 @@ enum class ec : std::uint8_t {
   expired,
   /// The broker may have the message, or not: its answer was lost.
   in_doubt,
+  /// The event center has stopped; the next start sends the message, which is in the
+  /// `unsent_file` until then.
+  kept_unsent,
   /// The event center is stopping.
   shutting_down,
 };

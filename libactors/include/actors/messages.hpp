@@ -261,6 +261,8 @@ CAF_ADD_ATOM(actors, actors, drain_atom, "drain")
 CAF_ADD_ATOM(actors, actors, tick_atom, "tick")
 CAF_ADD_ATOM(actors, actors, verify_atom, "verify")
 CAF_ADD_ATOM(actors, actors, unconfirmed_atom, "unconfirm")
+CAF_ADD_ATOM(actors, actors, expire_atom, "expire")
+CAF_ADD_ATOM(actors, actors, probe_atom, "probe")
 CAF_ADD_ATOM(actors, actors, stop_atom, "stop")
 CAF_ADD_ATOM(actors, actors, deadline_atom, "deadline")
 CAF_ADD_ATOM(actors, actors, heartbeat_atom, "heartbeat")
@@ -270,6 +272,7 @@ CAF_END_TYPE_ID_BLOCK(actors)
 // -- how they travel --------------------------------------------------------------------
 
 // As shared objects within the process.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::failure)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::publication)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::delivery)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_up)

@@ -42,6 +42,9 @@ struct exchange_limits {
   std::size_t max_messages = 10'000;
   std::size_t max_bytes = 64 * 1024 * 1024;
   overflow_policy overflow = overflow_policy::reject;
+  /// How long a message is worth sending whose publisher does not say so: one that is
+  /// older is not sent (`ec::expired`), and none is delivered later. 0 is for ever.
+  std::chrono::milliseconds ttl{0};
 
   bool operator==(const exchange_limits&) const = default;
 };
@@ -57,6 +60,10 @@ struct outbox_limits {
   /// How long the broker may leave the oldest of them without an answer, at least,
   /// before the supervisor takes another link; 0 is for ever.
   std::chrono::milliseconds confirm_timeout{30'000};
+  /// How long after a link is back persistent messages that no queue takes are tried
+  /// again, if their exchange had queues before: others may not have made their bindings
+  /// yet. 0 is not at all.
+  std::chrono::milliseconds restore_timeout{30'000};
 
   bool operator==(const outbox_limits&) const = default;
 };
