@@ -78,7 +78,7 @@ public:
   }
 
   void refused(std::uint64_t id, failure reason) override {
-    record("refused " + std::to_string(id), [&] { refused_.emplace_back(id, std::move(reason)); });
+    record("refused " + std::to_string(id), [&] { refused_.emplace(id, std::move(reason)); });
   }
 
   void channel_closed(closed_channel x) override {
@@ -133,7 +133,7 @@ public:
   std::deque<returned_message> returned_;
   std::deque<consumer_id> cancelled_;
   std::deque<std::pair<channel, failure>> closed_;
-  std::deque<std::pair<std::uint64_t, failure>> refused_;
+  std::map<std::uint64_t, failure> refused_;
   std::size_t channels_closed_ = 0;
   std::uint32_t publishing_incarnation_ = 1;
   std::optional<failure> down_;
@@ -253,6 +253,13 @@ bool client::confirmed(std::uint64_t id) {
   return events_->await("confirmation", [id](auto& x) {
     auto i = x.confirmations_.find(id);
     return i == x.confirmations_.end() ? std::nullopt : std::optional{i->second};
+  });
+}
+
+failure client::refused(std::uint64_t id) {
+  return events_->await("refusal", [id](auto& x) {
+    auto i = x.refused_.find(id);
+    return i == x.refused_.end() ? std::nullopt : std::optional{i->second};
   });
 }
 

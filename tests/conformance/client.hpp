@@ -75,6 +75,9 @@ public:
 
   bool confirmed(std::uint64_t id);
 
+  /// Waits until a publication is refused.
+  failure refused(std::uint64_t id);
+
   returned_message returned();
 
   /// How many have come that `returned` has not given back.

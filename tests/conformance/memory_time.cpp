@@ -202,7 +202,7 @@ CAF_TEST(a stream is read from an age) {
   x.fill(q, {"young"});
   memory->advance(20s);
   consumer_id last = 0;
-  for (auto* age : {"59s", "60s", "1m", "2000000000Y", "19s"})
+  for (auto* age : {"59s", "60s", "1m", "200000000Y", "19s"})
     x.consume({++last, q, 10, false, false, {{"x-stream-offset", age}}});
   std::size_t counts[6] = {};
   for (auto& got : x.take_all())
@@ -214,9 +214,9 @@ CAF_TEST(a stream is read from an age) {
   CAF_CHECK_EQUAL(counts[5], 0u);
   for (auto* nonsense : {"", "1", "h", "-1h", "1w", "1hh", "99999999999s", "weird"}) {
     auto error = x.call(start_consumer{{9, q, 10, false, false, {{"x-stream-offset", nonsense}}}});
-    CAF_CHECK_EQUAL(to_string(error.code), "precondition_failed");
-    x.channel_closed();
+    CAF_CHECK_EQUAL(to_string(error.code), "invalid_argument");
   }
+  CAF_CHECK_EQUAL(x.channels_closed(), 0u);
 }
 
 // RabbitMQ drops whole segments of files, for which a test is too short.

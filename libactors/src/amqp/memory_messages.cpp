@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "amqp/memory_refusals.hpp"
 #include "amqp/memory_state.hpp"
 
@@ -40,6 +41,10 @@ void state::publish(link& from, std::uint32_t incarnation, std::vector<publicati
 }
 
 bool state::accept(link& from, publication& x) {
+  if (auto problem = amqp::check(x)) {
+    events_of(from).refused(x.id, std::move(problem));
+    return true;
+  }
   auto to = targets(x.exchange, x.routing_key);
   if (!to) {
     ++from.publishing_incarnation;

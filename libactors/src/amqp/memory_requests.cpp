@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "amqp/memory_refusals.hpp"
 #include "amqp/memory_state.hpp"
 
@@ -38,6 +39,8 @@ bool concerns(const operation& what, const std::string& entity) {
 } // namespace
 
 void state::request(link& from, request_id id, const operation& what) {
+  if (auto problem = amqp::check(what))
+    return events_of(from).replied({id, std::move(problem), {}});
   auto* start = std::get_if<start_consumer>(&what);
   if (start && from.consumers.count(start->what.id) > 0) {
     // An error of the whole connection, as AMQP has it.

@@ -1,10 +1,7 @@
 #include "amqp/rabbitmq_codec.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
-#include <cstring>
-#include <limits>
 
 #include <amqp_framing.h>
 
@@ -79,77 +76,6 @@ frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& r
   return frame_status::complete;
 }
 
-std::string_view field_reader::bytes(std::size_t size) {
-  if (size > input_.size()) {
-    ok_ = false;
-    input_ = {};
-    return {};
-  }
-  auto result = input_.substr(0, size);
-  input_.remove_prefix(size);
-  return result;
-}
-
-field_table field_reader::table() {
-  field_reader inner{long_string()};
-  field_table result;
-  while (inner.ok() && !inner.input_.empty()) {
-    auto key = inner.short_string();
-    if (auto value = inner.value())
-      result.emplace_back(key, std::move(*value));
-  }
-  ok_ = ok_ && inner.ok();
-  return result;
-}
-
-std::optional<field_value> field_reader::value() {
-  switch (number<std::uint8_t>()) {
-  case AMQP_FIELD_KIND_BOOLEAN:
-    return number<std::uint8_t>() != 0;
-  case AMQP_FIELD_KIND_I8:
-    return std::int64_t{static_cast<std::int8_t>(number<std::uint8_t>())};
-  case AMQP_FIELD_KIND_U8:
-    return std::int64_t{number<std::uint8_t>()};
-  case AMQP_FIELD_KIND_I16:
-    return std::int64_t{static_cast<std::int16_t>(number<std::uint16_t>())};
-  case AMQP_FIELD_KIND_U16:
-    return std::int64_t{number<std::uint16_t>()};
-  case AMQP_FIELD_KIND_I32:
-    return std::int64_t{static_cast<std::int32_t>(number<std::uint32_t>())};
-  case AMQP_FIELD_KIND_U32:
-    return std::int64_t{number<std::uint32_t>()};
-  case AMQP_FIELD_KIND_I64:
-    return static_cast<std::int64_t>(number<std::uint64_t>());
-  case AMQP_FIELD_KIND_U64:
-  case AMQP_FIELD_KIND_TIMESTAMP: {
-    auto result = number<std::uint64_t>();
-    if (result > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
-      return std::nullopt;
-    return static_cast<std::int64_t>(result);
-  }
-  case AMQP_FIELD_KIND_F32:
-    return double{std::bit_cast<float>(number<std::uint32_t>())};
-  case AMQP_FIELD_KIND_F64:
-    return std::bit_cast<double>(number<std::uint64_t>());
-  case AMQP_FIELD_KIND_UTF8:
-  case AMQP_FIELD_KIND_BYTES:
-    return std::string{long_string()};
-  case AMQP_FIELD_KIND_DECIMAL:
-    bytes(5);
-    return std::nullopt;
-  case AMQP_FIELD_KIND_ARRAY:
-  case AMQP_FIELD_KIND_TABLE:
-    long_string();
-    return std::nullopt;
-  case AMQP_FIELD_KIND_VOID:
-    return std::nullopt;
-  default:
-    ok_ = false;
-    input_ = {};
-    return std::nullopt;
-  }
-}
-
 std::optional<content_header> read_content_header(std::string_view payload) {
   field_reader in{payload};
   content_header result;
@@ -217,11 +143,6 @@ void* method_reader::read(amqp_method_number_t id, std::string_view arguments) {
 }
 
 // -- writing --------------------------------------------------------------------
-
-bool fits(const field_table& x) noexcept {
-  return std::all_of(x.begin(), x.end(),
-                     [](const auto& field) { return field.first.size() <= max_short_string; });
-}
 
 table_view::table_view(const field_table& fields) {
   struct append_value {

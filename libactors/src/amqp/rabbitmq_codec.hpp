@@ -11,17 +11,14 @@
 #include <amqp.h>
 
 #include "actors/amqp/transport.hpp"
+#include "amqp/field_reader.hpp"
 
-/// AMQP 0-9-1 frames as values. rabbitmq-c encodes and decodes methods; frames
-/// and field tables that arrive are read here, as rabbitmq-c trusts the length
-/// of a frame and descends into nested tables without limit.
+/// AMQP 0-9-1 frames as values. rabbitmq-c encodes and decodes methods; frames that arrive
+/// are read here, as rabbitmq-c trusts their length.
 namespace actors::amqp {
 
 /// What AMQP spends on a frame beside its payload.
 constexpr std::size_t frame_overhead = 8;
-
-/// AMQP's limit for names: exchanges, queues, routing keys, message ids.
-constexpr std::size_t max_short_string = 255;
 
 constexpr std::uint16_t number_of(channel x) noexcept {
   return static_cast<std::uint16_t>(x);
@@ -40,46 +37,6 @@ enum class frame_status : std::uint8_t { complete, incomplete, malformed };
 
 /// Cuts the first frame off `input`.
 frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& result);
-
-/// Reads AMQP's primitive types one after the other. After an error all values
-/// are empty.
-class field_reader {
-public:
-  explicit field_reader(std::string_view input) : input_(input) {
-    // nop
-  }
-
-  bool ok() const noexcept {
-    return ok_;
-  }
-
-  template <class Unsigned>
-  Unsigned number() {
-    Unsigned result = 0;
-    for (auto c : bytes(sizeof(Unsigned)))
-      result = static_cast<Unsigned>((std::uint64_t{result} << 8) | static_cast<unsigned char>(c));
-    return result;
-  }
-
-  std::string_view bytes(std::size_t size);
-
-  std::string_view short_string() {
-    return bytes(number<std::uint8_t>());
-  }
-
-  std::string_view long_string() {
-    return bytes(number<std::uint32_t>());
-  }
-
-  /// Reads a field table; values that `field_value` cannot hold are passed over.
-  field_table table();
-
-private:
-  std::optional<field_value> value();
-
-  std::string_view input_;
-  bool ok_ = true;
-};
 
 /// A content header: what is said about a message before its body.
 struct content_header {
@@ -130,9 +87,6 @@ inline std::string_view view(amqp_bytes_t x) {
 inline amqp_bytes_t bytes_of(std::string_view x) {
   return {x.size(), const_cast<char*>(x.data())};
 }
-
-/// Whether names in `x` are short enough to be sent.
-bool fits(const field_table& x) noexcept;
 
 /// A table as rabbitmq-c wants it. Refers to the table it was made from.
 class table_view {

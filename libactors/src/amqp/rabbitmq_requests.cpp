@@ -132,45 +132,6 @@ struct named_queue {
   }
 };
 
-/// Whether all names of a request are short enough.
-struct names_fit {
-  static bool fit(std::string_view x) noexcept {
-    return x.size() <= max_short_string;
-  }
-
-  bool operator()(const declare_exchange& x) const noexcept {
-    return fit(x.what.name) && fits(x.what.arguments);
-  }
-
-  bool operator()(const declare_queue& x) const noexcept {
-    return fit(x.what.name) && fits(x.what.arguments);
-  }
-
-  bool operator()(const delete_queue& x) const noexcept {
-    return fit(x.name);
-  }
-
-  bool operator()(const bind_queue& x) const noexcept {
-    return fit(x.what);
-  }
-
-  bool operator()(const unbind_queue& x) const noexcept {
-    return fit(x.what);
-  }
-
-  bool operator()(const start_consumer& x) const noexcept {
-    return fit(x.what.queue) && fits(x.what.arguments);
-  }
-
-  bool operator()(const cancel_consumer&) const noexcept {
-    return true;
-  }
-
-  static bool fit(const binding& x) noexcept {
-    return fit(x.queue) && fit(x.exchange) && fit(x.routing_key);
-  }
-};
-
 } // namespace
 
 channel channel_of(const operation& x) noexcept {
@@ -181,13 +142,6 @@ channel channel_of(const operation& x) noexcept {
 
 std::string_view queue_of(const operation& x) {
   return std::visit(named_queue{}, x);
-}
-
-failure check(const operation& x) {
-  if (std::visit(names_fit{}, x))
-    return {};
-  return {ec::invalid_argument,
-          to_string(x) + ": a name, routing key or argument key is longer than 255 bytes"};
 }
 
 bool write_request(frame_writer& out, std::uint16_t number, const operation& x) {

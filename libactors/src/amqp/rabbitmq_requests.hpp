@@ -17,9 +17,6 @@ channel channel_of(const operation& x) noexcept;
 /// The broker's queue that a request on the channel `topology` is about, if it names one.
 std::string_view queue_of(const operation& x);
 
-/// Says why a request cannot be sent, if so.
-failure check(const operation& x);
-
 /// Appends the request's method, on the channel of that number; false if its arguments do not
 /// fit into a frame.
 bool write_request(frame_writer& out, std::uint16_t number, const operation& x);

@@ -4,6 +4,7 @@
 
 #include <amqp_framing.h>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "amqp/rabbitmq_requests.hpp"
 
 namespace actors::amqp {
@@ -19,9 +20,11 @@ constexpr std::size_t crowd = 16;
 /// The first byte of a TLS record that refuses our greeting.
 constexpr char tls_alert = 0x15;
 
-bool sendable(const publication& x) noexcept {
-  return x.exchange.size() <= max_short_string && x.routing_key.size() <= max_short_string
-         && x.properties.message_id.size() <= max_short_string && fits(x.properties.headers);
+failure too_large_headers(const publication& x, std::size_t frame_max) {
+  return {ec::limit_exceeded,
+          "publish to exchange '" + printable(x.exchange) + "' with routing key '"
+              + printable(x.routing_key) + "': its headers do not fit the broker's frame of "
+              + std::to_string(frame_max) + " bytes: send fewer or shorter ones"};
 }
 
 } // namespace
@@ -105,19 +108,20 @@ void session::run(publish_command& x) {
 }
 
 void session::send_publication(const publication& x) {
-  if (!sendable(x))
-    return reject(x);
+  if (auto problem = check(x))
+    return refuse(x, std::move(problem));
   open_publishing();
   if (!out_.message(number_of(channel::publishing), x))
-    return reject(x);
+    return refuse(x, too_large_headers(x, frame_max_));
   if (confirms_)
     unconfirmed_.add(x.id);
   else
     unsent_.emplace_back(out_.total(), x.id);
 }
 
-void session::reject(const publication& x) {
-  confirmations_.push_back({x.id, false});
+void session::refuse(const publication& x, failure reason) {
+  flush();
+  events_->refused(x.id, std::move(reason));
 }
 
 void session::run(settle_command& x) {

@@ -98,7 +98,7 @@ private:
   void set_prefetch(const operation& x);
   void send(request_command x, request_queue& on);
   void send_publication(const publication& x);
-  void reject(const publication& x);
+  void refuse(const publication& x, failure reason);
   void open_channel(request_queue& x);
   void open_publishing();
 

@@ -4,6 +4,7 @@
 
 #include <amqp_framing.h>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "amqp/rabbitmq_requests.hpp"
 
 // What a session makes of each frame that arrives.

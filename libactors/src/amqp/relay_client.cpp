@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/amqp/relay.hpp"
+#include "actors/amqp/wire_rules.hpp"
 
 namespace actors::amqp {
 
@@ -14,6 +15,27 @@ constexpr int silent_heartbeats = 3;
 
 /// What went out makes room only now and then.
 constexpr std::size_t spent_output = 65'536;
+
+/// What a header takes beside its key and its text.
+constexpr std::size_t field_size = 16;
+
+std::size_t size_of(const field_table& xs) {
+  std::size_t result = 0;
+  for (auto& [key, value] : xs) {
+    result += field_size + key.size();
+    if (auto* text = std::get_if<std::string>(&value))
+      result += text->size();
+    else if (auto* raw = std::get_if<opaque_value>(&value))
+      result += raw->bytes.size();
+  }
+  return result;
+}
+
+/// At least as much as the publication takes within a frame: AMQP's names are short.
+std::size_t size_of(const publication& x) {
+  constexpr std::size_t names = 3 * max_hello_size;
+  return (x.body ? x.body->size() : 0) + size_of(x.properties.headers) + names;
+}
 
 } // namespace
 
@@ -51,33 +73,41 @@ void relay_client::execute(command x, time_point now) {
 }
 
 void relay_client::run(request_command& x, time_point now) {
+  if (auto problem = check(x.what))
+    return events_->replied({x.id, std::move(problem), {}});
   open_.emplace(x.id, now);
   say(std::move(x), now);
 }
 
 void relay_client::run(publish_command& x, time_point now) {
-  std::vector<confirmation> refused;
-  std::erase_if(x.items, [&](const publication& y) {
-    const auto too_large = y.body->size() + max_hello_size > max_frame_;
-    if (too_large)
-      refused.push_back({y.id, false});
-    return too_large;
-  });
+  std::erase_if(x.items, [&](const publication& y) { return refuse(y); });
   // No frame is larger than the relay takes.
   publish_command part{x.incarnation, {}};
   std::size_t size = 0;
   for (auto& y : x.items) {
-    if (size + y.body->size() + max_hello_size > max_frame_ / 2 && !part.items.empty()) {
+    if (size + size_of(y) > max_frame_ / 2 && !part.items.empty()) {
       say(std::exchange(part, publish_command{x.incarnation, {}}), now);
       size = 0;
     }
-    size += y.body->size() + max_hello_size;
+    size += size_of(y);
     part.items.push_back(std::move(y));
   }
   if (!part.items.empty())
     say(std::move(part), now);
-  if (!refused.empty())
-    events_->confirmed(std::move(refused));
+}
+
+bool relay_client::refuse(const publication& x) {
+  auto problem = check(x);
+  if (!problem && size_of(x) > max_frame_)
+    problem = {ec::limit_exceeded, "publish to exchange '" + printable(x.exchange)
+                                       + "' with routing key '" + printable(x.routing_key)
+                                       + "': the message has about " + std::to_string(size_of(x))
+                                       + " bytes, and the relay takes " + std::to_string(max_frame_)
+                                       + ": send smaller ones"};
+  if (!problem)
+    return false;
+  events_->refused(x.id, std::move(problem));
+  return true;
 }
 
 void relay_client::run(settle_command& x, time_point now) {

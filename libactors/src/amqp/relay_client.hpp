@@ -44,6 +44,8 @@ private:
 
   void run(request_command& x, time_point now);
   void run(publish_command& x, time_point now);
+  /// Whether the relay is not told of it, as it could not be sent on.
+  bool refuse(const publication& x);
   void run(settle_command& x, time_point now);
   void run(close_command& x, time_point now);
 

@@ -1,11 +1,13 @@
 #include "actors/amqp/transport.hpp"
 
+#include "actors/amqp/wire_rules.hpp"
+
 namespace actors::amqp {
 
 namespace {
 
 std::string quoted(const std::string& name) {
-  return "'" + name + "'";
+  return "'" + printable(name) + "'";
 }
 
 std::string queue_text(const std::string& name) {

@@ -105,7 +105,7 @@ CAF_TEST(an empty body has no frame) {
   CAF_CHECK(sent() == lines({"3:20.10", "3:85.10", "3:60.40", "3:header"}));
 }
 
-CAF_TEST(a message that AMQP cannot carry is rejected and the others are sent) {
+CAF_TEST(a message that AMQP cannot carry is refused with a reason and the others are sent) {
   log_in();
   publication x;
   x.id = 1;
@@ -115,7 +115,14 @@ CAF_TEST(a message that AMQP cannot carry is rejected and the others are sent) {
   y.properties.headers = {{"k", std::string(200'000, 'x')}};
   talk.execute(publish_command{1, {x, y}}, now);
   publish(3);
-  CAF_CHECK(raised() == lines{"confirmed -1 -2"});
+  CAF_CHECK(raised()
+            == lines({"refused 1 invalid_argument: publish to exchange '' with routing key '"
+                          + std::string(60, 'x')
+                          + "...': the routing key has 256 bytes, and AMQP carries 255: choose a "
+                            "shorter one",
+                      "refused 2 limit_exceeded: publish to exchange '' with routing key '': its "
+                      "headers do not fit the broker's frame of 131072 bytes: send fewer or "
+                      "shorter ones"}));
   feed(broker::ack(1, false));
   CAF_CHECK(raised() == lines{"confirmed +3"});
   auto frames = sent();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,12 @@ using field_value = std::variant<bool, std::int64_t, double, std::string, opaque
 
 /// An AMQP field table. Order is kept.
 using field_table = std::vector<std::pair<std::string, field_value>>;
+
+/// The fields of a nested table; nothing, if it is none or malformed.
+std::optional<field_table> as_table(const opaque_value& x);
+
+/// The values of a list; nothing, if it is none or malformed.
+std::optional<std::vector<field_value>> as_list(const opaque_value& x);
 
 enum class exchange_type : std::uint8_t { topic, fanout, direct, headers };
 

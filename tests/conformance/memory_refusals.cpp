@@ -1,0 +1,5 @@
+#define CAF_SUITE memory.refusals
+
+#include "conformance/memory_under_test.hpp"
+
+#include "conformance/refusals.hpp"

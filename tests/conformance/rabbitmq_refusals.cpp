@@ -1,0 +1,5 @@
+#define CAF_SUITE rabbitmq.refusals
+
+#include "conformance/rabbitmq_under_test.hpp"
+
+#include "conformance/refusals.hpp"
