@@ -162,6 +162,10 @@ client::client(broker_under_test& broker)
 
 client::~client() = default;
 
+testing::broker_version client::version() const {
+  return testing::broker_version::of(events_->look([](auto& x) { return x.up_.value_or(""); }));
+}
+
 failure client::call(operation what) {
   return answer(send(std::move(what))).error;
 }
@@ -347,6 +351,11 @@ std::string client::last_event() const {
 }
 
 // ---------------------------------------------------------------------------------
+
+properties sorted(properties x) {
+  std::sort(x.headers.begin(), x.headers.end(), [](auto& a, auto& b) { return a.first < b.first; });
+  return x;
+}
 
 publication to_queue(const std::string& queue, const std::string& body) {
   publication x;

@@ -10,6 +10,7 @@
 
 #include "actors/amqp/transport.hpp"
 #include "conformance/broker_under_test.hpp"
+#include "support/broker_version.hpp"
 
 namespace actors::amqp::conformance {
 
@@ -28,6 +29,9 @@ public:
   explicit client(broker_under_test& broker);
 
   ~client();
+
+  /// The version of the broker, or of the RabbitMQ that it stands for.
+  testing::broker_version version() const;
 
   // -- topology -----------------------------------------------------------------
 
@@ -134,6 +138,9 @@ bool eventually(F f) {
       return true;
   return false;
 }
+
+/// The same with headers in the order of their names: a broker need not keep it.
+properties sorted(properties x);
 
 /// A message for a queue by its name.
 publication to_queue(const std::string& queue, const std::string& body);

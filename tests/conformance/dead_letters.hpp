@@ -66,8 +66,8 @@ CONFORMANCE_TEST(a_rejected_message_goes_to_the_dead_letter_exchange) {
   CAF_CHECK_EQUAL(header(got, "x-first-death-exchange"), "amq.topic");
   // The rest is as it was sent.
   std::erase_if(got.properties.headers,
-                [](auto& field) { return field.first.starts_with("x-first-death-"); });
-  CAF_CHECK(got.properties == sent.properties);
+                [](auto& field) { return field.first.find("-death") != std::string::npos; });
+  CAF_CHECK(sorted(got.properties) == sorted(sent.properties));
 }
 
 CONFORMANCE_TEST(dead_letters_get_the_routing_key_of_their_queue) {
@@ -180,11 +180,14 @@ CONFORMANCE_TEST(a_message_that_goes_in_circles_by_itself_is_dropped) {
   x.queue("second", dead_letters_to(first, {{"x-message-ttl", number{20}}}));
   x.fill(alone, {"1"});
   x.fill(first, {"2"});
+  // Between two queues there is a moment where a message is in neither.
+  auto empty_looks = 0;
   CAF_CHECK(eventually([&] {
     broker.pass(10ms);
-    return x.messages(alone) + x.messages(first) + x.messages(second) == 0;
+    auto empty = x.messages(alone) + x.messages(first) + x.messages(second) == 0;
+    empty_looks = empty ? empty_looks + 1 : 0;
+    return empty_looks == 20;
   }));
-  // Between two queues there is a moment where a message is in neither.
   x.consume({1, alone, 0, true});
   x.consume({2, first, 0, true});
   x.consume({3, second, 0, true});

@@ -34,8 +34,8 @@ bool takes_messages(client& x, const std::string& queue) {
   auto before = x.returns();
   auto probe = to_queue(queue, "probe");
   probe.mandatory = true;
-  x.publish(probe); // its return comes first
-  return x.returns() == before;
+  // Its return comes first. A queue that is on its way out may refuse it.
+  return x.confirmed(x.post(probe)) && x.returns() == before;
 }
 
 } // namespace
@@ -297,6 +297,9 @@ CONFORMANCE_TEST(a_full_queue_drops_its_oldest_messages) {
 CONFORMANCE_TEST(bodies_count_in_bytes) {
   client x{broker};
   for (auto& arguments : {field_table{}, quorum()}) {
+    // There more than the body counts since 4.3.
+    if (!arguments.empty() && x.version() >= testing::rabbitmq_4_3)
+      continue;
     auto wanted = arguments;
     wanted.emplace_back("x-max-length-bytes", number{10});
     auto q = x.queue(arguments.empty() ? "classic" : "quorum", wanted);

@@ -75,9 +75,8 @@ CONFORMANCE_TEST(a_stream_is_read_from_where_the_consumer_likes) {
   x.fill(q, {"1"});
   x.fill(q, {"2"});
   const std::pair<std::optional<field_value>, numbers> starts[] = {
-      {"first", {0, 1, 2, 3}},    {"last", {2, 3}},       {"next", {3}},
-      {std::nullopt, {3}},        {number{1}, {1, 2, 3}}, {number{3}, {3}},
-      {"1h", {0, 1, 2, 3}},
+      {"first", {0, 1, 2, 3}}, {"last", {2, 3}}, {"next", {3}},        {std::nullopt, {3}},
+      {number{1}, {1, 2, 3}},  {number{3}, {3}}, {"1h", {0, 1, 2, 3}},
   };
   consumer_id last = 0;
   for (auto& [start, expected] : starts)
@@ -142,9 +141,18 @@ CONFORMANCE_TEST(a_stream_does_not_notice_a_lost_reader) {
   CAF_CHECK_EQUAL(x.take().body, "1");
 }
 
-CONFORMANCE_TEST(giving_back_to_a_stream_ends_the_link) {
+// RabbitMQ 4 takes it for an acknowledgement.
+CONFORMANCE_TEST(giving_back_to_a_stream_ends_the_link_or_acknowledges) {
   for (auto what : {verdict::requeue, verdict::reject}) {
     client x{broker};
+    if (x.version() >= testing::rabbitmq_4) {
+      auto q = x.queue(what == verdict::requeue ? "q-requeue" : "q-reject", stream());
+      x.fill(q, {"0", "1"});
+      x.consume(reader(1, q, 1, "first"));
+      x.settle(x.take(), what);
+      CAF_CHECK_EQUAL(x.take().body, "1");
+      continue;
+    }
     client other{broker};
     auto suffix = what == verdict::requeue ? std::string{"-requeue"} : std::string{"-reject"};
     auto q = x.queue("q" + suffix, stream());
@@ -224,7 +232,7 @@ CONFORMANCE_TEST(properties_arrive_from_a_stream_as_they_were_sent) {
   CAF_CHECK_EQUAL(got.routing_key, "a.b");
   CAF_CHECK_EQUAL(offset(got), 0);
   std::erase_if(got.properties.headers, [](auto& x) { return x.first == "x-stream-offset"; });
-  CAF_CHECK(got.properties == sent.properties);
+  CAF_CHECK(sorted(got.properties) == sorted(sent.properties));
 }
 
 // So a passive declaration does not tell whether a stream's consumer is there.

@@ -16,7 +16,8 @@ namespace actors::amqp {
 struct memory_broker::impl {
   using call = std::function<void()>;
 
-  explicit impl(time_source time) : real(time == time_source::system) {
+  impl(time_source time, memory_semantics semantics)
+      : real(time == time_source::system), state(std::move(semantics)) {
     // nop
   }
 
@@ -106,7 +107,7 @@ public:
   void connect(const endpoint& where, std::shared_ptr<sink> events) {
     {
       visit now{*broker_};
-      broker_->state.attach(link_, to_string(where), std::move(events));
+      broker_->state.attach(link_, where, std::move(events));
     }
     broker_->accept(link_, [this] { broker_->state.open(link_); });
   }
@@ -183,7 +184,23 @@ private:
   std::shared_ptr<memory_link> link_;
 };
 
-memory_broker::memory_broker(time_source time) : impl_(std::make_unique<impl>(time)) {
+memory_semantics memory_semantics::rabbitmq_4_3() {
+  memory_semantics result;
+  result.version = "4.3";
+  result.delivery_limit = 20;
+  result.counts_releases = false;
+  result.streams_take_acks_only = false;
+  result.max_message_size = 16'777'216;
+  return result;
+}
+
+memory_broker::memory_broker(time_source time, memory_semantics semantics)
+    : impl_(std::make_unique<impl>(time, std::move(semantics))) {
+  // nop
+}
+
+memory_broker::memory_broker(memory_semantics semantics)
+    : memory_broker(time_source::manual, std::move(semantics)) {
   // nop
 }
 

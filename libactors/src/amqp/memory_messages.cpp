@@ -21,6 +21,15 @@ std::shared_ptr<queue_state> find_stream(Iterator first, Iterator last) {
 
 } // namespace
 
+failure state::check_size(const publication& x) const {
+  const auto size = x.body ? x.body->size() : 0;
+  if (size <= semantics_.max_message_size)
+    return {};
+  return precondition_failed("message size " + std::to_string(size)
+                             + " is larger than configured max size "
+                             + std::to_string(semantics_.max_message_size));
+}
+
 // -- publishing -------------------------------------------------------------------
 
 void state::publish(link& from, std::uint32_t incarnation, std::vector<publication> xs) {
@@ -41,15 +50,15 @@ void state::publish(link& from, std::uint32_t incarnation, std::vector<publicati
 }
 
 bool state::accept(link& from, publication& x) {
-  if (auto problem = amqp::check(x)) {
-    events_of(from).refused(x.id, std::move(problem));
+  if (auto impossible = amqp::check(x)) {
+    events_of(from).refused(x.id, std::move(impossible));
     return true;
   }
   auto to = targets(x.exchange, x.routing_key);
-  if (!to) {
+  auto problem = !to ? not_found("no exchange '" + x.exchange + "'") : check_size(x);
+  if (problem) {
     ++from.publishing_incarnation;
-    events_of(from).channel_closed(
-        {channel::publishing, not_found("no exchange '" + x.exchange + "'")});
+    events_of(from).channel_closed({channel::publishing, std::move(problem)});
     return false;
   }
   if (to->empty() && x.mandatory)
@@ -147,7 +156,8 @@ bool state::settle(link& from, const settlement& x) {
   }
   auto first = x.multiple ? unsettled.begin() : last;
   auto stop = all ? unsettled.end() : std::next(last);
-  if (auto stream = x.what == verdict::ack ? nullptr : find_stream(first, stop)) {
+  auto gives_back = x.what != verdict::ack && semantics_.streams_take_acks_only;
+  if (auto stream = gives_back ? find_stream(first, stop) : nullptr) {
     end({&from}, not_implemented("basic.nack and basic.reject not supported by stream queues "
                                  + describe_queue(stream->what().name)));
     return false;
@@ -162,7 +172,10 @@ bool state::settle(link& from, const settlement& x) {
   queue_names changed;
   for (auto& [queue, message] : settled) {
     if (x.what == verdict::requeue || x.what == verdict::release)
-      put_back(*queue, std::move(message), true);
+      // What takes back several is basic.nack, as links have it.
+      put_back(*queue, std::move(message),
+               x.what == verdict::requeue && !x.multiple ? comes_back::failed
+                                                         : comes_back::released);
     else if (x.what == verdict::reject)
       give_up(*queue, *message.what, death::cause::rejected);
     changed.insert(queue->what().name);
@@ -172,9 +185,9 @@ bool state::settle(link& from, const settlement& x) {
   return true;
 }
 
-void state::put_back(queue_state& to, queued_message x, bool asked) {
+void state::put_back(queue_state& to, queued_message x, comes_back why) {
   auto what = x.what;
-  if (!to.put_back(x, asked))
+  if (!to.put_back(x, why))
     give_up(to, *what, death::cause::delivery_limit);
 }
 

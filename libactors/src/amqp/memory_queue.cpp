@@ -25,14 +25,20 @@ properties properties_of(const handed_message& x) {
   return result;
 }
 
-queue_state::queue_state(queue what, link* owner, time_point now)
+queue_state::queue_state(queue what, link* owner, time_point now, const memory_semantics& semantics)
     : what_(std::move(what)),
       rules_(rules_of(what_)),
+      counts_releases_(semantics.counts_releases),
+      knows_limits_(semantics.delivery_limit.has_value()),
       owner_(owner),
       next_place_ahead_(std::numeric_limits<std::int64_t>::min()),
       last_use_(now) {
   if (is(queue_kind::stream))
     log_.emplace(rules_.max_length_bytes);
+  if (!rules_.delivery_limit)
+    rules_.delivery_limit = semantics.delivery_limit;
+  else if (*rules_.delivery_limit < 0 && knows_limits_)
+    rules_.delivery_limit.reset();
 }
 
 // -- messages ---------------------------------------------------------------------
@@ -100,16 +106,17 @@ std::optional<handed_message> queue_state::hand_out() {
   return handed_message{&to, std::move(read), offset};
 }
 
-bool queue_state::put_back(queued_message& x, bool asked) {
+bool queue_state::put_back(queued_message& x, comes_back why) {
   if (log_)
     return true;
   x.redelivered = true;
   if (is(queue_kind::quorum)) {
-    ++x.returns;
+    x.returns += why != comes_back::released || counts_releases_ ? 1 : 0;
     if (rules_.delivery_limit && x.returns > *rules_.delivery_limit)
       return false;
-    // Without a limit RabbitMQ appends what a consumer gives back to the log.
-    x.place = asked && !rules_.delivery_limit ? next_place_++ : next_place_ahead_++;
+    // Without a limit RabbitMQ 3.10 appends what a consumer gives back to the log.
+    const auto appends = why != comes_back::lost && !rules_.delivery_limit && !knows_limits_;
+    x.place = appends ? next_place_++ : next_place_ahead_++;
   }
   auto place = std::lower_bound(ready_.begin(), ready_.end(), x,
                                 [](auto& a, auto& b) { return a.place < b.place; });

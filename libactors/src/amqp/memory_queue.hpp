@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "actors/amqp/memory_broker.hpp"
 #include "actors/amqp/transport.hpp"
 #include "amqp/memory_arguments.hpp"
 #include "amqp/memory_message.hpp"
@@ -34,6 +35,10 @@ struct subscriber {
   std::uint64_t position = 0;
 };
 
+/// How a message comes back to its queue: a handler failed with it, its consumer only gave
+/// it back, or is gone.
+enum class comes_back : std::uint8_t { failed, released, lost };
+
 /// A message that a consumer is to get.
 struct handed_message {
   subscriber* to;
@@ -51,7 +56,7 @@ properties properties_of(const handed_message& x);
 class queue_state : public std::enable_shared_from_this<queue_state> {
 public:
   /// For a queue that passed `check`.
-  queue_state(queue what, link* owner, time_point now);
+  queue_state(queue what, link* owner, time_point now, const memory_semantics& semantics);
 
   const queue& what() const noexcept {
     return what_;
@@ -89,9 +94,8 @@ public:
   /// The next message for a consumer in turn, if there are both.
   std::optional<handed_message> hand_out();
 
-  /// Puts a delivered message back: because its consumer asked, or because its
-  /// channel is gone. False if it has come back too often and stays outside.
-  bool put_back(queued_message& x, bool asked);
+  /// Puts a delivered message back. False if it has come back too often and stays outside.
+  bool put_back(queued_message& x, comes_back why);
 
   /// Takes a message whose time is over, if there is one.
   std::optional<queued_message> take_expired(time_point now);
@@ -149,6 +153,9 @@ private:
 
   queue what_;
   queue_rules rules_;
+  bool counts_releases_;
+  /// Whether a quorum queue may have a limit that nobody asked for.
+  bool knows_limits_;
   link* owner_;
   std::deque<queued_message> ready_;
   std::size_t ready_bytes_ = 0;

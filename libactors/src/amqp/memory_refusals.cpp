@@ -26,6 +26,10 @@ failure not_implemented(const std::string& text) {
   return {ec::not_implemented, "NOT_IMPLEMENTED - " + text + " (540)"};
 }
 
+failure internal_error(const std::string& text) {
+  return {ec::internal_error, "INTERNAL_ERROR - " + text + " (541)"};
+}
+
 failure no_route(const std::string& exchange, const std::string& routing_key) {
   return {ec::no_route, "publish to exchange '" + exchange + "' with routing key '" + routing_key
                             + "': NO_ROUTE (312)"};

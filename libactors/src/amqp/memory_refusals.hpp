@@ -20,6 +20,8 @@ failure not_allowed(const std::string& text);
 
 failure not_implemented(const std::string& text);
 
+failure internal_error(const std::string& text);
+
 failure no_route(const std::string& exchange, const std::string& routing_key);
 
 /// The refusal of a declaration that contradicts what is there, e.g. "exchange

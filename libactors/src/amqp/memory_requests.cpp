@@ -47,6 +47,11 @@ void state::request(link& from, request_id id, const operation& what) {
     end({&from}, not_allowed(to_string(what) + ": attempt to reuse consumer tag"));
     return;
   }
+  auto learned = from.known;
+  if (auto reason = denial(from, what, learned)) {
+    deny(from, id, {reason.code, to_string(what) + ": " + reason.text}, learned);
+    return;
+  }
   reply answer{id, take_refusal(what), {}};
   if (!answer.error)
     answer.error = carry_out(from, what, answer);
@@ -64,6 +69,32 @@ void state::request(link& from, request_id id, const operation& what) {
       pump(*find(start->what.queue));
   }
   flush();
+}
+
+failure state::denial(const link& from, const operation& what, broker_limits& learned) const {
+  if (auto* x = std::get_if<declare_queue>(&what)) {
+    auto& queue = x->what;
+    auto asks = !x->passive && !queue.durable && !queue.exclusive;
+    if (!asks || semantics_.transient_queues || find(queue.name))
+      return {};
+    learned.transient_queues = false;
+    return internal_error("Feature `transient_nonexcl_queues` is deprecated. Its use is not "
+                          "permitted per the configuration");
+  }
+  // Whoever knows the limit spreads its consumers over channels.
+  auto limit = semantics_.consumers_per_channel;
+  if (std::holds_alternative<start_consumer>(what) && limit > 0
+      && from.known.consumers_per_channel == 0 && from.consumers.size() >= limit) {
+    learned.consumers_per_channel = limit;
+    return not_allowed("reached maximum (" + std::to_string(limit) + ") of consumers per channel");
+  }
+  return {};
+}
+
+void state::deny(link& from, request_id id, failure reason, const broker_limits& learned) {
+  events_of(from).learned(learned);
+  events_of(from).suspected({id});
+  end({&from}, reason);
 }
 
 failure state::carry_out(link& from, const operation& what, reply& answer) {
@@ -110,7 +141,7 @@ failure state::declare(link& from, const queue& wanted, std::string& name) {
     return current->owner() == owner ? compare(exact, current->what()) : locked(name);
   if (auto error = memory::check(wanted))
     return error;
-  queues_.emplace(name, std::make_shared<queue_state>(std::move(exact), owner, now_));
+  queues_.emplace(name, std::make_shared<queue_state>(std::move(exact), owner, now_, semantics_));
   return {};
 }
 

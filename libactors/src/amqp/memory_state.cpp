@@ -50,9 +50,10 @@ void state::watch(const queue_state& x) noexcept {
 
 // -- calls of links ---------------------------------------------------------------
 
-void state::attach(link& from, std::string broker, std::shared_ptr<sink> events) {
+void state::attach(link& from, const endpoint& where, std::shared_ptr<sink> events) {
   from.now = link::phase::connecting;
-  from.broker = std::move(broker);
+  from.broker = to_string(where);
+  from.known = where.known;
   from.events = std::move(events);
   links_.push_back(&from);
 }
@@ -63,7 +64,7 @@ void state::open(link& from) {
     return;
   }
   from.now = link::phase::up;
-  from.events->up("in-process broker");
+  from.events->up("in-process broker " + semantics_.version);
 }
 
 void state::close(link& from) {
@@ -111,7 +112,7 @@ state::queue_names state::requeue_all(link& from) {
     if (!queue)
       continue;
     queue->settled(&from, x.consumer);
-    put_back(*queue, std::move(x.what), false);
+    put_back(*queue, std::move(x.what), comes_back::lost);
     result.insert(queue->what().name);
   }
   return result;

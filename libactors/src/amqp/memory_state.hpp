@@ -33,6 +33,8 @@ struct link {
   phase now = phase::idle;
   /// The broker's name as the link knows it, for texts.
   std::string broker;
+  /// What the link knows of the broker's limits.
+  broker_limits known;
   std::shared_ptr<sink> events;
 
   // -- deliveries ---------------------------------------------------------------
@@ -64,6 +66,10 @@ struct link {
 /// ended are not allowed.
 class state {
 public:
+  explicit state(memory_semantics semantics = {}) : semantics_(std::move(semantics)) {
+    // nop
+  }
+
   // -- time ---------------------------------------------------------------------
 
   /// It is this time from now on: does what is due.
@@ -76,7 +82,7 @@ public:
 
   // -- calls of links -----------------------------------------------------------
 
-  void attach(link& from, std::string broker, std::shared_ptr<sink> events);
+  void attach(link& from, const endpoint& where, std::shared_ptr<sink> events);
 
   void open(link& from);
 
@@ -146,6 +152,13 @@ private:
 
   failure start(link& from, const consumer& x);
 
+  /// Ends a link that asks for something that this broker denies, by an error of the
+  /// whole connection.
+  void deny(link& from, request_id id, failure reason, const broker_limits& learned);
+
+  /// Why the broker denies what older ones grant, if so, and what a link learns of it.
+  failure denial(const link& from, const operation& what, broker_limits& learned) const;
+
   /// Sees to it that the consumer of a stream begins where it asks.
   failure start_reading(const link& from, const queue_state& log, subscriber& x) const;
 
@@ -154,6 +167,9 @@ private:
   failure take_refusal(const operation& what);
 
   // -- messages -----------------------------------------------------------------
+
+  /// Why the broker does not take a body of this size, if so.
+  failure check_size(const publication& x) const;
 
   /// Returns false if that closed the channel.
   bool accept(link& from, publication& x);
@@ -174,7 +190,7 @@ private:
   void hand_over(queue_state& from, handed_message x);
 
   /// Puts a message back, or gives it up.
-  void put_back(queue_state& to, queued_message x, bool asked);
+  void put_back(queue_state& to, queued_message x, comes_back why);
 
   /// After messages came back: what has no room or no time goes, the others go
   /// to consumers.
@@ -221,6 +237,7 @@ private:
 
   queue_state* find(const std::string& name) const;
 
+  memory_semantics semantics_;
   exchanges exchanges_;
   std::map<std::string, queue_ptr, std::less<>> queues_;
   std::vector<link*> links_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,35 @@
 
 namespace actors::amqp {
 
+/// What RabbitMQs of different versions and settings do otherwise. RabbitMQ 3.10, if
+/// nothing else is said.
+struct memory_semantics {
+  /// As Debian has it: what it deprecates is still permitted.
+  static memory_semantics rabbitmq_4_3();
+
+  /// As links are told it.
+  std::string version = "3.10";
+  /// How often a message may come back to a quorum queue whose declaration does not say;
+  /// nothing is without limit. Then `x-delivery-limit` -1 is without limit too.
+  std::optional<std::int64_t> delivery_limit;
+  /// Whether a message that is only given back (`settlement::verdict::release`) counts
+  /// towards the delivery limit, as one that a handler failed with does.
+  bool counts_releases = true;
+  /// Whether giving back a message of a stream ends the link; else it acknowledges.
+  bool streams_take_acks_only = true;
+  /// Whether queues may be declared that are neither durable nor exclusive.
+  bool transient_queues = true;
+  /// Consumers of one channel; 0 is without limit. One more ends the link, unless its
+  /// endpoint knows of the limit.
+  std::uint32_t consumers_per_channel = 0;
+  /// The largest body, in bytes.
+  std::size_t max_message_size = 134'217'728;
+
+  bool operator==(const memory_semantics&) const = default;
+};
+
 /// A broker inside the process, with the semantics of AMQP 0-9-1 as RabbitMQ
-/// has them: topic, fanout and direct exchanges, the default exchange and the
+/// has them (which one: `memory_semantics`): topic, fanout and direct exchanges, the default exchange and the
 /// predeclared `amq.*`, named and server-named queues, auto-delete, exclusive,
 /// prefetch, acknowledgement, requeue with the redelivered flag, round robin
 /// among consumers, no_ack, returns of unroutable messages, publisher
@@ -44,7 +72,9 @@ public:
     system,
   };
 
-  explicit memory_broker(time_source time = time_source::manual);
+  explicit memory_broker(time_source time = time_source::manual, memory_semantics semantics = {});
+
+  explicit memory_broker(memory_semantics semantics);
 
   ~memory_broker();
 
