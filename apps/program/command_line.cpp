@@ -120,7 +120,6 @@ caf::expected<std::vector<actors::amqp::endpoint>> read_centers(const broker_opt
 caf::expected<actors::config> make_config(const broker_options& options,
                                           const std::string& default_broker) {
   actors::config result;
-  result.instance = actors::unique_instance();
   if (!options.config_file.empty()) {
     auto from_file = actors::read_config(options.config_file);
     if (!from_file)

@@ -1,18 +1,21 @@
 #include "actors/config.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 
 #include <boost/json/parser.hpp>
 #include <unistd.h>
 
 #include "actors/error.hpp"
+#include "actors/market.hpp"
 #include "config_section.hpp"
+#include "json_error.hpp"
+#include "spelling.hpp"
 
 namespace actors {
 
@@ -39,6 +42,7 @@ void read_tls(config_section& rabbitmq, amqp::endpoint& out) {
   in.read("keyfile", out.tls.keyfile);
   in.read("verify", out.tls.verify);
   in.read("server_name", out.tls.server_name);
+  in.refuse_unknown_keys();
 }
 
 // From a file or the environment, if a key names one, else from the key itself.
@@ -53,6 +57,7 @@ void read_login(config_section& in, amqp::endpoint& out) {
   in.read("auth_mechanism", out.auth_mechanism);
   out.username = read_credential(in, "username", out.username);
   out.password = amqp::secret{read_credential(in, "password", out.password.reveal())};
+  in.read_secret("password_file", out.password_file);
 }
 
 void read_host(config_section& in, amqp::endpoint& out) {
@@ -67,8 +72,12 @@ void add_url(config_section& in, std::string_view key, const std::string& url,
   auto parsed = amqp::parse_endpoint(url, defaults);
   if (!parsed)
     in.refuse(key, text_of(parsed.error()));
-  else if (parsed->scheme == amqp::scheme::amqp && defaults.scheme == amqp::scheme::amqps)
-    in.refuse(key, "begins with amqp://, but there is a section RABBITMQ.tls: write amqps://");
+  else if (defaults.scheme == amqp::scheme::amqps && !over_tls(parsed->scheme)
+           && parsed->scheme != amqp::scheme::memory)
+    in.refuse(key,
+              is_relay(parsed->scheme)
+                  ? "begins with relay://, but there is a section RABBITMQ.tls: write relays://"
+                  : "begins with amqp://, but there is a section RABBITMQ.tls: write amqps://");
   else
     out.push_back(std::move(*parsed));
 }
@@ -89,6 +98,7 @@ std::vector<amqp::endpoint> read_endpoints(config_section in) {
   for (std::size_t i = 0; i < urls.size(); ++i)
     add_url(in, "endpoints[" + std::to_string(i) + ']', urls[i], defaults, result);
   read_host(in, defaults);
+  in.refuse_unknown_keys();
   if (result.empty()) {
     if (auto problem = check(defaults))
       in.refuse("host", problem.text);
@@ -105,6 +115,14 @@ void read_log(config_section in, log_config& out) {
   in.read("clear", out.clear);
   in.read("backup_count", out.backup_count, 0, 1000);
   in.read("max_bytes", out.max_bytes, 1024, std::int64_t{1} << 40);
+  in.refuse_unknown_keys();
+}
+
+void read_heartbeat(config_section in, heartbeat_config& out) {
+  using namespace std::chrono_literals;
+  in.read("interval", out.interval, 0s, 86'400s);
+  in.ignore("broadcast"); // AIOQuant's
+  in.refuse_unknown_keys();
 }
 
 void read_backoff(config_section in, backoff_policy& out) {
@@ -119,12 +137,14 @@ void read_backoff(config_section in, backoff_policy& out) {
   in.read("settled", out.settled, 0ms, day);
   if (out.limit < out.first)
     in.refuse("limit", "is below RECONNECT.first");
+  in.refuse_unknown_keys();
 }
 
 void read_exchange_limits(config_section& in, exchange_limits& out) {
   in.read("max_messages", out.max_messages, 1, 100'000'000);
   in.read("max_bytes", out.max_bytes, 1, std::int64_t{1} << 40);
   in.read("overflow", out.overflow);
+  in.read("ttl", out.ttl, std::chrono::milliseconds{0}, std::chrono::milliseconds{86'400'000});
 }
 
 void read_outbox(config_section in, outbox_limits& out) {
@@ -136,13 +156,16 @@ void read_outbox(config_section in, outbox_limits& out) {
   for (auto& name : exchanges.keys()) {
     auto own = exchanges.inner(name);
     read_exchange_limits(own, out.exchanges.emplace(name, out.each).first->second);
+    own.refuse_unknown_keys();
   }
+  in.refuse_unknown_keys();
 }
 
 void read_shutdown(config_section in, shutdown_config& out) {
   using namespace std::chrono_literals;
   in.read("limit", out.limit, 0ms, 3'600'000ms);
   in.read("unsent_file", out.unsent_file);
+  in.refuse_unknown_keys();
 }
 
 void read_payload(config_section in, payload_limits& out) {
@@ -150,32 +173,65 @@ void read_payload(config_section in, payload_limits& out) {
   in.read("max_ratio", out.max_ratio, 1, 2000);
   // The parser uses the stack once for each level.
   in.read("max_depth", out.max_depth, 2, 500);
+  in.refuse_unknown_keys();
 }
 
-void read_exchanges(config_section& in, std::vector<std::string>& out) {
+void read_exchanges(config_section& in, std::vector<amqp::exchange>& out) {
   in.read("EXCHANGES", out);
-  for (auto& name : out)
-    if (name.empty() || name.size() > 255)
-      in.refuse("EXCHANGES",
-                "an exchange's name has 1 to 255 bytes, found " + std::to_string(name.size()));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (auto size = out[i].name.size(); size == 0 || size > 255)
+      in.refuse("EXCHANGES[" + std::to_string(i) + ']',
+                "an exchange's name has 1 to 255 bytes, found " + std::to_string(size));
+}
+
+// Keys at the top are the app's, but not if they are ours with a slip.
+std::vector<std::string> find_slips(const config_section& in) {
+  constexpr std::size_t near = 2;
+  std::vector<std::string> result;
+  for (auto& [key, meant] : in.unknown_keys())
+    if (misspelling(key, meant) <= near)
+      result.push_back("the key " + shown(key) + " is taken for one of the app's; was \""
+                       + std::string{meant} + "\" meant?");
+  return result;
+}
+
+bool is_about_tls(const boost::json::value& x) {
+  auto section = x.if_object();
+  return section
+         && (section->contains("cacertfile") || section->contains("certfile")
+             || section->contains("keyfile") || section->contains("server_name"));
+}
+
+// A section on TLS that stands beside RABBITMQ and not in it: the password would go out in
+// the clear.
+void refuse_stray_tls(const boost::json::object& document, config_section& in,
+                      const std::vector<amqp::endpoint>& endpoints) {
+  auto in_the_clear = [](const amqp::endpoint& x) { return x.scheme == amqp::scheme::amqp; };
+  if (std::ranges::none_of(endpoints, in_the_clear))
+    return;
+  for (auto& [key, value] : document)
+    if (misspelling(key, "tls") == 0 && is_about_tls(value))
+      in.refuse(key, "belongs into the section RABBITMQ, as RABBITMQ.tls: where it stands it "
+                     "protects nothing");
 }
 
 config read_document(config_section& in) {
   config out;
-  out.instance = unique_instance();
   in.read("SERVER_ID", out.server_id, not_empty);
-  in.read("INSTANCE", out.instance);
+  if (in.has("INSTANCE"))
+    in.read("INSTANCE", out.instance.emplace());
   out.endpoints = read_endpoints(in.inner("RABBITMQ"));
   read_log(in.inner("LOG"), out.log);
-  using namespace std::chrono_literals;
-  in.inner("HEARTBEAT").read("interval", out.heartbeat.interval, 0s, 86'400s);
+  read_heartbeat(in.inner("HEARTBEAT"), out.heartbeat);
   read_backoff(in.inner("RECONNECT"), out.reconnect);
   read_outbox(in.inner("OUTBOX"), out.outbox);
   read_shutdown(in.inner("SHUTDOWN"), out.shutdown);
   read_payload(in.inner("PAYLOAD"), out.payload);
   read_exchanges(in, out.exchanges);
   in.read("PUBLISHER_CONFIRMS", out.publisher_confirms);
-  in.read("VERIFY_INTERVAL", out.verify_interval, 0s, 86'400s);
+  in.read("VERIFY_INTERVAL", out.verify_interval, std::chrono::seconds{0},
+          std::chrono::seconds{86'400});
+  out.warnings = find_slips(in);
   return out;
 }
 
@@ -205,6 +261,15 @@ char safe_in_queue_names(char c) noexcept {
   return safe ? c : '-';
 }
 
+std::string random_letters() {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz234567";
+  std::random_device device;
+  std::string result;
+  for (int i = 0; i < 12; ++i)
+    result += letters[device() % letters.size()];
+  return result;
+}
+
 std::string host_name() {
   char buf[65] = {};
   if (gethostname(buf, sizeof buf - 1) != 0)
@@ -216,9 +281,15 @@ std::string host_name() {
 
 } // namespace
 
+amqp::exchange exchange_named(std::string name) {
+  auto of_aioquant =
+      name == orderbook::exchange || name == trade::exchange || name == kline::exchange;
+  return {.name = std::move(name), .durable = !of_aioquant};
+}
+
+// Two containers may have one host name, and in each of them the process is number 1.
 std::string unique_instance() {
-  static std::atomic<unsigned> count{0};
-  return host_name() + '-' + std::to_string(getpid()) + '-' + std::to_string(++count);
+  return host_name() + '-' + std::to_string(getpid()) + '-' + random_letters();
 }
 
 caf::expected<config> parse_config(std::string_view text) {
@@ -231,6 +302,7 @@ caf::expected<config> parse_config(std::string_view text) {
   std::string problem;
   config_section root{*object, {}, problem};
   auto result = read_document(root);
+  refuse_stray_tls(*object, root, result.endpoints);
   if (!problem.empty())
     return make_error(ec::invalid_config, std::move(problem));
   result.document = std::move(*object);

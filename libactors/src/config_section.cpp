@@ -1,5 +1,6 @@
 #include "config_section.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -11,6 +12,7 @@
 
 #include "actors/json.hpp"
 #include "json_error.hpp"
+#include "spelling.hpp"
 
 namespace actors {
 
@@ -89,16 +91,39 @@ config_section::config_section(const boost::json::object& in, std::string path,
   // nop
 }
 
-bool config_section::has(std::string_view key) const noexcept {
+bool config_section::has(std::string_view key) {
   return find(key) != nullptr;
 }
 
-std::vector<std::string> config_section::keys() const {
+std::vector<std::string> config_section::keys() {
   std::vector<std::string> result;
-  for (auto& [key, value] : in_)
+  for (auto& [key, value] : in_) {
+    known_.emplace_back(key);
     if (!value.is_null())
       result.emplace_back(key);
+  }
   return result;
+}
+
+std::vector<std::pair<std::string_view, std::string_view>> config_section::unknown_keys() const {
+  std::vector<std::pair<std::string_view, std::string_view>> result;
+  for (auto& [key, value] : in_) {
+    std::string_view name{key};
+    if (std::ranges::find(known_, name) == known_.end())
+      result.emplace_back(name, nearest(name, known_));
+  }
+  return result;
+}
+
+void config_section::refuse_unknown_keys() {
+  for (auto& [key, meant] : unknown_keys())
+    refuse(key.substr(0, 64), "is no key of " + path_.substr(0, path_.size() - 1)
+                                  + ", did you mean \"" + std::string{meant}
+                                  + "\"? (An app's own keys stand outside of the sections.)");
+}
+
+void config_section::ignore(std::string_view key) {
+  known_.emplace_back(key);
 }
 
 config_section config_section::inner(std::string_view key) {
@@ -133,10 +158,6 @@ void config_section::read(std::string_view key, std::string& out, not_empty_t) {
   read(key, out);
   if (out.empty())
     mismatch(key, "\"\"", "a string that is not empty");
-}
-
-void config_section::read(std::string_view key, std::vector<std::string>& out) {
-  read_secrets(key, out);
 }
 
 void config_section::read(std::string_view key, double& out, int min, int max) {
@@ -192,6 +213,51 @@ void config_section::read(std::string_view key, amqp::auth_mechanism& out) {
     out = amqp::auth_mechanism::external;
   else
     mismatch(key, text_or_kind(*x), "plain or external");
+}
+
+void config_section::read(std::string_view key, amqp::exchange_type& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  using enum amqp::exchange_type;
+  if (auto text = x->if_string())
+    for (auto type : {topic, fanout, direct, headers})
+      if (*text == amqp::to_string(type)) {
+        out = type;
+        return;
+      }
+  mismatch(key, text_or_kind(*x), "topic, fanout, direct or headers");
+}
+
+void config_section::read(std::string_view key, std::vector<amqp::exchange>& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  auto values = x->if_array();
+  if (!values)
+    return mismatch(key, kind_of(*x), "an array of names and objects");
+  out.clear();
+  for (auto& value : *values)
+    out.push_back(exchange_at(std::string{key} + '[' + std::to_string(out.size()) + ']', value));
+}
+
+amqp::exchange config_section::exchange_at(const std::string& place, const boost::json::value& x) {
+  std::string name;
+  if (auto text = x.if_string()) {
+    name = *text;
+    return exchange_named(std::move(name));
+  }
+  if (!x.is_object()) {
+    mismatch(place, kind_of(x), "a name, or an object with a name");
+    return {};
+  }
+  config_section own{x.get_object(), path_ + place + '.', problem_};
+  own.read("name", name, not_empty);
+  auto result = exchange_named(std::move(name));
+  own.read("type", result.type);
+  own.read("durable", result.durable);
+  own.refuse_unknown_keys();
+  return result;
 }
 
 void config_section::read_secret(std::string_view key, std::string& out) {
@@ -265,7 +331,8 @@ void config_section::refuse(std::string_view key, std::string_view why) {
     problem_.append(path_).append(key).append(": ").append(why);
 }
 
-const boost::json::value* config_section::find(std::string_view key) const noexcept {
+const boost::json::value* config_section::find(std::string_view key) {
+  known_.emplace_back(key);
   auto x = in_.if_contains(key);
   return x && !x->is_null() ? x : nullptr;
 }

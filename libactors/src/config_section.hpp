@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/json/object.hpp>
@@ -19,17 +20,28 @@ inline constexpr not_empty_t not_empty{};
 
 /// Reads the keys of one section of a config into variables, which keep their
 /// value where a key is missing or null. Notes the first problem and names the
-/// key in full.
+/// key in full. Remembers which keys were asked for: those that nobody asks for
+/// are nobody's.
 class config_section {
 public:
   /// `problem` is shared by all sections of a config.
   config_section(const boost::json::object& in, std::string path, std::string& problem);
 
   /// Whether there is a key with a value.
-  bool has(std::string_view key) const noexcept;
+  bool has(std::string_view key);
 
-  /// The names of all keys with a value.
-  std::vector<std::string> keys() const;
+  /// The names of all keys with a value, which then are all known.
+  std::vector<std::string> keys();
+
+  /// The keys that were not asked for, and for each the known one nearest to it.
+  std::vector<std::pair<std::string_view, std::string_view>> unknown_keys() const;
+
+  /// Refuses a key that was not asked for, and names the nearest. To be called
+  /// once all have been read.
+  void refuse_unknown_keys();
+
+  /// Accepts a key that has no effect.
+  void ignore(std::string_view key);
 
   /// The section under a key; an empty one if there is none.
   config_section inner(std::string_view key);
@@ -37,11 +49,14 @@ public:
   void read(std::string_view key, bool& out);
   void read(std::string_view key, std::string& out);
   void read(std::string_view key, std::string& out, not_empty_t);
-  void read(std::string_view key, std::vector<std::string>& out);
   void read(std::string_view key, double& out, int min, int max);
   void read(std::string_view key, log_level& out);
   void read(std::string_view key, overflow_policy& out);
   void read(std::string_view key, amqp::auth_mechanism& out);
+  void read(std::string_view key, amqp::exchange_type& out);
+
+  /// Reads a list of exchanges, each a name or an object that says more.
+  void read(std::string_view key, std::vector<amqp::exchange>& out);
 
   /// Reads an integer, which may stand in quotes as some AIOQuant configs have
   /// it.
@@ -74,7 +89,9 @@ public:
 
 private:
   void accept_secret(std::string_view key, std::string text, std::string& out);
-  const boost::json::value* find(std::string_view key) const noexcept;
+  amqp::exchange exchange_at(const std::string& place, const boost::json::value& x);
+  /// The value of a key, which counts as known from then on.
+  const boost::json::value* find(std::string_view key);
   std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t min,
                        std::int64_t max);
   void mismatch(std::string_view key, const std::string& found, std::string_view allowed);
@@ -82,6 +99,7 @@ private:
   const boost::json::object& in_;
   std::string path_;
   std::string& problem_;
+  std::vector<std::string> known_;
 };
 
 } // namespace actors

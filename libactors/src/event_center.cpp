@@ -107,6 +107,8 @@ void event_center::send(amqp::publication x) const {
 scoped_event_center::scoped_event_center(caf::actor_system& system, config settings)
     : system_(system), shutdown_(settings.shutdown) {
   open_log(settings.log);
+  for (auto& x : settings.warnings)
+    log(log_level::warning, "config: " + x);
   if (settings.endpoints.empty())
     settings.endpoints.emplace_back();
   for (auto& x : settings.endpoints)
@@ -115,7 +117,8 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
   auto links = settings_for_supervisor(settings);
   links.unsent = take_unsent();
   supervisor_ = system.spawn(supervisor, std::move(links));
-  dispatcher_settings queues{settings.server_id, settings.instance, settings.payload};
+  auto instance = settings.instance ? *settings.instance : unique_instance();
+  dispatcher_settings queues{settings.server_id, std::move(instance), settings.payload};
   queues.feeds = std::all_of(settings.endpoints.begin(), settings.endpoints.end(),
                              [](const amqp::endpoint& x) { return is_relay(x.scheme); });
   dispatcher_ = system.spawn(dispatcher, std::move(queues), supervisor_);

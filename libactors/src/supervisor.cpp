@@ -40,9 +40,9 @@ void supervisor_state::init(supervisor_settings settings) {
   // where it is.
   config_.outbox.exchanges.try_emplace("", exchange_limits{});
   outbox_ = outbox{config_.outbox};
-  for (auto& name : config_.exchanges) {
-    consuming_.topology.want(amqp::exchange{.name = name});
-    publishing_.topology.want(amqp::exchange{.name = name});
+  for (auto& exchange : config_.exchanges) {
+    consuming_.topology.want(exchange);
+    publishing_.topology.want(exchange);
   }
   send_first(std::move(settings.unsent));
 }

@@ -80,8 +80,8 @@ void check_limits(const config& x) {
     require(limits.max_messages > 0 && limits.max_bytes > 0);
   require(x.outbox.window > 0);
   require(x.payload.max_depth > 1 && x.payload.max_depth <= 500);
-  for (auto& name : x.exchanges)
-    require(!name.empty() && name.size() <= 255);
+  for (auto& exchange : x.exchanges)
+    require(!exchange.name.empty() && exchange.name.size() <= 255);
 }
 
 // Boost.JSON reads a double to the last bit or to the one before.
@@ -111,7 +111,7 @@ void check_accepted(const config& x) {
   if (text.find("Infinity") != text.npos || text.find("NaN") != text.npos)
     return;
   auto again = parse_config(text);
-  require(again && same_settings(*again, x));
+  require(again && same_settings(*again, x) && again->warnings == x.warnings);
 }
 
 } // namespace

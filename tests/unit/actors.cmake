@@ -12,6 +12,7 @@ actors_add_suites(
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_windows.cpp ${CMAKE_CURRENT_LIST_DIR}/event_center.cpp
           ${CMAKE_CURRENT_LIST_DIR}/feed.cpp
           ${CMAKE_CURRENT_LIST_DIR}/guarantees.cpp ${CMAKE_CURRENT_LIST_DIR}/hand_over.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/instances.cpp
           ${CMAKE_CURRENT_LIST_DIR}/shutdown.cpp ${CMAKE_CURRENT_LIST_DIR}/woken_actors.cpp
           ${CMAKE_CURRENT_LIST_DIR}/work_sharing.cpp)
 # The scheduler's queue and a link's receivers are private to the library.

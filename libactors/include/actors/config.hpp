@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include <caf/expected.hpp>
 
 #include "actors/amqp/endpoint.hpp"
+#include "actors/amqp/topology.hpp"
 #include "actors/backoff.hpp"
 #include "actors/outbox.hpp"
 #include "actors/payload.hpp"
@@ -56,16 +58,21 @@ struct shutdown_config {
   bool operator==(const shutdown_config&) const = default;
 };
 
+/// An exchange of which only the name is said: of type topic, and durable, so that it outlives
+/// the broker. AIOQuant's three ("Orderbook", "Trade", "Kline") are not: its fleets declare them
+/// so.
+amqp::exchange exchange_named(std::string name);
+
 /// Everything that an event center is started with. The keys of the file are
 /// documented in `config/actors.json`.
 struct config {
   /// SERVER_ID, the first part of each default queue name.
   std::string server_id = "actors";
-  /// INSTANCE, the last part of each default queue name. Two processes with
-  /// one name share each queue, each getting a part of its messages. When the
-  /// key is missing: "{host}-{process id}-{count}", so that each event center
-  /// gets every message. Empty: no suffix, the queue name of AIOQuant.
-  std::string instance;
+  /// INSTANCE, the last part of each default queue name. Nothing: each event
+  /// center takes a name that no other has (`unique_instance`), so that it gets
+  /// every message. Two with one name share each queue, each getting a part of
+  /// its messages. Empty: no suffix, the queue name of AIOQuant.
+  std::optional<std::string> instance;
   /// Never empty; the first is tried first.
   std::vector<amqp::endpoint> endpoints{amqp::endpoint{}};
   log_config log;
@@ -75,17 +82,22 @@ struct config {
   shutdown_config shutdown;
   payload_limits payload;
   /// Exchanges declared at every connect.
-  std::vector<std::string> exchanges{"Orderbook", "Trade", "Kline"};
+  std::vector<amqp::exchange> exchanges{exchange_named("Orderbook"), exchange_named("Trade"),
+                                        exchange_named("Kline")};
   /// Whether the broker confirms publications.
   bool publisher_confirms = true;
   /// How often the broker is asked whether our consumers and bindings are still
   /// there; 0 is never. The first time is a second after they were made.
   std::chrono::seconds verify_interval{30};
+  /// What may be a mistake: a key of the app that is nearly one of ours. The event
+  /// center writes them to the log.
+  std::vector<std::string> warnings;
   /// The whole file, for the app's own keys.
   boost::json::object document;
 };
 
-/// A suffix for queue names that no other event center has.
+/// A suffix for queue names that no other event center has, on any host or in any
+/// container: "{host}-{process id}-{random letters}".
 std::string unique_instance();
 
 /// Reads a config from its JSON text (comments and trailing commas allowed).

@@ -122,7 +122,10 @@ caf::error read_credentials(std::string_view text, endpoint& result) {
     return invalid("a percent escape in the user name or password is malformed; "
                    "write each '%' itself as %25");
   result.username = std::move(*username);
+  if (colon == std::string_view::npos && !result.password_file.empty())
+    return {};
   result.password = secret{std::move(*password)};
+  result.password_file.clear();
   return {};
 }
 

@@ -96,6 +96,10 @@ struct endpoint {
   std::string vhost = "/";
   std::string username = "guest";
   secret password{"guest"};
+  /// A file that holds the password instead, read anew at each login so that a new one
+  /// needs no restart; a line break at its end is left away. Empty: `password` is it. Not
+  /// part of a URL; a URL that has a password of its own stands above it.
+  std::string password_file;
   amqp::auth_mechanism auth_mechanism = amqp::auth_mechanism::plain;
   /// Used over TLS only.
   tls_options tls;
