@@ -39,6 +39,14 @@ void add_options(CLI::App& app, options& x) {
                  "Links of hosts at a time, two for each event center")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
+  app.add_option("--max-strangers", x.limits.max_strangers,
+                 "Connections at a time that have not said hello; the oldest go first")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--max-unconfirmed", x.limits.max_unconfirmed,
+                 "What a link may have published that the broker has not confirmed, in bytes")
+      ->check(CLI::Range(1'024, 1'000'000'000))
+      ->capture_default_str();
   app.add_option("--max-message", x.limits.max_message, "The largest message of a host, in bytes")
       ->check(CLI::Range(1'024, 1'000'000'000))
       ->capture_default_str();

@@ -17,6 +17,7 @@
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "actors/error.hpp"
 #include "actors/feed.hpp"
 #include "actors/messages.hpp"
@@ -212,7 +213,10 @@ public:
     link_->connect(where, std::move(events));
   }
 
+  // What no broker is told would otherwise come to the event center of all hosts.
   void request(amqp::request_id id, amqp::operation what) override {
+    if (auto problem = amqp::check(what))
+      return refuse(id, std::move(problem));
     if (!std::visit([&](const auto& x) { return run(id, x); }, what))
       link_->request(id, std::move(what));
   }
@@ -315,6 +319,13 @@ private:
     x.id = id;
     x.queue = std::move(queue);
     x.consumers = consumers;
+    events_->replied(std::move(x));
+  }
+
+  void refuse(amqp::request_id id, failure why) {
+    amqp::reply x;
+    x.id = id;
+    x.error = std::move(why);
     events_->replied(std::move(x));
   }
 

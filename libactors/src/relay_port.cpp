@@ -1,11 +1,14 @@
 #include "relay_port.hpp"
 
 #include <chrono>
+#include <iterator>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <caf/event_based_actor.hpp>
 #include <caf/io/middleman.hpp>
+#include <caf/io/network/default_multiplexer.hpp>
 #include <caf/send.hpp>
 #include <fmt/core.h>
 #include <sys/socket.h>
@@ -13,7 +16,7 @@
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "actors/messages.hpp"
-#include "relay_tls.hpp"
+#include "relay_door.hpp"
 
 namespace actors {
 
@@ -26,6 +29,24 @@ constexpr auto tick_interval = 100ms;
 
 /// What is read at once, so that no host holds up the others.
 constexpr std::size_t read_size = 65'536;
+
+/// What is read of a stranger.
+constexpr std::size_t stranger_read_size = 2 * amqp::max_hello_size;
+
+/// How long a connection may stay that has ended.
+constexpr auto farewell = 300ms;
+
+/// How long the door stays shut when nothing is left for another connection.
+constexpr auto shortage_pause = 1s;
+
+/// So little may wait for a host that is told why its link ends.
+constexpr std::size_t small_rest = 1024 * 1024;
+
+/// Whether the host has broken the rules, or is gone: what waits for it is not worth keeping.
+bool is_fault(ec code) noexcept {
+  return code == ec::protocol_error || code == ec::limit_exceeded || code == ec::heartbeat_timeout
+         || code == ec::handshake_timeout;
+}
 
 } // namespace
 
@@ -48,18 +69,22 @@ caf::expected<std::uint16_t> relay_port_state::listen() {
                                   "address another host's?",
                                   settings_.address, settings_.port, text_of(why)));
   };
-  if (!settings_.tls) {
-    auto door = self_->add_tcp_doorman(settings_.port, settings_.address.c_str(), true);
-    if (!door)
-      return fail(door.error());
-    settings_.port = door->second;
-  } else {
-    auto door =
-        make_tls_doorman(self_->parent().backend(), settings_.port, settings_.address.c_str());
+  auto* loop = dynamic_cast<caf::io::network::default_multiplexer*>(&self_->parent().backend());
+  sockets_ = loop != nullptr;
+  if (sockets_) {
+    auto door = make_relay_door(*loop, {settings_.address.c_str(), settings_.port, settings_.tls,
+                                        [this](int code) { on_shortage(code); }});
     if (!door)
       return fail(door.error());
     settings_.port = (*door)->port();
+    door_ = (*door)->hdl();
     self_->add_doorman(std::move(*door));
+  } else {
+    auto door = self_->add_tcp_doorman(settings_.port, settings_.address.c_str(), true);
+    if (!door)
+      return fail(door.error());
+    door_ = door->first;
+    settings_.port = door->second;
   }
   schedule_tick();
   log(log_level::info, fmt::format("relay: listening on {}:{}{}", settings_.address, settings_.port,
@@ -72,52 +97,114 @@ void relay_port_state::schedule_tick() {
   caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), tick_interval, tick_atom_v);
 }
 
+// -- the door --------------------------------------------------------------------------------
+
+// Whoever waits outside shows at once again: the door is not looked at for a while.
+void relay_port_state::on_shortage(int code) {
+  log_repeated(
+      log_level::error, "relay shortage", std::to_string(code),
+      fmt::format("relay: no connection can be accepted: {}; raise the limit of open files "
+                  "(ulimit -n, LimitNOFILE), or lower --max-links",
+                  std::generic_category().message(code)));
+  self_->halt(door_);
+  closed_until_ = now() + shortage_pause;
+  if (!strangers_.empty())
+    drop_stranger();
+}
+
+void relay_port_state::reopen() {
+  if (!closed_until_ || now() < *closed_until_)
+    return;
+  closed_until_.reset();
+  self_->trigger(door_);
+}
+
+// Who only connects can keep nobody out: neither by number, as the oldest go, nor by many
+// addresses' share, as those go first who have most.
+void relay_port_state::make_room() {
+  while (!strangers_.empty()
+         && strangers_.size() + leaving_.size() >= settings_.limits.max_strangers)
+    drop_stranger();
+}
+
+void relay_port_state::drop_stranger() {
+  std::unordered_map<std::string_view, std::size_t> counts;
+  for (auto& [id, who] : strangers_)
+    ++counts[peers_.at(who).host];
+  auto victim = strangers_.begin();
+  auto most = std::size_t{0};
+  for (auto i = strangers_.begin(); i != strangers_.end(); ++i)
+    if (const auto count = counts[peers_.at(i->second).host]; count > most) {
+      most = count;
+      victim = i;
+    }
+  const auto who = victim->second;
+  ++counters_.refused;
+  log_repeated(log_level::warning, "relay strangers", peers_.at(who).host,
+               fmt::format("relay: {} refused: {} connections are without a hello, {} of them from "
+                           "there: the oldest of these goes",
+                           peers_.at(who).address(), strangers_.size(), most));
+  remove(who);
+  drop(who);
+}
+
 // -- connections ----------------------------------------------------------------------------
 
+std::string relay_port_state::peer::address() const {
+  return fmt::format("{}:{}", host, port);
+}
+
 void relay_port_state::on_connected(caf::io::connection_handle who) {
-  auto address = fmt::format("{}:{}", self_->remote_addr(who), self_->remote_port(who));
-  if (peers_.size() >= settings_.limits.max_links)
-    return refuse(who, address);
+  if (stopping_)
+    return drop(who);
+  make_room();
   ++counters_.accepted;
   const auto id = ++last_id_;
   amqp::session_limits limits;
   limits.max_frame = settings_.limits.max_message;
   limits.window = settings_.limits.window;
+  limits.max_unconfirmed = settings_.limits.max_unconfirmed;
   limits.handshake_timeout = settings_.limits.handshake_timeout;
   peer x;
   x.id = id;
-  x.address = std::move(address);
+  x.host = self_->remote_addr(who);
+  x.port = self_->remote_port(who);
   x.session = std::make_unique<amqp::relay_session>(
-      limits, [this, id](const amqp::relay_hello& hello) { return start_link(id, hello); }, now());
+      limits,
+      [this, id](const amqp::relay_hello& hello, const amqp::relay_tune& tune) {
+        return start_link(id, hello, tune);
+      },
+      now());
   by_id_.emplace(id, who);
+  strangers_.emplace(id, who);
   peers_.emplace(who, std::move(x));
+  self_->configure_read(who, caf::io::receive_policy::at_most(stranger_read_size));
+}
+
+amqp::attempt<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id,
+                                                                const amqp::relay_hello& hello,
+                                                                const amqp::relay_tune& tune) {
+  if (peers_.size() - strangers_.size() >= settings_.limits.max_links)
+    return {
+        nullptr,
+        {ec::limit_exceeded, fmt::format("the relay has {} links, and takes no more (--max-links)",
+                                         settings_.limits.max_links)}};
+  const auto who = by_id_.at(id);
+  log(log_level::info, fmt::format("relay: {} is '{}', libactors {}", peers_.at(who).address(),
+                                   hello.name, hello.software));
+  strangers_.erase(id);
   self_->configure_read(who, caf::io::receive_policy::at_most(read_size));
-}
-
-void relay_port_state::refuse(caf::io::connection_handle who, const std::string& address) {
-  ++counters_.refused;
-  const failure why{ec::limit_exceeded, fmt::format("the relay has {} links, and takes no more",
-                                                    settings_.limits.max_links)};
-  log(log_level::warning, fmt::format("relay: {} refused: {}", address, why.text));
-  std::string bytes;
-  append(bytes, amqp::relay_frame{amqp::relay_refusal{amqp::relay_protocol, why}});
-  write(who, bytes);
-  self_->close(who);
-}
-
-amqp::transport_ptr relay_port_state::start_link(std::uint64_t id, const amqp::relay_hello& hello) {
-  log(log_level::info, fmt::format("relay: {} is '{}', libactors {}",
-                                   peers_.at(by_id_.at(id)).address, hello.name, hello.software));
   auto take = [port = caf::actor_cast<caf::actor>(self_), id](amqp::relay_frame x) {
     caf::anon_send(port, relay_event{id, std::move(x)});
   };
-  return settings_.start_link(hello, amqp::make_relay_sink(std::move(take)));
+  return {settings_.start_link(hello, tune.known, amqp::make_relay_sink(std::move(take))), {}};
 }
 
 void relay_port_state::on_bytes(const caf::io::new_data_msg& x) {
   auto i = peers_.find(x.handle);
   if (i == peers_.end())
     return;
+  i->second.heard = true;
   i->second.session->feed({x.buf.data(), x.buf.size()}, now());
   flush(x.handle, i->second);
 }
@@ -134,42 +221,78 @@ void relay_port_state::on_event(relay_event& x) {
 
 void relay_port_state::on_tick() {
   schedule_tick();
+  reopen();
   for (auto i = peers_.begin(); i != peers_.end();) {
     auto& [who, x] = *i++; // it may be removed
     x.session->tick(now());
     flush(who, x);
   }
+  for (auto i = leaving_.begin(); i != leaving_.end();) {
+    const auto [who, limit] = *i;
+    const auto over = now() >= limit;
+    i = over ? leaving_.erase(i) : std::next(i);
+    if (over)
+      drop(who);
+  }
+  if (stopping_ && leaving_.empty())
+    self_->quit(caf::exit_reason::user_shutdown);
 }
 
 void relay_port_state::on_disconnected(caf::io::connection_handle who) {
+  leaving_.erase(who);
   auto i = peers_.find(who);
   if (i == peers_.end())
     return;
   const auto& x = i->second;
-  ++(x.session->greeted() ? counters_.lost : counters_.refused);
-  log(log_level::warning,
-      x.session->greeted()
-          ? fmt::format("relay: {} '{}' lost: the connection ended", x.address, x.session->name())
-          : fmt::format("relay: {} left without a hello", x.address));
+  if (x.session->greeted()) {
+    ++counters_.lost;
+    log(log_level::warning,
+        fmt::format("relay: {} '{}' lost: the connection ended", x.address(), x.session->name()));
+  } else {
+    ++counters_.refused;
+    log_repeated(log_level::warning, "relay stranger left", x.host,
+                 fmt::format("relay: {} left without a hello", x.address()));
+  }
   remove(who);
 }
 
 void relay_port_state::flush(caf::io::connection_handle who, peer& x) {
-  auto bytes = x.session->take_output();
-  if (!bytes.empty())
-    write(who, bytes);
   const auto unsent = self_->wr_buf(who).size();
   if (unsent > settings_.limits.max_unsent)
     x.session->refuse(
         {ec::limit_exceeded, fmt::format("{} bytes wait for it, it is too slow", unsent)});
-  if (!x.session->is_down())
-    return;
+  if (x.session->is_down())
+    return end(who, x);
+  regulate(who, x);
+  if (auto bytes = x.session->take_output(); !bytes.empty())
+    write(who, bytes);
+}
+
+// Over TLS nothing is written before the handshake is done: CAF would try without a pause
+// (actor-framework#1060).
+void relay_port_state::end(caf::io::connection_handle who, peer& x) {
   report(x);
-  // Who does not read would otherwise keep what waits for it.
-  if (x.session->why().code == ec::heartbeat_timeout || x.session->why().code == ec::limit_exceeded)
-    ::shutdown(static_cast<int>(who.id()), SHUT_RDWR);
-  self_->close(who);
+  auto last_words = x.session->take_output();
+  auto& waiting = self_->wr_buf(who);
+  const auto much = waiting.size() > small_rest;
+  if (is_fault(x.session->why().code))
+    waiting.clear(); // it ends with a frame
+  const auto hears = (x.heard || !settings_.tls) && !much;
   remove(who);
+  if (!hears)
+    return drop(who);
+  write(who, last_words);
+  leave(who);
+}
+
+void relay_port_state::regulate(caf::io::connection_handle who, peer& x) {
+  const auto halted = !x.session->wants_bytes();
+  if (std::exchange(x.halted, halted) == halted)
+    return;
+  if (halted)
+    self_->halt(who);
+  else
+    self_->trigger(who);
 }
 
 void relay_port_state::write(caf::io::connection_handle who, const std::string& bytes) {
@@ -178,20 +301,47 @@ void relay_port_state::write(caf::io::connection_handle who, const std::string& 
   self_->flush(who);
 }
 
+void relay_port_state::leave(caf::io::connection_handle who) {
+  if (!sockets_) {
+    self_->close(who);
+    return;
+  }
+  self_->trigger(who); // its end must be seen
+  leaving_.emplace(who, now() + farewell);
+}
+
+// A connection that is only closed stays until its peer closes as well.
+void relay_port_state::drop(caf::io::connection_handle who) {
+  if (sockets_) {
+    self_->trigger(who);
+    ::shutdown(static_cast<int>(who.id()), SHUT_RDWR);
+  }
+  self_->close(who);
+}
+
 void relay_port_state::report(const peer& x) {
   const auto& why = x.session->why();
-  const auto refused = !x.session->greeted();
   if (!why)
     return log(log_level::info,
-               fmt::format("relay: {} '{}' has closed", x.address, x.session->name()));
-  ++(refused ? counters_.refused : counters_.lost);
-  log(log_level::warning, fmt::format("relay: {} '{}' {}: {}", x.address, x.session->name(),
-                                      refused ? "refused" : "lost", to_string(why)));
+               fmt::format("relay: {} '{}' has closed", x.address(), x.session->name()));
+  if (x.session->greeted()) {
+    ++counters_.lost;
+    return log(log_level::warning, fmt::format("relay: {} '{}' lost: {}", x.address(),
+                                               x.session->name(), to_string(why)));
+  }
+  ++counters_.refused;
+  const auto text = x.session->name().empty()
+                        ? fmt::format("relay: {} refused: {}", x.address(), to_string(why))
+                        : fmt::format("relay: {} '{}' refused: {}", x.address(), x.session->name(),
+                                      to_string(why));
+  log_repeated(log_level::warning, "relay refusal",
+               fmt::format("{} {} {}", x.host, x.session->name(), to_string(why.code)), text);
 }
 
 void relay_port_state::remove(caf::io::connection_handle who) {
   auto i = peers_.find(who);
   let_go(i->second.session->release_link());
+  strangers_.erase(i->second.id);
   by_id_.erase(i->second.id);
   peers_.erase(i);
 }
@@ -207,19 +357,24 @@ void relay_port_state::let_go(amqp::transport_ptr link) {
 
 relay_status relay_port_state::status() {
   auto result = counters_;
+  result.strangers = strangers_.size();
   for (auto& [who, x] : peers_)
-    result.links.push_back({x.address, x.session->name(), x.session->delivered(),
-                            x.session->published(), self_->wr_buf(who).size()});
+    if (x.session->greeted())
+      result.links.push_back({x.address(), x.session->name(), x.session->delivered(),
+                              x.session->published(), self_->wr_buf(who).size()});
   return result;
 }
 
+// Hosts are told why, and have a moment to take it in.
 void relay_port_state::stop() {
+  stopping_ = true;
   for (auto i = peers_.begin(); i != peers_.end();) {
     auto& [who, x] = *i++; // it is removed
     x.session->refuse({ec::connection_forced, "the relay is stopping"});
     flush(who, x);
   }
-  self_->quit(caf::exit_reason::user_shutdown);
+  if (leaving_.empty())
+    self_->quit(caf::exit_reason::user_shutdown);
 }
 
 caf::behavior relay_port(caf::stateful_actor<relay_port_state, caf::io::broker>* self,

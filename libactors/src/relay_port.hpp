@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -26,8 +28,8 @@ struct relay_event {
 };
 
 /// Starts the link to the broker for one that a host has asked for.
-using relayed_link_starter =
-    std::function<amqp::transport_ptr(const amqp::relay_hello&, std::shared_ptr<amqp::sink>)>;
+using relayed_link_starter = std::function<amqp::transport_ptr(
+    const amqp::relay_hello&, const amqp::broker_limits& known, std::shared_ptr<amqp::sink>)>;
 
 struct relay_port_settings {
   std::string address;
@@ -56,27 +58,58 @@ public:
   void stop();
 
 private:
+  using time_point = amqp::relay_session::time_point;
+
   struct peer {
     std::uint64_t id = 0;
-    std::string address;
+    std::string host;
+    std::uint16_t port = 0;
     std::unique_ptr<amqp::relay_session> session;
+    /// Whether anything came, and so a TLS handshake is done.
+    bool heard = false;
+    bool halted = false;
+
+    std::string address() const;
   };
 
   void schedule_tick();
-  void refuse(caf::io::connection_handle who, const std::string& address);
-  amqp::transport_ptr start_link(std::uint64_t id, const amqp::relay_hello& hello);
+  void on_shortage(int code);
+  void reopen();
+  /// Closes the oldest connections without a hello, until there is room for one more.
+  void make_room();
+  void drop_stranger();
+  amqp::attempt<amqp::transport_ptr> start_link(std::uint64_t id, const amqp::relay_hello& hello,
+                                                const amqp::relay_tune& tune);
   /// Sends what the session says, and ends with it.
   void flush(caf::io::connection_handle who, peer& x);
+  void end(caf::io::connection_handle who, peer& x);
+  /// Reads from the host as long as its broker keeps up.
+  void regulate(caf::io::connection_handle who, peer& x);
   void write(caf::io::connection_handle who, const std::string& bytes);
   void report(const peer& x);
   void remove(caf::io::connection_handle who);
   void let_go(amqp::transport_ptr link);
-  amqp::relay_session::time_point now() const;
+  /// Gives a peer that has been told why a moment to close its end.
+  void leave(caf::io::connection_handle who);
+  /// Closes a connection at once, whatever waits to be sent.
+  void drop(caf::io::connection_handle who);
+  time_point now() const;
 
   caf::io::broker* self_;
   relay_port_settings settings_;
+  caf::io::accept_handle door_;
+  /// Whether connections are file descriptors, and not those of a test.
+  bool sockets_ = false;
+  /// When to look again whether a connection can be accepted.
+  std::optional<time_point> closed_until_;
+  bool stopping_ = false;
+
   std::unordered_map<caf::io::connection_handle, peer> peers_;
   std::unordered_map<std::uint64_t, caf::io::connection_handle> by_id_;
+  /// Peers without a link, oldest first.
+  std::map<std::uint64_t, caf::io::connection_handle> strangers_;
+  /// Connections that are closed when their time is over.
+  std::unordered_map<caf::io::connection_handle, time_point> leaving_;
   std::uint64_t last_id_ = 0;
   relay_status counters_;
 };

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
+import time
 import unittest
 from pathlib import Path
 
@@ -127,6 +129,58 @@ class Test(ProgramsTest):
                 for x in idle:
                     x.close()
                 relay.await_log("left without a hello")
+
+    @staticmethod
+    def cpu_seconds(process):
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def ended(peer, seconds=20):
+        """Waits until the relay closes a connection."""
+        peer.settimeout(seconds)
+        try:
+            while peer.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+
+    def test_strangers_that_only_connect_cost_no_cpu_and_keep_nobody_out(self):
+        folder = self.certificates()
+        for options, tls in ((("--no-tls",), ()),
+                             (self.shown(folder, "server"), self.shown(folder, "client"))):
+            with self.relay(*options, "--max-strangers", "30", "--max-links", "6") as relay:
+                port = self.port_of(relay)
+                idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+                self.assert_events_pass(port, *tls)
+                # The first went at once, the others when their time was over: nothing was
+                # said to them, and nothing is tried again and again.
+                for x in idle:
+                    self.ended(x)
+                before = self.cpu_seconds(relay.process)
+                time.sleep(2)
+                self.assertLess(self.cpu_seconds(relay.process) - before, 0.5)
+                self.assertLess(len([x for x in relay.log if " refused: " in x]), 8)
+                for x in idle:
+                    x.close()
+
+    def test_a_relay_without_file_descriptors_waits_for_one(self):
+        with self.relay("--no-tls", "--max-strangers", "1000") as relay:
+            port = self.port_of(relay)
+            self.assert_events_pass(port)
+            open_files = len(os.listdir(f"/proc/{relay.process.pid}/fd"))
+            before = resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE,
+                             (open_files + 10, before[1]))
+            idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+            relay.await_log("no connection can be accepted: Too many open files")
+            cpu = self.cpu_seconds(relay.process)
+            time.sleep(3)
+            self.assertLess(self.cpu_seconds(relay.process) - cpu, 0.5)
+            self.assertEqual(1, len([x for x in relay.log if "no connection can be" in x]))
+            for x in idle:
+                x.close()
+            self.assert_events_pass(port)
 
     def test_there_are_no_more_links_than_allowed(self):
         with self.relay("--no-tls", "--max-links", "2") as relay:

@@ -52,11 +52,16 @@ void feed_session(std::string_view bytes, bool greeted) {
   auto link = std::make_shared<scripted_link>();
   session_limits limits;
   limits.max_frame = 65'536;
-  relay_session talk{
-      limits, [&](const relay_hello&) { return std::make_unique<scripted_transport>(link); }, now};
+  limits.max_unconfirmed = 4'096;
+  relay_session talk{limits,
+                     [&](const relay_hello&, const relay_tune&) {
+                       return attempt<transport_ptr>{std::make_unique<scripted_transport>(link)};
+                     },
+                     now};
   if (greeted) {
     std::string hello;
     append(hello, host_frame{relay_hello{}});
+    append(hello, host_frame{relay_tune{}});
     talk.feed(hello, now);
     talk.raise(relay_welcome{"broker"}, now);
     talk.raise(relay_deliveries{0, {delivery{}}}, now);

@@ -78,7 +78,11 @@ public:
     quiet.heartbeat = std::chrono::seconds{0}; // time does not pass here
     client_ = std::make_unique<relay_client>(quiet, std::move(events), clock::now());
     session_ = std::make_unique<relay_session>(
-        session_limits{}, [this](const relay_hello&) { return start_link(); }, clock::now());
+        session_limits{},
+        [this](const relay_hello&, const relay_tune& tune) {
+          return attempt<transport_ptr>{start_link(tune.known), {}};
+        },
+        clock::now());
   }
 
   void execute(command x) {
@@ -97,7 +101,7 @@ public:
   }
 
 private:
-  transport_ptr start_link() {
+  transport_ptr start_link(const broker_limits& known) {
     auto result = to_broker_();
     auto take = [me = weak_from_this()](relay_frame x) {
       if (auto self = me.lock())
@@ -106,7 +110,9 @@ private:
             z.session_->raise(std::move(*y), clock::now());
         });
     };
-    result->connect({}, make_relay_sink(std::move(take)));
+    endpoint where;
+    where.known = known;
+    result->connect(where, make_relay_sink(std::move(take)));
     return result;
   }
 

@@ -5,6 +5,7 @@
 
 #include "relay_port.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "actors/amqp/memory_broker.hpp"
@@ -16,6 +17,7 @@
 #include "actors/supervisor.hpp"
 #include "relay_feeds.hpp"
 #include "support/node_transport.hpp"
+#include "unit/amqp/recorded_events.hpp"
 
 #include "caf/test/io_dsl.hpp"
 
@@ -102,8 +104,10 @@ struct fixture : belt_fixture<> {
     settings.port = port;
     settings.address = "earth";
     settings.limits.max_links = 4;
+    settings.limits.max_strangers = 3;
     settings.limits.window = 10;
-    settings.start_link = [this](const amqp::relay_hello&, std::shared_ptr<amqp::sink> events) {
+    settings.start_link = [this](const amqp::relay_hello&, const amqp::broker_limits&,
+                                 std::shared_ptr<amqp::sink> events) {
       auto result = make_feeding_transport(earth.sys, home.handle(), to_broker());
       result->connect({}, std::move(events));
       return result;
@@ -199,6 +203,17 @@ struct fixture : belt_fixture<> {
     }
     connections[&node].clear();
     move();
+  }
+
+  /// Somebody who connects and says no more than this.
+  caf::io::connection_handle add_stranger(std::string_view words = {}) {
+    const auto who = next_connection_handle();
+    earth.mpx.add_pending_connect(door, who);
+    move();
+    if (!words.empty())
+      earth.mpx.virtual_send(who, {words.begin(), words.end()});
+    move();
+    return who;
   }
 
   relay_status status() {
@@ -345,6 +360,61 @@ CAF_TEST(there are no more links than allowed) {
   add_host(mars, "one too many");
   CAF_CHECK(status().links.size() == 4u);
   CAF_CHECK(status().refused >= 2);
+}
+
+CAF_TEST(whoever only connects keeps no host out) {
+  for (auto i = 0; i < 20; ++i)
+    add_stranger(i % 2 == 0 ? "\0\0" : "");
+  CAF_CHECK_EQUAL(status().strangers, 3u);
+  auto seen = add_strategy(mars, add_host(mars, "mars"), trades("binance", "ETH/USDT"));
+  publish(1);
+  CAF_CHECK(seen->trades == list{1});
+  add_host(jupiter, "jupiter");
+  CAF_CHECK_EQUAL(status().links.size(), 4u);
+}
+
+CAF_TEST(hosts that have said hello are not strangers) {
+  add_host(mars, "mars");
+  add_host(jupiter, "jupiter");
+  CAF_CHECK_EQUAL(status().strangers, 0u);
+  for (auto i = 0; i < 20; ++i)
+    add_stranger();
+  CAF_CHECK_EQUAL(status().links.size(), 4u);
+  CAF_CHECK_EQUAL(status().lost, 0u);
+}
+
+CAF_TEST(a stranger stays no longer than a handshake takes) {
+  add_stranger();
+  pass(9'900ms);
+  CAF_CHECK_EQUAL(status().strangers, 1u);
+  pass(200ms);
+  CAF_CHECK_EQUAL(status().strangers, 0u);
+  CAF_CHECK_EQUAL(status().refused, 1u);
+}
+
+// A symbol in Latin-1.
+CAF_TEST(a feed that cannot be is refused and the others go on) {
+  auto well = add_strategy(jupiter, add_host(jupiter, "jupiter", true), trades("binance", "#"));
+  auto events = std::make_shared<amqp::recorded_events>();
+  auto link = make_feeding_transport(earth.sys, home.handle(), to_broker());
+  link->connect({}, events);
+  const amqp::queue feed{.name = "f",
+                         .arguments = {{"x-la-feed", std::string{"drop_oldest"}},
+                                       {"x-la-feed-max-waiting", std::int64_t{100}}}};
+  link->request(1, amqp::declare_queue{feed});
+  link->request(2, amqp::bind_queue{{"Trade", "f", "binance.\xe9"}});
+  link->request(3, amqp::bind_queue{{"Trade", "f", "binance.#"}});
+  link->request(4, amqp::start_consumer{{7, "f", 0, true}});
+  move();
+  publish(1);
+  auto lines = events->take();
+  CAF_CHECK(std::find(lines.begin(), lines.end(), "replied 1 f") != lines.end());
+  CAF_CHECK(std::any_of(lines.begin(), lines.end(), [](const std::string& x) {
+    return x.find("replied 2 invalid_argument") == 0;
+  }));
+  CAF_CHECK(std::find(lines.begin(), lines.end(), "replied 4") != lines.end());
+  CAF_CHECK(well->trades == list{1});
+  CAF_CHECK_EQUAL(events->deliveries.size(), 1u);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

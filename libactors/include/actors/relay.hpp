@@ -22,11 +22,18 @@ namespace actors {
 struct relay_limits {
   /// How many hosts' links at a time: two for each event center.
   std::size_t max_links = 128;
+  /// How many connections may be without a hello at a time: strangers', and each host's for
+  /// a moment. They count towards nothing else. When there is one more, the oldest of the
+  /// address that has most of them is closed.
+  std::size_t max_strangers = 64;
   /// The largest frame that is taken, and so a publication: in bytes.
   std::size_t max_message = 16 * 1024 * 1024;
   /// What may wait to be sent to one host, in bytes: who has more is too slow, and its
   /// link ends.
   std::size_t max_unsent = 64 * 1024 * 1024;
+  /// What one link may have published that the broker has not confirmed, in bytes: who has
+  /// more is told that it is blocked, and not read from until it has half of it.
+  std::size_t max_unconfirmed = 32 * 1024 * 1024;
   /// How many deliveries may be on their way to a host, for each consumer that does not
   /// acknowledge on success.
   std::uint16_t window = 500;
@@ -59,6 +66,8 @@ struct relayed_link {
 
 struct relay_status {
   std::vector<relayed_link> links;
+  /// Connections without a hello.
+  std::size_t strangers = 0;
   std::uint64_t accepted = 0;
   /// For no hello, an unknown protocol, a wrong certificate, too many links.
   std::uint64_t refused = 0;

@@ -54,6 +54,7 @@ relay_client::relay_client(const endpoint& where, std::shared_ptr<sink> events, 
   hello.heartbeat_ms =
       static_cast<std::uint32_t>(std::chrono::milliseconds{where.heartbeat}.count());
   say(hello, now);
+  say(relay_tune{default_host_frame, where.known}, now);
 }
 
 // -- commands ---------------------------------------------------------------------------
@@ -75,7 +76,10 @@ void relay_client::execute(command x, time_point now) {
 void relay_client::run(request_command& x, time_point now) {
   if (auto problem = check(x.what))
     return events_->replied({x.id, std::move(problem), {}});
-  open_.emplace(x.id, now);
+  open_request asked{now, {}};
+  if (auto* start = std::get_if<start_consumer>(&x.what))
+    asked.consumer = start->what.id;
+  open_.emplace(x.id, asked);
   say(std::move(x), now);
 }
 
@@ -204,6 +208,12 @@ void relay_client::on(relay_cancelled& x, time_point) {
 }
 
 void relay_client::on(closed_channel& x, time_point) {
+  // What was to start there is not answered any more.
+  if (x.which == channel::deliveries)
+    std::erase_if(open_, [&](const auto& y) {
+      const auto& id = y.second.consumer;
+      return id && std::find(x.consumers.begin(), x.consumers.end(), *id) != x.consumers.end();
+    });
   events_->channel_closed(std::move(x));
 }
 
@@ -269,7 +279,7 @@ void relay_client::tick(time_point now) {
       say(relay_heartbeat{}, now);
   }
   // Ids ascend with time.
-  if (!open_.empty() && now - open_.begin()->second >= where_.request_timeout)
+  if (!open_.empty() && now - open_.begin()->second.since >= where_.request_timeout)
     down({ec::request_timeout, "the relay left a request without an answer for "
                                    + std::to_string(where_.request_timeout.count()) + " ms"});
 }
@@ -286,7 +296,7 @@ conversation::time_point relay_client::deadline() const {
     result = std::min({result, last_said_ + where_.heartbeat,
                        last_heard_ + silent_heartbeats * where_.heartbeat});
   if (!open_.empty())
-    result = std::min(result, open_.begin()->second + where_.request_timeout);
+    result = std::min(result, open_.begin()->second.since + where_.request_timeout);
   return result;
 }
 

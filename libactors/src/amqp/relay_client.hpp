@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,14 +75,20 @@ private:
   std::shared_ptr<sink> events_;
   phase phase_ = phase::greeting;
   std::vector<command> early_;
-  frame_reader input_{default_relay_frame * 2};
+  frame_reader input_{default_host_frame};
   std::string output_;
   /// Of the output.
   std::size_t sent_ = 0;
   std::size_t max_frame_ = default_relay_frame;
 
-  /// Requests without an answer, and since when.
-  std::map<request_id, time_point> open_;
+  struct open_request {
+    time_point since;
+    /// What it starts, if it does.
+    std::optional<consumer_id> consumer;
+  };
+
+  /// Requests without an answer.
+  std::map<request_id, open_request> open_;
   relay_deliveries arrived_;
   std::uint64_t taken_ = 0;
 

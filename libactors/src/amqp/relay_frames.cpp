@@ -114,6 +114,10 @@ auto fields(is<relay_hello> auto& x) {
   return std::tie(x.magic, x.protocol, x.software, x.name, x.heartbeat_ms);
 }
 
+auto fields(is<relay_tune> auto& x) {
+  return std::tie(x.max_frame, x.known);
+}
+
 auto fields(is<request_command> auto& x) {
   return std::tie(x.id, x.what);
 }
@@ -441,8 +445,6 @@ std::optional<Frame> decode(std::string_view bytes) {
   return result;
 }
 
-constexpr std::size_t size_bytes = 4;
-
 } // namespace
 
 void append(std::string& out, const host_frame& x) {
@@ -470,25 +472,25 @@ void frame_reader::add(std::string_view bytes) {
 
 std::optional<std::string_view> frame_reader::next() {
   const auto size = size_of_next();
-  if (size == 0 || size > max_size_ || bytes_.size() - offset_ < size_bytes + size)
+  if (size == 0 || size > max_size_ || bytes_.size() - offset_ < frame_size_bytes + size)
     return std::nullopt;
-  auto result = std::string_view{bytes_}.substr(offset_ + size_bytes, size);
-  offset_ += size_bytes + size;
+  auto result = std::string_view{bytes_}.substr(offset_ + frame_size_bytes, size);
+  offset_ += frame_size_bytes + size;
   return result;
 }
 
 std::optional<std::size_t> frame_reader::wrong_size() const noexcept {
-  if (bytes_.size() - offset_ < size_bytes)
+  if (bytes_.size() - offset_ < frame_size_bytes)
     return std::nullopt;
   const auto size = size_of_next();
   return size == 0 || size > max_size_ ? std::optional{size} : std::nullopt;
 }
 
 std::size_t frame_reader::size_of_next() const noexcept {
-  if (bytes_.size() - offset_ < size_bytes)
+  if (bytes_.size() - offset_ < frame_size_bytes)
     return 0;
   std::size_t result = 0;
-  for (auto c : std::string_view{bytes_}.substr(offset_, size_bytes))
+  for (auto c : std::string_view{bytes_}.substr(offset_, frame_size_bytes))
     result = (result << 8) | static_cast<unsigned char>(c);
   return result;
 }

@@ -27,6 +27,15 @@ constexpr std::size_t max_hello_size = 1024;
 /// A frame that a relay takes, and so a message with its properties.
 constexpr std::size_t default_relay_frame = 16 * 1024 * 1024;
 
+/// A frame that a host takes.
+constexpr std::size_t default_host_frame = 32 * 1024 * 1024;
+
+/// A host takes at least such frames.
+constexpr std::size_t smallest_host_frame = 64 * 1024;
+
+/// What stands before each frame: its size.
+constexpr std::size_t frame_size_bytes = 4;
+
 // -- from a strategy's host ---------------------------------------------------------
 
 struct relay_hello {
@@ -41,6 +50,13 @@ struct relay_hello {
   std::uint32_t heartbeat_ms = 0;
 };
 
+/// Follows the hello: what the host takes, and what it knows of the broker by former links.
+struct relay_tune {
+  /// The largest frame.
+  std::uint32_t max_frame = default_host_frame;
+  broker_limits known;
+};
+
 /// How many deliveries the host has taken in all: there is room for more.
 struct relay_credit {
   std::uint64_t taken = 0;
@@ -49,7 +65,7 @@ struct relay_credit {
 struct relay_heartbeat {};
 
 using host_frame = std::variant<relay_hello, request_command, publish_command, settle_command,
-                                relay_credit, close_command, relay_heartbeat>;
+                                relay_credit, close_command, relay_heartbeat, relay_tune>;
 
 // -- from a relay --------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 #include "amqp/relay_session.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace actors::amqp {
 
@@ -11,6 +12,9 @@ constexpr int silent_heartbeats = 3;
 
 /// A host cannot ask for more signs of life than that.
 constexpr std::chrono::milliseconds shortest_heartbeat{100};
+
+/// What a publication takes beside its body, roughly.
+constexpr std::size_t message_overhead = 256;
 
 std::string version_text(std::uint16_t protocol, const std::string& software) {
   return "version " + std::to_string(protocol) + " of the relay's protocol (libactors " + software
@@ -100,6 +104,15 @@ void relay_session::say(const relay_frame& x) {
   append(output_, x);
 }
 
+bool relay_session::try_to_say(const relay_frame& x) {
+  const auto start = output_.size();
+  append(output_, x);
+  if (output_.size() - start - frame_size_bytes <= max_host_frame_)
+    return true;
+  output_.resize(start);
+  return false;
+}
+
 // -- from the host ----------------------------------------------------------------------
 
 void relay_session::feed(std::string_view bytes, time_point now) {
@@ -110,7 +123,9 @@ void relay_session::feed(std::string_view bytes, time_point now) {
     if (!frame)
       break;
     if (phase_ == phase::greeting) {
-      greet(*frame, now);
+      greet(*frame);
+    } else if (phase_ == phase::tuning) {
+      tune(*frame, now);
     } else if (auto x = decode_host_frame(*frame)) {
       on_frame(*x);
     } else {
@@ -120,14 +135,14 @@ void relay_session::feed(std::string_view bytes, time_point now) {
   if (phase_ == phase::down)
     return;
   if (auto size = input_.wrong_size())
-    refuse(phase_ == phase::greeting
+    refuse(phase_ == phase::greeting || phase_ == phase::tuning
                ? failure{ec::protocol_error, "no hello of libactors: this port is a relay's"}
                : failure{ec::limit_exceeded,
                          "a frame of " + std::to_string(*size) + " bytes; at most "
                              + std::to_string(limits_.max_frame) + " are allowed"});
 }
 
-void relay_session::greet(std::string_view first, time_point now) {
+void relay_session::greet(std::string_view first) {
   auto frame = decode_host_frame(first);
   auto hello = frame ? std::get_if<relay_hello>(&*frame) : nullptr;
   if (!hello || hello->magic != relay_hello{}.magic || !fits_a_line(hello->name)
@@ -139,14 +154,26 @@ void relay_session::greet(std::string_view first, time_point now) {
                        + ", the strategy's host " + version_text(hello->protocol, hello->software)
                        + ": bring both to one version of libactors"});
   hello_ = std::move(*hello);
-  greeted_ = true;
   if (hello_.heartbeat_ms > 0)
     heartbeat_ = std::max(std::chrono::milliseconds{hello_.heartbeat_ms}, shortest_heartbeat);
+  phase_ = phase::tuning;
+}
+
+void relay_session::tune(std::string_view second, time_point now) {
+  auto frame = decode_host_frame(second);
+  auto* tune = frame ? std::get_if<relay_tune>(&*frame) : nullptr;
+  if (!tune)
+    return refuse({ec::protocol_error, "a hello without what the host takes"});
+  max_host_frame_ = std::max<std::size_t>(tune->max_frame, smallest_host_frame);
+  auto started = start_(hello_, *tune);
+  if (!started.result)
+    return refuse(std::move(started.error));
+  link_ = std::move(started.result);
+  out_ = link_->out();
+  greeted_ = true;
   input_.max_size(limits_.max_frame);
   phase_ = phase::linking;
   began_ = now;
-  link_ = start_(hello_);
-  out_ = link_->out();
 }
 
 void relay_session::on_frame(host_frame& x) {
@@ -159,6 +186,10 @@ void relay_session::on_frame(host_frame& x) {
 }
 
 void relay_session::on(relay_hello&) {
+  refuse({ec::protocol_error, "a second hello"});
+}
+
+void relay_session::on(relay_tune&) {
   refuse({ec::protocol_error, "a second hello"});
 }
 
@@ -178,6 +209,11 @@ void relay_session::on(request_command& x) {
 
 void relay_session::on(publish_command& x) {
   published_ += x.items.size();
+  // Those for a former life of the channel are dropped without an answer.
+  if (x.incarnation == publishing_incarnation_)
+    for (const auto& y : x.items)
+      unconfirmed_.add(y.id, y.body->size() + message_overhead);
+  weigh_publications();
   out_->publish(x.incarnation, std::move(x.items));
 }
 
@@ -216,20 +252,25 @@ void relay_session::on(relay_heartbeat&) {
 void relay_session::raise(relay_frame x, time_point now) {
   if (phase_ == phase::down)
     return;
-  if (auto welcome = std::get_if<relay_welcome>(&x)) {
-    welcome->max_frame = static_cast<std::uint32_t>(limits_.max_frame);
-    if (phase_ == phase::linking)
-      phase_ = phase::up;
-    last_heard_ = now;
-  } else if (auto deliveries = std::get_if<relay_deliveries>(&x)) {
-    note(*deliveries);
-  } else if (auto closed = std::get_if<closed_channel>(&x)) {
-    incarnation_ += closed->which == channel::deliveries ? 1 : 0;
-  }
-  say(x);
   last_said_ = now;
-  if (auto end = std::get_if<relay_down>(&x))
-    down(std::move(end->reason));
+  if (std::holds_alternative<relay_welcome>(x))
+    last_heard_ = now;
+  const auto was_reading = wants_bytes();
+  std::visit([this](auto& y) { pass_on(y); }, x);
+  if (!was_reading && wants_bytes())
+    last_heard_ = now; // what it said meanwhile was not read
+}
+
+void relay_session::pass_on(relay_welcome& x) {
+  x.max_frame = static_cast<std::uint32_t>(limits_.max_frame);
+  if (phase_ == phase::linking)
+    phase_ = phase::up;
+  say(std::move(x));
+}
+
+void relay_session::pass_on(relay_deliveries& x) {
+  note(x);
+  give(std::move(x));
 }
 
 void relay_session::note(relay_deliveries& x) {
@@ -242,10 +283,109 @@ void relay_session::note(relay_deliveries& x) {
   }
 }
 
+// What the host does not take is skipped, and it is told so: one message ends no link.
+void relay_session::give(relay_deliveries x) {
+  const auto incarnation = x.incarnation;
+  relay_frame frame{std::move(x)};
+  if (try_to_say(frame))
+    return;
+  auto& items = std::get<relay_deliveries>(frame).items;
+  if (items.size() > 1) {
+    const auto half = items.begin() + static_cast<std::ptrdiff_t>(items.size() / 2);
+    relay_deliveries rest{incarnation,
+                          {std::make_move_iterator(half), std::make_move_iterator(items.end())}};
+    items.erase(half, items.end());
+    give({incarnation, std::move(items)});
+    return give(std::move(rest));
+  }
+  auto& item = items.front();
+  item.unreadable = std::make_shared<const failure>(
+      failure{ec::limit_exceeded, "its body of " + std::to_string(item.body.size())
+                                      + " bytes and its properties are more than the "
+                                      + std::to_string(max_host_frame_)
+                                      + " that a strategy's host takes of a relay"});
+  item.body.clear();
+  item.properties = {};
+  say(frame);
+}
+
+void relay_session::pass_on(relay_confirmations& x) {
+  for (const auto& y : x.items)
+    unconfirmed_.answered(y.id);
+  say(std::move(x));
+  weigh_publications();
+}
+
+void relay_session::pass_on(relay_refused& x) {
+  unconfirmed_.answered(x.publication);
+  say(std::move(x));
+  weigh_publications();
+}
+
+void relay_session::pass_on(returned_message& x) {
+  relay_frame frame{std::move(x)};
+  if (try_to_say(frame))
+    return;
+  auto& props = std::get<returned_message>(frame).properties;
+  props.headers.clear();
+  props.others.reset();
+  say(frame);
+}
+
+void relay_session::pass_on(relay_blocked& x) {
+  blocked_ = true;
+  say(std::move(x));
+}
+
+void relay_session::pass_on(relay_unblocked& x) {
+  blocked_ = false;
+  if (!overfull_)
+    say(std::move(x));
+}
+
+void relay_session::pass_on(relay_cancelled& x) {
+  unacknowledged_.erase(x.id);
+  say(std::move(x));
+}
+
+void relay_session::pass_on(closed_channel& x) {
+  if (x.which == channel::deliveries) {
+    ++incarnation_;
+    std::erase_if(owed_, [&](const auto& y) { return y.incarnation == x.incarnation; });
+    for (auto id : x.consumers)
+      unacknowledged_.erase(id);
+  } else if (x.which == channel::publishing) {
+    ++publishing_incarnation_;
+    unconfirmed_.clear();
+  }
+  say(std::move(x));
+  weigh_publications();
+}
+
+void relay_session::pass_on(relay_down& x) {
+  say(relay_frame{x});
+  down(std::move(x.reason));
+}
+
+void relay_session::weigh_publications() {
+  const auto limit = limits_.max_unconfirmed;
+  if (!overfull_ && unconfirmed_.total() > limit) {
+    overfull_ = true;
+    if (!blocked_)
+      say(relay_blocked{"the relay holds " + std::to_string(unconfirmed_.total())
+                        + " bytes that its broker has not confirmed"});
+  } else if (overfull_ && unconfirmed_.total() <= limit / 2) {
+    overfull_ = false;
+    if (!blocked_)
+      say(relay_unblocked{});
+  }
+}
+
 // -- time ------------------------------------------------------------------------------------
 
 void relay_session::tick(time_point now) {
-  if (phase_ == phase::greeting && now - began_ >= limits_.handshake_timeout)
+  if ((phase_ == phase::greeting || phase_ == phase::tuning)
+      && now - began_ >= limits_.handshake_timeout)
     return refuse({ec::handshake_timeout,
                    "no hello within " + std::to_string(limits_.handshake_timeout.count()) + " ms"});
   // A host speaks once it is welcome.
@@ -253,7 +393,7 @@ void relay_session::tick(time_point now) {
     return;
   if (heartbeat_.count() == 0)
     return;
-  if (now - last_heard_ >= silent_heartbeats * heartbeat_)
+  if (wants_bytes() && now - last_heard_ >= silent_heartbeats * heartbeat_)
     return refuse(
         {ec::heartbeat_timeout,
          "nothing heard for " + std::to_string((silent_heartbeats * heartbeat_).count()) + " ms"});

@@ -12,7 +12,9 @@
 #include <utility>
 
 #include "actors/amqp/transport.hpp"
+#include "amqp/link_socket.hpp"
 #include "amqp/relay_frames.hpp"
+#include "amqp/unconfirmed_bytes.hpp"
 
 namespace actors::amqp {
 
@@ -23,7 +25,10 @@ struct session_limits {
   /// How many deliveries may be on their way to a host for each consumer that does
   /// not acknowledge.
   std::uint16_t window = 500;
-  /// For the first frame.
+  /// What a host may have published without an answer of the broker, in bytes: who has
+  /// more is told that it is blocked, and not read from until it has half of it.
+  std::size_t max_unconfirmed = 32 * 1024 * 1024;
+  /// For the first frames.
   std::chrono::milliseconds handshake_timeout{10'000};
 };
 
@@ -31,16 +36,16 @@ struct session_limits {
 /// points and the events of the host's link to the broker go in, bytes and requests to
 /// that link come out. It has no thread, no socket and no clock.
 ///
-///     greeting -> linking -> up -> closing
-///         |          |        |       |
-///         +----------+--------+-------+--> down
+///     greeting -> tuning -> linking -> up -> closing
+///         |         |          |        |       |
+///         +---------+----------+--------+-------+--> down
 class relay_session {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// Starts the link to the broker for a host that has said hello. What the link says
-  /// comes to `raise`.
-  using link_starter = std::function<transport_ptr(const relay_hello&)>;
+  /// Starts the link to the broker for a host that has said hello, or says why not. What
+  /// the link says comes to `raise`.
+  using link_starter = std::function<attempt<transport_ptr>(const relay_hello&, const relay_tune&)>;
 
   relay_session(session_limits limits, link_starter start, time_point now);
 
@@ -56,6 +61,11 @@ public:
   /// Ends the conversation, with its reason for the host.
   void refuse(failure reason);
 
+  /// Whether more is to be read from the host: not while it has published too much.
+  bool wants_bytes() const noexcept {
+    return !overfull_;
+  }
+
   /// The bytes to send; they are not kept.
   std::string take_output() noexcept {
     return std::exchange(output_, {});
@@ -70,7 +80,7 @@ public:
     return why_;
   }
 
-  /// Whether the host has said hello.
+  /// Whether the host has said hello and was given a link.
   bool greeted() const noexcept {
     return greeted_;
   }
@@ -94,7 +104,7 @@ public:
   }
 
 private:
-  enum class phase : std::uint8_t { greeting, linking, up, closing, down };
+  enum class phase : std::uint8_t { greeting, tuning, linking, up, closing, down };
 
   /// A delivery that its host's consumer does not acknowledge: we do, once the host
   /// has taken it.
@@ -105,16 +115,39 @@ private:
   };
 
   void say(const relay_frame& x);
-  void greet(std::string_view first, time_point now);
+  /// False if the host does not take so large a frame.
+  bool try_to_say(const relay_frame& x);
+  void give(relay_deliveries x);
+  void greet(std::string_view first);
+  void tune(std::string_view second, time_point now);
   void on_frame(host_frame& x);
   void on(relay_hello& x);
+  void on(relay_tune& x);
   void on(request_command& x);
   void on(publish_command& x);
   void on(settle_command& x);
   void on(relay_credit& x);
   void on(close_command& x);
   void on(relay_heartbeat& x);
+
+  void pass_on(relay_welcome& x);
+  void pass_on(relay_deliveries& x);
+  void pass_on(relay_confirmations& x);
+  void pass_on(relay_refused& x);
+  void pass_on(returned_message& x);
+  void pass_on(relay_blocked& x);
+  void pass_on(relay_unblocked& x);
+  void pass_on(relay_cancelled& x);
+  void pass_on(closed_channel& x);
+  void pass_on(relay_down& x);
+  template <class T>
+  void pass_on(T& x) {
+    say(std::move(x));
+  }
+
   void note(relay_deliveries& x);
+  /// Stops or goes on to read from the host.
+  void weigh_publications();
   void down(failure why);
 
   session_limits limits_;
@@ -125,6 +158,7 @@ private:
   failure why_;
   bool greeted_ = false;
   relay_hello hello_;
+  std::size_t max_host_frame_ = smallest_host_frame;
   frame_reader input_{max_hello_size};
   std::string output_;
 
@@ -134,6 +168,13 @@ private:
   std::deque<owed_settlement> owed_;
   std::uint64_t sent_ = 0;
   std::uint64_t published_ = 0;
+
+  /// Of the channel `publishing`.
+  std::uint32_t publishing_incarnation_ = 1;
+  unconfirmed_bytes unconfirmed_;
+  bool overfull_ = false;
+  /// By the broker.
+  bool blocked_ = false;
 
   std::chrono::milliseconds heartbeat_{0};
   time_point began_;

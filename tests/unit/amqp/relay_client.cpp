@@ -69,7 +69,8 @@ CAF_TEST_FIXTURE_SCOPE(relay_client_tests, fixture)
 
 CAF_TEST(it says who it is and waits for the welcome) {
   auto first = sent();
-  CAF_REQUIRE_EQUAL(first.size(), 1u);
+  CAF_REQUIRE_EQUAL(first.size(), 2u);
+  CAF_CHECK_EQUAL(std::get<relay_tune>(first[1]).max_frame, default_host_frame);
   CAF_CHECK_EQUAL(std::get<relay_hello>(first[0]).name, "host-1");
   CAF_CHECK_EQUAL(std::get<relay_hello>(first[0]).heartbeat_ms, 1'000u);
   talk.execute(request_command{1, delete_queue{"q"}}, now);
@@ -194,6 +195,43 @@ CAF_TEST(a link that was closed ends without an error) {
   CAF_CHECK(std::holds_alternative<close_command>(sent().at(0)));
   feed(relay_down{});
   CAF_CHECK(events->take() == lines{"down none"});
+}
+
+CAF_TEST(headers count as well as the body) {
+  welcome();
+  auto large = some_publication(1, 10);
+  large.properties.headers = {{"note", std::string(100'000, 'x')}};
+  talk.execute(publish_command{1, {large, some_publication(2, 10)}}, now);
+  const auto told = events->take();
+  CAF_REQUIRE_EQUAL(told.size(), 1u);
+  CAF_CHECK(told[0].find("refused 1 limit_exceeded") == 0);
+  auto frames = sent();
+  CAF_REQUIRE_EQUAL(frames.size(), 1u);
+  CAF_CHECK_EQUAL(std::get<publish_command>(frames[0]).items.at(0).id, 2u);
+}
+
+CAF_TEST(what was to start on a channel that ended is not waited for) {
+  welcome();
+  talk.execute(request_command{1, start_consumer{{5, "q", 10}}}, now);
+  talk.execute(request_command{2, start_consumer{{6, "r", 10}}}, now);
+  sent();
+  feed(closed_channel{channel::deliveries, {ec::not_found, "no"}, 1, {5}});
+  feed(reply{.id = 2});
+  for (auto i = 0; i < 12; ++i) {
+    feed(relay_heartbeat{});
+    pass(1s);
+    sent();
+  }
+  CAF_CHECK(!talk.is_down());
+}
+
+CAF_TEST(what cannot be read of a delivery is told) {
+  welcome();
+  delivery x;
+  x.unreadable = std::make_shared<const failure>(failure{ec::limit_exceeded, "too large"});
+  feed(relay_deliveries{1, {x}});
+  CAF_REQUIRE_EQUAL(events->deliveries.size(), 1u);
+  CAF_CHECK_EQUAL(events->deliveries[0].unreadable->text, "too large");
 }
 
 // Time that has come but that nothing is done about would have the link spin.

@@ -1,0 +1,43 @@
+#include "amqp/unconfirmed_bytes.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace actors::amqp {
+
+namespace {
+
+/// What was answered makes room only now and then.
+constexpr std::size_t spent_entries = 1024;
+
+} // namespace
+
+void unconfirmed_bytes::add(std::uint64_t id, std::size_t size) {
+  entries_.push_back({id, size});
+  total_ += size;
+}
+
+void unconfirmed_bytes::answered(std::uint64_t id) {
+  const auto begin = entries_.begin() + static_cast<std::ptrdiff_t>(first_);
+  const auto i = std::lower_bound(begin, entries_.end(), id,
+                                  [](const entry& x, std::uint64_t y) { return x.id < y; });
+  if (i == entries_.end() || i->id != id)
+    return;
+  total_ -= std::exchange(i->size, 0);
+  while (first_ < entries_.size() && entries_[first_].size == 0)
+    ++first_;
+  if (first_ == entries_.size())
+    clear();
+  else if (first_ >= spent_entries && first_ > entries_.size() / 2) {
+    entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+}
+
+void unconfirmed_bytes::clear() noexcept {
+  entries_.clear();
+  first_ = 0;
+  total_ = 0;
+}
+
+} // namespace actors::amqp
