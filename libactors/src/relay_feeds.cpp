@@ -45,9 +45,6 @@ constexpr amqp::consumer_id consumer_of(std::uint64_t tag) noexcept {
   return static_cast<amqp::consumer_id>((tag & ~feed_bit) >> count_bits);
 }
 
-/// Of no request of the host's: it has no answer.
-constexpr amqp::request_id unasked = 0;
-
 // -- the reader ----------------------------------------------------------------------------
 
 struct feed_reader_state {
@@ -63,7 +60,16 @@ struct feed_reader_state {
   std::vector<amqp::delivery> batch;
   bool flush_scheduled = false;
   std::deque<open_mark> marks;
-  std::map<std::pair<std::string, std::string>, subscription_id> subscriptions;
+  /// By exchange and routing key; none while it is asked for.
+  std::map<std::pair<std::string, std::string>, std::optional<subscription_id>> subscriptions;
+
+  /// A request that is answered when all its bindings are.
+  struct open_request {
+    std::uint64_t answers = 0;
+    failure error;
+  };
+
+  std::map<amqp::request_id, open_request> open;
 
   static inline const char* name = "feed_reader";
 };
@@ -94,13 +100,49 @@ void taken(feed_reader_state& state, std::uint64_t tag) {
   }
 }
 
-void answer(feed_reader_state& state, amqp::request_id request, failure error) {
-  if (request == unasked)
+/// One of the bindings of a request stands, or is refused.
+void answer(feed_reader_state& state, amqp::request_id request, std::uint64_t bindings,
+            failure error) {
+  auto& asked = state.open[request];
+  if (error && !asked.error)
+    asked.error = std::move(error);
+  if (++asked.answers < bindings)
     return;
   amqp::reply x;
   x.id = request;
-  x.error = std::move(error);
+  x.error = std::move(asked.error);
+  state.open.erase(request);
   state.events->replied(std::move(x));
+}
+
+void subscribe(feed_reader_actor* self, const event_center& center, const amqp::binding& what,
+               delivery_limits limits, amqp::request_id request, std::uint64_t bindings) {
+  auto& state = self->state;
+  auto key = std::pair{what.exchange, what.routing_key};
+  if (!state.subscriptions.try_emplace(key).second)
+    return answer(state, request, bindings, {});
+  center.subscribe(self, feed_subscription(what, limits))
+      .then(
+          [=, &state](const subscribed& x) {
+            auto i = state.subscriptions.find(key);
+            if (i != state.subscriptions.end() && !i->second)
+              i->second = x.id;
+            else // it is not wanted any more
+              center.unsubscribe(self, x.id).then([] {}, [](const caf::error&) {});
+            answer(state, request, bindings, {});
+          },
+          [=, &state](const caf::error& err) {
+            auto i = state.subscriptions.find(key);
+            if (i != state.subscriptions.end() && !i->second)
+              state.subscriptions.erase(i);
+            answer(state, request, bindings, to_failure(err));
+          });
+}
+
+void unsubscribe(feed_reader_actor* self, const event_center& center, const amqp::binding& what) {
+  auto entry = self->state.subscriptions.extract({what.exchange, what.routing_key});
+  if (entry && entry.mapped())
+    center.unsubscribe(self, *entry.mapped()).then([] {}, [](const caf::error&) {});
 }
 
 /// A host's consumer of a feed: a strategy to the relay's event center, a consumer's
@@ -109,7 +151,7 @@ void answer(feed_reader_state& state, amqp::request_id request, failure error) {
 ///
 /// | message | answer |
 /// | --- | --- |
-/// | subscribe_atom, binding, limits, request | the sink's reply to the request |
+/// | subscribe_atom, binding, limits, request, its bindings | the sink's reply to the request |
 /// | unsubscribe_atom, binding | |
 /// | amqp::delivery | once the host has taken it, if it is a request |
 /// | requeue_atom, tag | the host has taken all up to this one |
@@ -126,24 +168,13 @@ caf::behavior feed_reader(feed_reader_actor* self, const event_center& center,
       },
       [&state](requeue_atom, std::uint64_t tag) { taken(state, tag); },
       [self, center](subscribe_atom, const amqp::binding& what, std::uint64_t policy,
-                     std::uint64_t max_waiting, amqp::request_id request) {
-        const delivery_limits limits{static_cast<delivery_policy>(policy),
-                                     static_cast<std::size_t>(max_waiting)};
-        auto& mine = self->state;
-        center.subscribe(self, feed_subscription(what, limits))
-            .then(
-                [&mine, what, request](const subscribed& x) {
-                  mine.subscriptions[{what.exchange, what.routing_key}] = x.id;
-                  answer(mine, request, {});
-                },
-                [&mine, request](const caf::error& err) {
-                  answer(mine, request, to_failure(err));
-                });
+                     std::uint64_t max_waiting, amqp::request_id request, std::uint64_t bindings) {
+        subscribe(self, center, what,
+                  {static_cast<delivery_policy>(policy), static_cast<std::size_t>(max_waiting)},
+                  request, bindings);
       },
       [self, center](unsubscribe_atom, const amqp::binding& what) {
-        auto entry = self->state.subscriptions.extract({what.exchange, what.routing_key});
-        if (entry)
-          center.unsubscribe(self, entry.mapped()).then([] {}, [](const caf::error&) {});
+        unsubscribe(self, center, what);
       },
   };
 }
@@ -270,7 +301,7 @@ private:
     if (is_new)
       to->bindings.push_back(x.what);
     if (is_new && to->reader)
-      subscribe(*to, x.what, id);
+      subscribe(*to, x.what, id, 1);
     else
       grant(id);
     return true;
@@ -291,16 +322,18 @@ private:
     auto* to = find(x.what.queue);
     if (!to)
       return false;
-    if (to->reader || to->bindings.empty()) {
+    if (to->bindings.empty()) {
       grant(id);
       return true;
     }
-    to->consumer = x.what.id;
-    to->reader = system_.spawn(feed_reader, center_, events_, x.what.id);
-    readers_->insert_or_assign(x.what.id, to->reader);
-    // The host is told when the last one stands.
-    for (std::size_t i = 0; i < to->bindings.size(); ++i)
-      subscribe(*to, to->bindings[i], i + 1 == to->bindings.size() ? id : unasked);
+    if (!to->reader) {
+      to->consumer = x.what.id;
+      to->reader = system_.spawn(feed_reader, center_, events_, x.what.id);
+      readers_->insert_or_assign(x.what.id, to->reader);
+    }
+    // The host is told when all of them stand, or why one does not; then it asks again.
+    for (const auto& what : to->bindings)
+      subscribe(*to, what, id, to->bindings.size());
     return true;
   }
 
@@ -334,9 +367,10 @@ private:
     return i == feeds_.end() ? nullptr : &i->second;
   }
 
-  void subscribe(const feed& to, const amqp::binding& what, amqp::request_id id) {
+  void subscribe(const feed& to, const amqp::binding& what, amqp::request_id id,
+                 std::uint64_t bindings) {
     caf::anon_send(to.reader, subscribe_atom_v, what, static_cast<std::uint64_t>(to.limits.policy),
-                   std::uint64_t{to.limits.max_waiting}, id);
+                   std::uint64_t{to.limits.max_waiting}, id, bindings);
   }
 
   void end(const std::string& name) {

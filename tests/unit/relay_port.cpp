@@ -392,6 +392,28 @@ CAF_TEST(a stranger stays no longer than a handshake takes) {
   CAF_CHECK_EQUAL(status().refused, 1u);
 }
 
+CAF_TEST(a feed is answered when all its bindings are) {
+  auto events = std::make_shared<amqp::recorded_events>();
+  auto link = make_feeding_transport(earth.sys, home.handle(), to_broker());
+  link->connect({}, events);
+  const amqp::queue feed{.name = "f",
+                         .arguments = {{"x-la-feed", std::string{"drop_oldest"}},
+                                       {"x-la-feed-max-waiting", std::int64_t{100}}}};
+  link->request(1, amqp::declare_queue{feed});
+  link->request(2, amqp::bind_queue{{"Trade", "f", "binance.A"}});
+  link->request(3, amqp::bind_queue{{"Trade", "f", "binance.B"}});
+  broker->refuse_next("relay.Trade.binance.A", ec::access_refused);
+  link->request(4, amqp::start_consumer{{7, "f", 0, true}});
+  move();
+  auto told = events->take();
+  CAF_CHECK(told.back().find("replied 4 access_refused") == 0);
+  // Only what does not stand is asked for again.
+  link->request(5, amqp::start_consumer{{7, "f", 0, true}});
+  move();
+  CAF_CHECK(events->take() == notes{"replied 5"});
+  CAF_CHECK_EQUAL(broker->queues().size(), 2u);
+}
+
 // A symbol in Latin-1.
 CAF_TEST(a feed that cannot be is refused and the others go on) {
   auto well = add_strategy(jupiter, add_host(jupiter, "jupiter", true), trades("binance", "#"));

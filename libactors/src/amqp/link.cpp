@@ -18,6 +18,7 @@
 #include "amqp/leadership.hpp"
 #include "amqp/link_socket.hpp"
 #include "amqp/link_tls.hpp"
+#include "amqp/password_file.hpp"
 
 namespace actors::amqp {
 
@@ -279,10 +280,15 @@ public:
 private:
   failure open(const conversation_starter& start) {
     auto opened = open_stream(where_, {commands_->wake, [this] { return commands_->ending(); }});
-    if (opened.result)
-      pump_.emplace(*commands_, std::move(opened.result), start(where_, events_, clock::now()),
-                    woken_);
-    return std::move(opened.error);
+    if (!opened.result)
+      return std::move(opened.error);
+    // At each login, as a new password needs no restart.
+    auto login = where_;
+    if (auto problem = read_password(login))
+      return problem;
+    pump_.emplace(*commands_, std::move(opened.result), start(login, events_, clock::now()),
+                  woken_);
+    return {};
   }
 
   void tell_down(failure why) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <future>
 #include <mutex>
@@ -90,6 +91,16 @@ public:
     CAF_REQUIRE_EQUAL(::poll(&ready, 1, 20'000), 1);
     peer_ = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
     CAF_REQUIRE(peer_ >= 0);
+  }
+
+  bool nobody_came() const {
+    pollfd ready{fd_, POLLIN, 0};
+    return ::poll(&ready, 1, 0) == 0;
+  }
+
+  /// All that came.
+  const std::string& input() const noexcept {
+    return input_;
   }
 
   void send(std::string_view bytes) const {
@@ -493,6 +504,49 @@ CAF_TEST(a broker that accepts and says nothing) {
   connect(where);
   broker.accept();
   CAF_CHECK(outcome() == ec::handshake_timeout);
+}
+
+// A file that was changed is read anew.
+CAF_TEST(each login has the password that its file has then) {
+  char path[] = "/tmp/password-XXXXXX";
+  const auto fd = ::mkstemp(path);
+  CAF_REQUIRE(fd >= 0);
+  for (std::string password : {"first", "second"}) {
+    CAF_REQUIRE_EQUAL(::pwrite(fd, (password + "\n").data(), password.size() + 1, 0),
+                      static_cast<ssize_t>(password.size() + 1));
+    listener broker;
+    auto where = broker.where();
+    where.password_file = path;
+    link = make_rabbitmq_transport();
+    connect(where);
+    broker.accept();
+    broker.send(broker_script::start());
+    CAF_REQUIRE(broker.await_frame("0:10.11"));
+    CAF_CHECK(broker.input().find(std::string{"\0guest\0", 7} + password) != std::string::npos);
+    CAF_CHECK(broker.input().find(password + "\n") == std::string::npos);
+    destroy();
+  }
+  ::close(fd);
+  ::unlink(path);
+}
+
+CAF_TEST(a password that cannot be read is no reason to use another) {
+  listener broker;
+  auto where = broker.where();
+  where.password_file = "/nowhere/password";
+  connect(where);
+  CAF_CHECK(outcome() == ec::login_refused);
+  CAF_CHECK(events->take().front().find("password_file '/nowhere/password' cannot be read: No such")
+            != std::string::npos);
+}
+
+CAF_TEST(a password is not sent where TLS was meant) {
+  listener broker;
+  auto where = broker.where();
+  where.tls.certfile = "/host.pem";
+  connect(where);
+  CAF_CHECK(outcome() == ec::invalid_endpoint);
+  CAF_CHECK(broker.nobody_came());
 }
 
 CAF_TEST(giving up in a handshake that hangs) {
