@@ -40,8 +40,8 @@ struct memory_semantics {
 };
 
 /// A broker inside the process, with the semantics of AMQP 0-9-1 as RabbitMQ
-/// has them (which one: `memory_semantics`): topic, fanout and direct exchanges, the default exchange and the
-/// predeclared `amq.*`, named and server-named queues, auto-delete, exclusive,
+/// has them (which one: `memory_semantics`): topic, fanout and direct exchanges, the default
+/// exchange and the predeclared `amq.*`, named and server-named queues, auto-delete, exclusive,
 /// prefetch, acknowledgement, requeue with the redelivered flag, round robin
 /// among consumers, no_ack, returns of unroutable messages, publisher
 /// confirms, consumer cancel.

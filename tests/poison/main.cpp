@@ -1,0 +1,259 @@
+// Bad entities, messages, users' code and strangers, one after the other and then all at
+// once, beside healthy strategies that must not notice. scripts/poison runs it.
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "actors/amqp/endpoint.hpp"
+#include "poison/cases.hpp"
+
+using namespace actors::poison;
+using namespace std::chrono_literals;
+using clock_type = std::chrono::steady_clock;
+
+namespace {
+
+struct options {
+  std::string broker;
+  std::string only;
+  std::size_t cases = 0;
+  unsigned watch_ms = 1'500;
+  std::vector<std::string> scenes{"memory", "relay", "rabbitmq"};
+  bool list = false;
+  bool keep_log = false;
+};
+
+constexpr auto answer_limit = 20s;
+/// What the log may say about one bad thing within a minute.
+constexpr std::size_t most_lines = 3;
+
+/// How late this machine is with everything: who waits for us may not be blamed for that.
+class lateness {
+public:
+  lateness() : watch_([this] { run(); }) {
+    // nop
+  }
+
+  ~lateness() {
+    stopped_ = true;
+    watch_.join();
+  }
+
+  lateness(const lateness&) = delete;
+  lateness& operator=(const lateness&) = delete;
+
+  /// The worst since the last call.
+  std::chrono::milliseconds take() {
+    return std::chrono::milliseconds{worst_.exchange(0)};
+  }
+
+private:
+  void run() {
+    while (!stopped_) {
+      const auto due = clock_type::now() + 20ms;
+      std::this_thread::sleep_until(due);
+      const auto late =
+          std::chrono::duration_cast<std::chrono::milliseconds>(clock_type::now() - due).count();
+      if (late > worst_)
+        worst_ = late;
+    }
+  }
+
+  std::atomic<bool> stopped_ = false;
+  std::atomic<std::int64_t> worst_ = 0;
+  std::thread watch_;
+};
+
+/// Reads on in the log.
+class log_reader {
+public:
+  explicit log_reader(std::filesystem::path file) : file_(std::move(file)) {
+    // nop
+  }
+
+  std::vector<std::string> new_lines() {
+    std::ifstream in{file_};
+    in.seekg(position_);
+    std::vector<std::string> result;
+    for (std::string line; std::getline(in, line);) {
+      position_ += static_cast<std::streamoff>(line.size()) + 1;
+      result.push_back(std::move(line));
+    }
+    return result;
+  }
+
+private:
+  std::filesystem::path file_;
+  std::streamoff position_ = 0;
+};
+
+std::string tag_of(const std::string& scene, std::size_t number) {
+  return "p" + scene.substr(0, 2) + std::to_string(number) + "x"
+         + std::to_string(clock_type::now().time_since_epoch().count() % 1'000'000) + "x";
+}
+
+class judge {
+public:
+  explicit judge(const options& how) : options_(how) {
+    std::string name = (std::filesystem::temp_directory_path() / "actors-poison-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+  }
+
+  ~judge() {
+    if (options_.keep_log)
+      std::cout << "the log is in " << folder_ << '\n';
+    else
+      std::filesystem::remove_all(folder_);
+  }
+
+  judge(const judge&) = delete;
+  judge& operator=(const judge&) = delete;
+
+  void play(const std::string& name, scene what, const actors::amqp::endpoint& broker) {
+    scene_ = name;
+    std::vector<bad_case> cases;
+    for (auto& x : chosen())
+      if ((!x.relay_only || what == scene::relay)
+          && (!x.rabbitmq_only || broker.scheme != actors::amqp::scheme::memory))
+        cases.push_back(x);
+    std::cout << name << ": " << cases.size() << " cases" << std::endl;
+    stage here{what, broker, folder_};
+    if (!here.starts()) {
+      violation("start", {"the healthy do not start"});
+      return;
+    }
+    late_.take();
+    std::size_t number = 0;
+    for (auto& x : cases)
+      play(here, x, tag_of(name, ++number));
+    play_all(here, cases);
+    violation("in the end", here.finish());
+  }
+
+  std::size_t cases() const {
+    return cases_;
+  }
+
+  std::size_t violations() const {
+    return violations_;
+  }
+
+private:
+  std::vector<bad_case> chosen() const {
+    std::vector<bad_case> all;
+    for (auto make : {bad_subscriptions, bad_publications, bad_messages, bad_handlers, strangers})
+      for (auto& x : make())
+        if (x.name.find(options_.only) != std::string::npos)
+          all.push_back(std::move(x));
+    if (options_.cases == 0 || options_.cases >= all.size())
+      return all;
+    // Of every kind some.
+    std::vector<bad_case> some;
+    for (std::size_t i = 0; i < options_.cases; ++i)
+      some.push_back(all[i * all.size() / options_.cases]);
+    return some;
+  }
+
+  void play(stage& here, const bad_case& x, const std::string& tag) {
+    ++cases_;
+    std::vector<std::string> wrong;
+    {
+      attempt bad{here, tag, x.expected};
+      x.act(bad);
+      wrong = bad.answers_within(answer_limit);
+      std::this_thread::sleep_for(std::chrono::milliseconds{options_.watch_ms});
+    }
+    append(wrong, here.problems(late_.take()));
+    append(wrong, too_much_said(tag, x.relay_only));
+    violation(x.name, wrong);
+  }
+
+  void play_all(stage& here, const std::vector<bad_case>& cases) {
+    std::vector<std::string> wrong;
+    {
+      std::vector<std::unique_ptr<attempt>> all;
+      std::size_t number = 1'000;
+      for (auto& x : cases) {
+        all.push_back(std::make_unique<attempt>(here, tag_of(scene_, ++number), x.expected));
+        x.act(*all.back());
+      }
+      for (std::size_t i = 0; i < all.size(); ++i)
+        for (auto& y : all[i]->answers_within(answer_limit))
+          wrong.push_back(cases[i].name + ": " + y);
+      std::this_thread::sleep_for(10 * std::chrono::milliseconds{options_.watch_ms});
+    }
+    append(wrong, here.problems(late_.take()));
+    violation("all at once", wrong);
+  }
+
+  std::vector<std::string> too_much_said(const std::string& tag, bool about_strangers) {
+    std::vector<std::string> about;
+    for (auto& line : log_.new_lines())
+      if (about_strangers || line.find(tag) != std::string::npos)
+        about.push_back(line);
+    if (about.size() <= most_lines)
+      return {};
+    return {std::to_string(about.size()) + " lines in the log, as: " + about.front().substr(0, 160),
+            "... " + about.back().substr(0, 160)};
+  }
+
+  static void append(std::vector<std::string>& to, std::vector<std::string> xs) {
+    to.insert(to.end(), std::make_move_iterator(xs.begin()), std::make_move_iterator(xs.end()));
+  }
+
+  void violation(const std::string& name, const std::vector<std::string>& what) {
+    if (what.empty())
+      return;
+    ++violations_;
+    std::cout << "VIOLATION " << scene_ << ": " << name << '\n';
+    for (auto& x : what)
+      std::cout << "    " << x << '\n';
+    std::cout << std::flush;
+  }
+
+  options options_;
+  std::string folder_;
+  std::string scene_;
+  lateness late_;
+  log_reader log_{std::filesystem::path{folder_} / "poison.log"};
+  std::size_t cases_ = 0;
+  std::size_t violations_ = 0;
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+  options x;
+  CLI::App app{"Bad entities, messages, code and strangers beside healthy strategies."};
+  app.add_option("--broker", x.broker,
+                 "A RabbitMQ's URL; without one, the in-process broker alone");
+  app.add_option("--cases", x.cases, "How many of the cases; 0 is all")->capture_default_str();
+  app.add_option("--only", x.only, "Those whose names hold this text");
+  app.add_option("--on", x.scenes, "memory, relay, rabbitmq")->delimiter(',');
+  app.add_option("--watch", x.watch_ms, "How long to look after each, in ms")
+      ->capture_default_str();
+  app.add_flag("--keep-log", x.keep_log, "Leave the log behind");
+  CLI11_PARSE(app, argc, argv);
+  const auto memory = *actors::amqp::parse_endpoint("memory:poison");
+  auto broker = actors::amqp::parse_endpoint(x.broker.empty() ? "memory:poison" : x.broker);
+  if (!broker) {
+    std::cerr << "poison: '" << x.broker << "' is no broker's URL\n";
+    return 2;
+  }
+  judge all{x};
+  for (auto& name : x.scenes) {
+    if (name == "memory")
+      all.play(name, scene::memory, memory);
+    else if (name == "relay")
+      all.play(name, scene::relay, *broker);
+    else if (!x.broker.empty())
+      all.play(name, scene::rabbitmq, *broker);
+  }
+  std::cout << all.cases() << " cases, " << all.violations() << " violations" << std::endl;
+  return all.violations() == 0 ? 0 : 1;
+}
