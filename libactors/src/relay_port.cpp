@@ -42,6 +42,10 @@ constexpr auto shortage_pause = 1s;
 /// So little may wait for a host that is told why its link ends.
 constexpr std::size_t small_rest = 1024 * 1024;
 
+/// So many times what may wait for a host may do so for this time.
+constexpr std::size_t burst = 4;
+constexpr auto burst_time = 5s;
+
 /// Whether the host has broken the rules, or is gone: what waits for it is not worth keeping.
 bool is_fault(ec code) noexcept {
   return code == ec::protocol_error || code == ec::limit_exceeded || code == ec::heartbeat_timeout
@@ -122,9 +126,12 @@ void relay_port_state::reopen() {
 // Who only connects can keep nobody out: neither by number, as the oldest go, nor by many
 // addresses' share, as those go first who have most.
 void relay_port_state::make_room() {
-  while (!strangers_.empty()
-         && strangers_.size() + leaving_.size() >= settings_.limits.max_strangers)
-    drop_stranger();
+  while (strangers_.size() + leaving_.size() >= settings_.limits.max_strangers) {
+    if (leaving_.empty())
+      drop_stranger();
+    else
+      drop(leaving_.extract(leaving_.begin()).key());
+  }
 }
 
 void relay_port_state::drop_stranger() {
@@ -190,8 +197,10 @@ amqp::attempt<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id
         {ec::limit_exceeded, fmt::format("the relay has {} links, and takes no more (--max-links)",
                                          settings_.limits.max_links)}};
   const auto who = by_id_.at(id);
-  log(log_level::info, fmt::format("relay: {} is '{}', libactors {}", peers_.at(who).address(),
-                                   hello.name, hello.software));
+  auto& host = peers_.at(who);
+  log_repeated(
+      log_level::info, "relay host", host.host + ' ' + hello.name,
+      fmt::format("relay: {} is '{}', libactors {}", host.address(), hello.name, hello.software));
   strangers_.erase(id);
   self_->configure_read(who, caf::io::receive_policy::at_most(read_size));
   auto take = [port = caf::actor_cast<caf::actor>(self_), id](amqp::relay_frame x) {
@@ -246,7 +255,8 @@ void relay_port_state::on_disconnected(caf::io::connection_handle who) {
   const auto& x = i->second;
   if (x.session->greeted()) {
     ++counters_.lost;
-    log(log_level::warning,
+    log_repeated(
+        log_level::warning, "relay host lost", x.host + ' ' + x.session->name(),
         fmt::format("relay: {} '{}' lost: the connection ended", x.address(), x.session->name()));
   } else {
     ++counters_.refused;
@@ -257,15 +267,27 @@ void relay_port_state::on_disconnected(caf::io::connection_handle who) {
 }
 
 void relay_port_state::flush(caf::io::connection_handle who, peer& x) {
-  const auto unsent = self_->wr_buf(who).size();
-  if (unsent > settings_.limits.max_unsent)
-    x.session->refuse(
-        {ec::limit_exceeded, fmt::format("{} bytes wait for it, it is too slow", unsent)});
+  if (auto why = too_slow(x, self_->wr_buf(who).size()))
+    x.session->refuse(std::move(why));
   if (x.session->is_down())
     return end(who, x);
   regulate(who, x);
   if (auto bytes = x.session->take_output(); !bytes.empty())
     write(who, bytes);
+}
+
+// A few large messages come all at once: a host is too slow that has not taken them in time.
+failure relay_port_state::too_slow(peer& x, std::size_t unsent) const {
+  const auto limit = settings_.limits.max_unsent;
+  if (unsent <= limit) {
+    x.overfull_since.reset();
+    return {};
+  }
+  if (!x.overfull_since)
+    x.overfull_since = now();
+  if (unsent <= burst * limit && now() - *x.overfull_since < burst_time)
+    return {};
+  return {ec::limit_exceeded, fmt::format("{} bytes wait for it, it is too slow", unsent)};
 }
 
 // Over TLS nothing is written before the handshake is done: CAF would try without a pause
@@ -321,21 +343,22 @@ void relay_port_state::drop(caf::io::connection_handle who) {
 
 void relay_port_state::report(const peer& x) {
   const auto& why = x.session->why();
+  const auto name = fmt::format("{} {} {}", x.host, x.session->name(), to_string(why.code));
   if (!why)
-    return log(log_level::info,
-               fmt::format("relay: {} '{}' has closed", x.address(), x.session->name()));
+    return log_repeated(log_level::info, "relay host closed", name,
+                        fmt::format("relay: {} '{}' has closed", x.address(), x.session->name()));
   if (x.session->greeted()) {
     ++counters_.lost;
-    return log(log_level::warning, fmt::format("relay: {} '{}' lost: {}", x.address(),
-                                               x.session->name(), to_string(why)));
+    return log_repeated(
+        log_level::warning, "relay host lost", name,
+        fmt::format("relay: {} '{}' lost: {}", x.address(), x.session->name(), to_string(why)));
   }
   ++counters_.refused;
   const auto text = x.session->name().empty()
                         ? fmt::format("relay: {} refused: {}", x.address(), to_string(why))
                         : fmt::format("relay: {} '{}' refused: {}", x.address(), x.session->name(),
                                       to_string(why));
-  log_repeated(log_level::warning, "relay refusal",
-               fmt::format("{} {} {}", x.host, x.session->name(), to_string(why.code)), text);
+  log_repeated(log_level::warning, "relay refusal", name, text);
 }
 
 void relay_port_state::remove(caf::io::connection_handle who) {

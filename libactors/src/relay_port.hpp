@@ -68,6 +68,8 @@ private:
     /// Whether anything came, and so a TLS handshake is done.
     bool heard = false;
     bool halted = false;
+    /// Since when more waits for it than allowed.
+    std::optional<time_point> overfull_since;
 
     std::string address() const;
   };
@@ -75,7 +77,8 @@ private:
   void schedule_tick();
   void on_shortage(int code);
   void reopen();
-  /// Closes the oldest connections without a hello, until there is room for one more.
+  /// Closes connections that have ended, then the oldest without a hello, until there is
+  /// room for one more.
   void make_room();
   void drop_stranger();
   amqp::attempt<amqp::transport_ptr> start_link(std::uint64_t id, const amqp::relay_hello& hello,
@@ -83,6 +86,8 @@ private:
   /// Sends what the session says, and ends with it.
   void flush(caf::io::connection_handle who, peer& x);
   void end(caf::io::connection_handle who, peer& x);
+  /// Why the host has too much waiting for it, if so.
+  failure too_slow(peer& x, std::size_t unsent) const;
   /// Reads from the host as long as its broker keeps up.
   void regulate(caf::io::connection_handle who, peer& x);
   void write(caf::io::connection_handle who, const std::string& bytes);

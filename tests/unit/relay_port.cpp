@@ -106,6 +106,7 @@ struct fixture : belt_fixture<> {
     settings.limits.max_links = 4;
     settings.limits.max_strangers = 3;
     settings.limits.window = 10;
+    settings.limits.max_unconfirmed = 2'000;
     settings.start_link = [this](const amqp::relay_hello&, const amqp::broker_limits&,
                                  std::shared_ptr<amqp::sink> events) {
       auto result = make_feeding_transport(earth.sys, home.handle(), to_broker());
@@ -360,6 +361,37 @@ CAF_TEST(there are no more links than allowed) {
   add_host(mars, "one too many");
   CAF_CHECK(status().links.size() == 4u);
   CAF_CHECK(status().refused >= 2);
+}
+
+CAF_TEST(what a node publishes towards a broker that does not answer is bounded) {
+  auto there = add_host(mars, "mars");
+  auto answers = std::make_shared<int>(0);
+  auto publisher = [=](caf::event_based_actor* self) {
+    trade x;
+    x.platform = "binance";
+    x.symbol = "ETH/USDT";
+    for (auto i = 0; i < 100; ++i)
+      there.publish(self, x).then([=](const published&) { ++*answers; });
+  };
+  mars.sys.spawn(publisher);
+  move();
+  CAF_CHECK_EQUAL(*answers, 100);
+  broker->stall();
+  for (auto i = 0; i < 10; ++i) {
+    mars.sys.spawn(publisher);
+    move();
+  }
+  auto halted = 0;
+  for (auto [at_earth, away] : connections[&mars])
+    halted += earth.mpx.passive_mode(at_earth) ? 1 : 0;
+  CAF_CHECK_EQUAL(halted, 1);
+  std::uint64_t taken = 0;
+  for (auto& x : status().links)
+    taken += x.published;
+  CAF_CHECK(taken < 600);
+  broker->resume();
+  move();
+  CAF_CHECK_EQUAL(*answers, 1'100);
 }
 
 CAF_TEST(whoever only connects keeps no host out) {

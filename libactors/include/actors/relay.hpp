@@ -28,8 +28,8 @@ struct relay_limits {
   std::size_t max_strangers = 64;
   /// The largest frame that is taken, and so a publication: in bytes.
   std::size_t max_message = 16 * 1024 * 1024;
-  /// What may wait to be sent to one host, in bytes: who has more is too slow, and its
-  /// link ends.
+  /// What may wait to be sent to one host, in bytes: who has more for 5 s, or four times as
+  /// much, is too slow, and its link ends.
   std::size_t max_unsent = 64 * 1024 * 1024;
   /// What one link may have published that the broker has not confirmed, in bytes: who has
   /// more is told that it is blocked, and not read from until it has half of it.

@@ -445,6 +445,9 @@ std::optional<Frame> decode(std::string_view bytes) {
   return result;
 }
 
+/// Of the bytes of a stream, between frames.
+constexpr std::size_t kept_capacity = 1024 * 1024;
+
 } // namespace
 
 void append(std::string& out, const host_frame& x) {
@@ -467,6 +470,9 @@ std::optional<relay_frame> decode_relay_frame(std::string_view bytes) {
 
 void frame_reader::add(std::string_view bytes) {
   bytes_.erase(0, std::exchange(offset_, 0));
+  // Who sent one large frame does not keep its room for ever.
+  if (bytes_.empty() && bytes_.capacity() > kept_capacity)
+    bytes_ = {};
   bytes_ += bytes;
 }
 
