@@ -4,9 +4,11 @@
 #include <cmath>
 
 #include <boost/json/parser.hpp>
+#include <boost/json/value_stack.hpp>
 
 #include "actors/error.hpp"
-#include "json_error.hpp"
+#include "python_json.hpp"
+#include "sax.hpp"
 
 namespace actors {
 
@@ -99,6 +101,71 @@ void append_escaped(std::string& out, char c) {
   out += digits[code & 0xF];
 }
 
+/// Builds a value from what a parser tells.
+class value_builder : public sax_handler {
+public:
+  value_builder() {
+    stack_.reset();
+  }
+
+  bool on_object_end(std::size_t size, error_code&) {
+    stack_.push_object(size);
+    return true;
+  }
+
+  bool on_array_end(std::size_t size, error_code&) {
+    stack_.push_array(size);
+    return true;
+  }
+
+  bool on_key(string_view text, std::size_t, error_code&) {
+    stack_.push_key(text);
+    return true;
+  }
+
+  bool on_string(string_view text, std::size_t, error_code&) {
+    stack_.push_string(text);
+    return true;
+  }
+
+  bool on_int64(std::int64_t x, string_view, error_code&) {
+    stack_.push_int64(x);
+    return true;
+  }
+
+  bool on_uint64(std::uint64_t x, string_view, error_code&) {
+    stack_.push_uint64(x);
+    return true;
+  }
+
+  bool on_double(double x, string_view, error_code&) {
+    stack_.push_double(x);
+    return true;
+  }
+
+  bool on_no_number(double x, string_view, error_code&) {
+    stack_.push_double(x);
+    return true;
+  }
+
+  bool on_bool(bool x, error_code&) {
+    stack_.push_bool(x);
+    return true;
+  }
+
+  bool on_null(error_code&) {
+    stack_.push_null();
+    return true;
+  }
+
+  boost::json::value release() {
+    return stack_.release();
+  }
+
+private:
+  boost::json::value_stack stack_;
+};
+
 } // namespace
 
 json::json() : text_("null") {
@@ -120,9 +187,13 @@ caf::expected<json> json::parse(std::string_view text, std::size_t max_depth) {
   boost::json::parser parser{{}, options, scratch, sizeof scratch};
   boost::json::error_code code;
   auto read = parser.write(text.data(), text.size(), code);
-  if (code)
-    return make_error(json_failure(code, read, max_depth));
-  return json{std::string{text}, parser.release()};
+  if (!code)
+    return json{std::string{text}, parser.release()};
+  auto problem = json_failure(code, read, max_depth);
+  value_builder python;
+  if (problem.code == ec::malformed_json && read_as_python(python, text, max_depth))
+    return json{std::string{text}, python.release()};
+  return make_error(std::move(problem));
 }
 
 void append_quoted(std::string& out, std::string_view text) {

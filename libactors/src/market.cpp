@@ -1,6 +1,7 @@
 #include "actors/market.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -70,6 +71,19 @@ bool decimal_access::assign(decimal& out, std::string_view text, bool quoted) {
   return true;
 }
 
+bool decimal_access::assign_no_number(decimal& out, std::string_view text, bool quoted) {
+  // As Python writes them: json.dumps, and "%f" or str.
+  constexpr std::array<std::string_view, 7> bare{"null", "NaN", "Infinity", "-Infinity"};
+  constexpr std::array<std::string_view, 7> in_quotes{"nan", "inf",      "-inf",
+                                                      "NaN", "Infinity", "-Infinity"};
+  auto& known = quoted ? in_quotes : bare;
+  if (text.empty() || std::find(known.begin(), known.end(), text) == known.end())
+    return false;
+  out.text_ = text;
+  out.quoted_ = quoted;
+  return true;
+}
+
 void decimal_access::assign_number(decimal& out, std::string_view text) {
   out.text_ = text;
   out.quoted_ = false;
@@ -108,7 +122,7 @@ decimal decimal::shortest(double x) {
 }
 
 double decimal::value() const noexcept {
-  double result = 0;
+  auto result = std::numeric_limits<double>::quiet_NaN(); // null stays so
   auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), result);
   if (error != std::errc::result_out_of_range)
     return result;

@@ -6,6 +6,7 @@
 #include "actors/error.hpp"
 #include "actors/market.hpp"
 #include "decimal_access.hpp"
+#include "python_json.hpp"
 #include "sax.hpp"
 
 namespace actors {
@@ -20,8 +21,10 @@ struct field {
   std::variant<std::string T::*, decimal T::*, std::int64_t T::*, trade_action T::*,
                std::vector<level> T::*>
       member;
-  /// Whether null stands for the empty string.
+  /// Whether null has a meaning: the empty string, or no number.
   bool nullable = false;
+  /// Whether it may be missing, which is as good as null.
+  bool optional = false;
 };
 
 template <class T>
@@ -50,23 +53,23 @@ template <>
 constexpr std::array<field<kline>, 9> fields<kline>{{
     {"p", &kline::platform},
     {"s", &kline::symbol},
-    {"o", &kline::open},
-    {"h", &kline::high},
-    {"l", &kline::low},
-    {"c", &kline::close},
-    {"v", &kline::volume},
+    {"o", &kline::open, true},
+    {"h", &kline::high, true},
+    {"l", &kline::low, true},
+    {"c", &kline::close, true},
+    {"v", &kline::volume, true},
     {"t", &kline::timestamp},
-    {"kt", &kline::kline_type, true},
+    {"kt", &kline::kline_type, true, true},
 }};
 
 // -- reading values ---------------------------------------------------------------
 
 /// A scalar, or the beginning of an array or object.
 struct token {
-  enum class type : std::uint8_t { null, boolean, number, string, array, object };
+  enum class type : std::uint8_t { null, boolean, number, no_number, string, array, object };
 
   token::type type;
-  /// A string's characters, unescaped, or a number's text.
+  /// A string's characters, unescaped, or the text of what is a number or none.
   std::string_view text = {};
 };
 
@@ -77,6 +80,7 @@ std::string to_string(const token& x) {
   case token::type::boolean:
     return "a boolean";
   case token::type::number:
+  case token::type::no_number:
     return std::string{x.text.substr(0, 40)};
   case token::type::string:
     return shown(x.text);
@@ -100,19 +104,36 @@ const char* assign(std::string& out, const token& in, bool nullable) {
   return nullptr;
 }
 
-const char* assign(decimal& out, const token& in, bool = false) {
+// What Python writes where it knows no number.
+bool assign_no_number(decimal& out, const token& in) {
+  switch (in.type) {
+  case token::type::null:
+    return decimal_access::assign_no_number(out, "null", false);
+  case token::type::no_number:
+    return decimal_access::assign_no_number(out, in.text, false);
+  case token::type::string:
+    return decimal_access::assign_no_number(out, in.text, true);
+  default:
+    return false;
+  }
+}
+
+const char* assign(decimal& out, const token& in, bool nullable = false) {
   if (in.type == token::type::number) {
     decimal_access::assign_number(out, in.text);
     return nullptr;
   }
   if (in.type == token::type::string && decimal_access::assign(out, in.text, true))
     return nullptr;
-  return "must be a number or a string that holds one";
+  if (nullable && assign_no_number(out, in))
+    return nullptr;
+  return nullable ? "must be a number, a string that holds one, or null"
+                  : "must be a number or a string that holds one";
 }
 
-// Python peers may send 1558949307370.0 where their clock is a float; a double
-// has whole milliseconds exactly up to 2^53.
-bool to_integer(std::string_view text, std::int64_t& out) noexcept {
+// Python peers may send 1558949307370.25 where their clock is a float: the fraction is cut off
+// as their int() does. A double has whole milliseconds exactly up to 2^53.
+bool to_milliseconds(std::string_view text, std::int64_t& out) noexcept {
   auto end = text.data() + text.size();
   auto [last, error] = std::from_chars(text.data(), end, out);
   if (last == end && error == std::errc{})
@@ -120,20 +141,20 @@ bool to_integer(std::string_view text, std::int64_t& out) noexcept {
   double x = 0;
   if (auto [p, e] = std::from_chars(text.data(), end, x); p != end || e != std::errc{})
     return false;
-  if (std::trunc(x) != x || std::fabs(x) > 0x1p53)
+  if (std::fabs(x) > 0x1p53)
     return false;
   out = static_cast<std::int64_t>(x);
   return true;
 }
 
-bool is_digits(std::string_view text) noexcept {
-  return text.find_first_not_of("0123456789") == std::string_view::npos;
+bool may_be_number(std::string_view text) noexcept {
+  return text.find_first_not_of("0123456789.-+eE") == std::string_view::npos;
 }
 
 const char* assign(std::int64_t& out, const token& in, bool) {
-  auto integral =
-      in.type == token::type::number || (in.type == token::type::string && is_digits(in.text));
-  return integral && to_integer(in.text, out) ? nullptr : "must be whole milliseconds";
+  auto number =
+      in.type == token::type::number || (in.type == token::type::string && may_be_number(in.text));
+  return number && to_milliseconds(in.text, out) ? nullptr : "must be milliseconds";
 }
 
 const char* assign(trade_action& out, const token& in, bool) {
@@ -221,6 +242,10 @@ public:
     return on_scalar({token::type::number, text}, code);
   }
 
+  bool on_no_number(double, string_view text, error_code& code) {
+    return on_scalar({token::type::no_number, text}, code);
+  }
+
   bool on_bool(bool, error_code& code) {
     return on_scalar({token::type::boolean}, code);
   }
@@ -302,9 +327,17 @@ private:
 
   bool all_seen(error_code& code) {
     for (std::size_t i = 0; i < none; ++i)
-      if ((seen_ & (1u << i)) == 0)
+      if ((seen_ & (1u << i)) == 0 && !is_optional(i))
         return refuse(entity(i) + " is missing", code);
     return true;
+  }
+
+  // A field that may be missing then is as if it were null.
+  bool is_optional(std::size_t i) {
+    auto& f = fields<T>[i];
+    if (f.optional)
+      std::visit([&](auto m) { assign(out_.*m, {token::type::null}, f.nullable); }, f.member);
+    return f.optional;
   }
 
   bool on_scalar(token x, error_code& code) {
@@ -390,7 +423,14 @@ caf::error read(std::string_view text, T& out, std::size_t max_depth) {
   auto result = read_all(parser, text, max_depth);
   if (!result)
     return caf::none;
-  if (auto& problem = parser.handler().problem(); !problem.empty())
+  auto problem = std::move(parser.handler().problem());
+  if (problem.empty() && result.code == ec::malformed_json) {
+    reader<T> again{out};
+    if (read_as_python(again, text, max_depth))
+      return caf::none;
+    problem = std::move(again.problem());
+  }
+  if (!problem.empty())
     result = {ec::malformed_json, std::move(problem)};
   return make_error(result.code, std::string{T::event_name} + ": " + result.text);
 }

@@ -5,12 +5,12 @@
 #include <new>
 #include <optional>
 
-#include <boost/json/parse.hpp>
 #include <libdeflate.h>
 #include <zlib.h>
 
 #include "actors/error.hpp"
 #include "actors/json.hpp"
+#include "python_json.hpp"
 #include "sax.hpp"
 
 namespace actors {
@@ -131,18 +131,22 @@ caf::error check_well_formed(std::string_view text, std::size_t max_depth) {
   options.max_depth = max_depth;
   boost::json::basic_parser<sax_handler> parser{options};
   auto problem = read_all(parser, text, max_depth);
-  return problem ? make_error(problem.code, "body: " + problem.text) : caf::error{};
+  if (!problem)
+    return {};
+  sax_handler all;
+  if (problem.code == ec::malformed_json && read_as_python(all, text, max_depth))
+    return {};
+  return make_error(problem.code, "body: " + problem.text);
 }
 
 // The characters of a string literal, in `buffer` if it has escapes.
 std::string_view unescape(std::string_view literal, std::string& buffer) {
   if (literal.find('\\') == std::string_view::npos)
     return literal;
-  boost::json::error_code code;
-  auto parsed = boost::json::parse('"' + std::string{literal} + '"', code);
-  if (code)
-    return literal; // never: the text is well-formed
-  buffer = parsed.get_string();
+  buffer.clear();
+  auto quoted = '"' + std::string{literal} + '"';
+  std::string_view rest{quoted};
+  take_python_string(rest, buffer); // the text is well-formed
   return buffer;
 }
 
@@ -232,8 +236,9 @@ struct payload_decoder::impl {
       auto result = inflate_until(end);
       if (used > limit)
         return too_large(limits, body.size());
+      // What follows the stream is nobody's, to Python too.
       if (result == Z_STREAM_END)
-        return at_end(body.size());
+        return caf::none;
       if (result != Z_BUF_ERROR && result != Z_OK)
         return broken(result, body.size());
       if (used < end)
@@ -243,12 +248,12 @@ struct payload_decoder::impl {
     }
   }
 
-  // False: the body is no zlib stream, or more follows it, or it needs more room.
+  // False: the body is no zlib stream, or it needs more room.
   bool inflate_at_once(std::string_view body, std::size_t room) {
     std::size_t taken = 0;
     auto result = libdeflate_zlib_decompress_ex(fast.get(), body.data(), body.size(), buffer.get(),
                                                 room, &taken, &used);
-    if (result == LIBDEFLATE_SUCCESS && taken == body.size())
+    if (result == LIBDEFLATE_SUCCESS)
       return true;
     used = 0;
     return false;
@@ -262,14 +267,6 @@ struct payload_decoder::impl {
     auto result = inflate(&stream, Z_FINISH);
     used += space - stream.avail_out;
     return result;
-  }
-
-  caf::error at_end(std::size_t body_size) const {
-    if (stream.avail_in == 0)
-      return caf::none;
-    return make_error(ec::malformed_body, "body of " + std::to_string(body_size)
-                                              + " bytes: " + std::to_string(stream.avail_in)
-                                              + " bytes follow its zlib stream");
   }
 
   caf::error broken(int result, std::size_t body_size) const {

@@ -80,6 +80,11 @@ struct sax_handler {
     return true;
   }
 
+  /// NaN or an infinity, which only Python writes.
+  bool on_no_number(double, string_view, error_code&) {
+    return true;
+  }
+
   bool on_bool(bool, error_code&) {
     return true;
   }

@@ -118,7 +118,7 @@ CAF_TEST(url and endpoints replace the host) {
 
 CAF_TEST(what a URL sets itself stands above the section) {
   auto x = read(R"({"RABBITMQ": {"heartbeat": 7, "connection_timeout": 8, "request_timeout": 9,
-    "endpoints": ["amqp://a?heartbeat=10", "amqp://heartbeat=10?connection_timeout=5000"]}})");
+    "endpoints": ["amqp://a?heartbeat=10", "amqp://b?connection_timeout=5000"]}})");
   CAF_REQUIRE_EQUAL(x.endpoints.size(), 2u);
   CAF_CHECK(x.endpoints[0].heartbeat == 10s);
   CAF_CHECK(x.endpoints[0].connection_timeout == 8ms);

@@ -96,9 +96,68 @@ CAF_TEST(errors say where) {
   CAF_CHECK_EQUAL(problem(""), "malformed_json: offset 0: incomplete JSON");
 }
 
-CAF_TEST(what Python alone reads is refused) {
-  for (auto text : {"NaN", "Infinity", "[1,]", "/**/1", "'a'", "\"\xff\"", "\"\xed\xa0\x80\"",
-                    "\"\\ud800\"", "01", "+1", ".5", "\xef\xbb\xbf{}"}) {
+// json.dumps writes them all; no other writer does.
+CAF_TEST(what Python alone writes is read to the letter) {
+  for (std::string text :
+       {"NaN", "Infinity", "-Infinity", "[NaN, -Infinity]", "{\"a\": NaN, \"b\": [1, null]}",
+        "\"\\ud800\"", "\"\\udc00\\ud83d\\ude00\"", "{\"\\ud800\": 1e400}", " [NaN]\n",
+        "[NaN, 1.10, 12345678901234567890123, -0, 0.5e-3, true, false, \"\\u00e9\\n\\/\"]"}) {
+    auto x = json::parse(text);
+    CAF_REQUIRE(x);
+    CAF_CHECK_EQUAL(x->text(), text);
+    CAF_CHECK(json::parse(json{x->value()}.text()));
+  }
+}
+
+CAF_TEST(what Python alone writes is there as a value) {
+  auto x = json::parse(R"({"a": NaN, "b": [Infinity, -Infinity], "c": "x\ud800y\ud83d\ude00",
+    "d": {}, "e": [], "f": 18446744073709551615, "g": -7, "h": 0.25, "a": 1, "i": null, "j": NaN})");
+  CAF_REQUIRE(x);
+  auto& object = x->value().as_object();
+  CAF_CHECK_EQUAL(object.at("a").as_int64(), 1);
+  CAF_CHECK(std::isnan(object.at("j").as_double()));
+  constexpr auto inf = std::numeric_limits<double>::infinity();
+  CAF_CHECK(object.at("b").at(0).as_double() == inf && object.at("b").at(1).as_double() == -inf);
+  CAF_CHECK(object.at("c").as_string() == "x\xef\xbf\xbdy\xf0\x9f\x98\x80");
+  CAF_CHECK(object.at("d").as_object().empty() && object.at("e").as_array().empty());
+  CAF_CHECK_EQUAL(object.at("f").as_uint64(), 18446744073709551615u);
+  CAF_CHECK_EQUAL(object.at("g").as_int64(), -7);
+  CAF_CHECK_EQUAL(object.at("h").as_double(), 0.25);
+  CAF_CHECK(object.at("i").is_null());
+}
+
+CAF_TEST(what Python refuses is refused) {
+  for (auto text : {"[1,]",
+                    "/**/1",
+                    "'a'",
+                    "\"\xff\"",
+                    "\"\xed\xa0\x80\"",
+                    "01",
+                    "+1",
+                    ".5",
+                    "5.",
+                    "\xef\xbb\xbf{}",
+                    "nan",
+                    "-NaN",
+                    "[NaN",
+                    "NaN1",
+                    "[NaN,]",
+                    "{NaN: 1}",
+                    "{\"a\" NaN}",
+                    "[NaN 1]",
+                    "[NaN}",
+                    "{\"a\": NaN,}",
+                    "Inf",
+                    "\"\\ud8\"",
+                    "\"\\ud80g\"",
+                    "[NaN, \"\n\"]",
+                    "[NaN, \"\\x\"]",
+                    "[NaN, 1.]",
+                    "[NaN, 1e]",
+                    "[NaN, -]",
+                    "[NaN, \"\xff\"]",
+                    "[NaN, \"",
+                    "[NaN, \"\\"}) {
     auto x = json::parse(text);
     CAF_REQUIRE(!x);
     CAF_CHECK(code_of(x.error()) == ec::malformed_json);
@@ -111,4 +170,7 @@ CAF_TEST(depth is limited) {
                   "limit_exceeded: offset 2: more than 2 nested arrays and objects");
   CAF_CHECK_EQUAL(problem(std::string(1'000'000, '[')),
                   "limit_exceeded: offset 32: more than 32 nested arrays and objects");
+  CAF_CHECK_EQUAL(problem("[[NaN]]", 2), "none");
+  CAF_CHECK(problem("[NaN, [[]]]", 2) != "none");
+  CAF_CHECK(problem("[NaN, " + std::string(1'000'000, '[')) != "none");
 }

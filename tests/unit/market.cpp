@@ -219,20 +219,87 @@ CAF_TEST(what follows price and quantity in a level is passed over) {
   CAF_CHECK(read<orderbook>(text) == read<orderbook>(book_text));
 }
 
-CAF_TEST(timestamps are whole milliseconds) {
+CAF_TEST(timestamps are milliseconds as a number or a text) {
   auto timestamp = [](std::string_view t) {
     return read<trade>(with(trade_text, "1558949307370", t)).timestamp;
   };
   CAF_CHECK_EQUAL(timestamp("1558949307370.0"), 1558949307370);
   CAF_CHECK_EQUAL(timestamp("1.55894930737e12"), 1558949307370);
   CAF_CHECK_EQUAL(timestamp("\"1558949307370\""), 1558949307370);
+  CAF_CHECK_EQUAL(timestamp("\"1558949307370.0\""), 1558949307370);
+  CAF_CHECK_EQUAL(timestamp("1558949307370.25"), 1558949307370);
+  CAF_CHECK_EQUAL(timestamp("\"1558949307370.99\""), 1558949307370);
+  CAF_CHECK_EQUAL(timestamp("\"1.55894930737e+12\""), 1558949307370);
   CAF_CHECK_EQUAL(timestamp("-1"), -1);
+  CAF_CHECK_EQUAL(timestamp("\"-1\""), -1);
+  CAF_CHECK_EQUAL(timestamp("-1.5"), -1);
   CAF_CHECK_EQUAL(timestamp("9223372036854775807"), std::numeric_limits<std::int64_t>::max());
-  for (auto t : {"1.5", "\"1.0\"", "\"\"", "\"-1\"", "1e300", "1e400", "9223372036854775808",
-                 "null", "true", "[]", "{}"})
+  for (auto t : {"\"\"", "\"nan\"", "\"1 \"", "\"0x10\"", "\"1.0.0\"", "1e300", "1e400",
+                 "\"1e400\"", "9223372036854775808", "null", "NaN", "Infinity", "true", "[]", "{}"})
     CAF_CHECK(problem<trade>(with(trade_text, "1558949307370", t))
-                  .starts_with("malformed_json: EVENT_TRADE: key 't' must be whole milliseconds, "
+                  .starts_with("malformed_json: EVENT_TRADE: key 't' must be milliseconds, "
                                "found "));
+}
+
+// A candle of an interval without trades, say.
+CAF_TEST(the numbers of a kline may be none) {
+  constexpr auto inf = std::numeric_limits<double>::infinity();
+  for (auto text : {"null", "NaN", "\"nan\"", "\"NaN\""}) {
+    auto x = read<kline>(with(kline_text, "\"100.00\"", text));
+    CAF_CHECK(!x.volume.is_number());
+    CAF_CHECK(std::isnan(x.volume.value()));
+    CAF_CHECK(x.open.is_number());
+  }
+  CAF_CHECK(read<kline>(with(kline_text, "\"100.00\"", "Infinity")).volume.value() == inf);
+  CAF_CHECK(read<kline>(with(kline_text, "\"100.00\"", "\"-inf\"")).volume.value() == -inf);
+  auto text = std::string{kline_text};
+  for (auto [number, none] : {std::pair{"\"1.0\"", "NaN"},
+                              {"\"2.0\"", "Infinity"},
+                              {"\"0.5\"", "-Infinity"},
+                              {"\"1.5\"", "null"},
+                              {"\"100.00\"", "\"nan\""}})
+    text = with(text, number, none);
+  CAF_CHECK_EQUAL(written(read<kline>(text)), text);
+  CAF_CHECK(read<kline>(written(read<kline>(text))) == read<kline>(text));
+  CAF_CHECK_EQUAL(problem<kline>(with(kline_text, "\"100.00\"", "\"\"")),
+                  "malformed_json: EVENT_KLINE: key 'v' must be a number, a string that holds one, "
+                  "or null, found \"\"");
+}
+
+// An order at such a price would be a wrong one.
+CAF_TEST(the numbers of order books and trades are numbers) {
+  for (std::string none : {"null", "NaN", "Infinity", "-Infinity", "\"nan\"", "\"inf\""}) {
+    CAF_CHECK_EQUAL(problem<trade>(with(trade_text, "\"8680.70000000\"", none)),
+                    "malformed_json: EVENT_TRADE: key 'P' must be a number or a string that holds "
+                    "one, found "
+                        + none);
+    CAF_CHECK_EQUAL(book_problem("[[1, 2], [1, " + none + "]]"),
+                    "malformed_json: EVENT_ORDERBOOK: key 'a', level 2: quantity must be a number "
+                    "or a string that holds one, found "
+                        + none);
+  }
+}
+
+CAF_TEST(a kline without a type has none) {
+  auto text = with(kline_text, ", \"kt\": \"kline_5m\"", "");
+  kline x; // of the default type
+  CAF_CHECK(!from_json(text, x));
+  CAF_CHECK_EQUAL(x.kline_type, "");
+  CAF_CHECK_EQUAL(x.volume.text(), "100.00");
+}
+
+CAF_TEST(what Python alone writes does no harm where it means nothing) {
+  for (auto other :
+       {"NaN", "-Infinity", "[[NaN, {\"p\": Infinity}]]", "\"\\ud800\"", "{\"\\udc00\": 1}"}) {
+    auto key = std::string{"\"x\": "} + other + ", \"t\"";
+    CAF_CHECK(read<orderbook>(with(book_text, "\"t\"", key)) == read<orderbook>(book_text));
+    CAF_CHECK(read<trade>(with(trade_text, "\"t\"", key)) == read<trade>(trade_text));
+    CAF_CHECK(read<kline>(with(kline_text, "\"t\"", key)) == read<kline>(kline_text));
+  }
+  auto level = with(book_text, R"(["8680.69000000", "1.25"])", R"(["8680.69000000", "1.25", NaN])");
+  CAF_CHECK(read<orderbook>(level) == read<orderbook>(book_text));
+  auto symbol = with(trade_text, "ETH/USDT", R"(\ud800/\ud83d\ude00\u20ac\u00e9)");
+  CAF_CHECK_EQUAL(read<trade>(symbol).symbol, "\xef\xbf\xbd/\xf0\x9f\x98\x80€é");
 }
 
 CAF_TEST(a wrong value is named) {
@@ -289,7 +356,7 @@ CAF_TEST(each key of the contract is needed) {
     CAF_CHECK_EQUAL(problem<orderbook>(with(book_text, quoted, "\"other\":")),
                     "malformed_json: EVENT_ORDERBOOK: key '" + std::string{key} + "' is missing");
   }
-  for (auto key : {"p", "s", "o", "h", "l", "c", "v", "t", "kt"}) {
+  for (auto key : {"p", "s", "o", "h", "l", "c", "v", "t"}) {
     auto quoted = '"' + std::string{key} + "\":";
     CAF_CHECK_EQUAL(problem<kline>(with(kline_text, quoted, "\"other\":")),
                     "malformed_json: EVENT_KLINE: key '" + std::string{key} + "' is missing");

@@ -21,8 +21,10 @@ public:
   /// as UTF-8.
   explicit json(boost::json::value x);
 
-  /// Reads a text of at most `max_depth` nested arrays and objects. Errors:
-  /// `ec::malformed_json`, `ec::limit_exceeded`, with the offset.
+  /// Reads a text of at most `max_depth` nested arrays and objects: all that Python's
+  /// `json.loads` reads, so NaN, Infinity and -Infinity too, and "\ud800", a surrogate
+  /// without its partner, which `value` has as U+FFFD. Errors: `ec::malformed_json`,
+  /// `ec::limit_exceeded`, with the offset.
   static caf::expected<json> parse(std::string_view text, std::size_t max_depth = 32);
 
   const std::string& text() const noexcept {

@@ -17,7 +17,7 @@ namespace actors {
 
 /// A price or quantity as it stands on the wire: its text, and whether that was
 /// a JSON string ("8680.70000000") or a bare number (8680.7). Both survive a
-/// round trip to the letter.
+/// round trip to the letter. A kline's may be no number at all.
 class decimal {
 public:
   /// 0, as a JSON string.
@@ -43,7 +43,13 @@ public:
     return quoted_;
   }
 
-  /// The nearest double.
+  /// Whether it is a number. A kline read from the wire may have none where its publisher
+  /// knew none: null, NaN, Infinity, "nan", "-inf", ..., which `text` then is.
+  bool is_number() const noexcept {
+    return text_.find_first_of("0123456789") != std::string::npos;
+  }
+
+  /// The nearest double; not a number for null.
   double value() const noexcept;
 
   /// Equal on the wire: 1.0 and 1.00 are not.
@@ -106,7 +112,8 @@ struct trade {
   bool operator==(const trade&) const = default;
 };
 
-/// One candle. Published to the exchange "Kline" as EVENT_KLINE.
+/// One candle. Published to the exchange "Kline" as EVENT_KLINE. Its numbers may be none, as
+/// of an interval without trades: see `decimal::is_number`.
 struct kline {
   static constexpr std::string_view event_name = "EVENT_KLINE";
   static constexpr std::string_view exchange = "Kline";
@@ -121,7 +128,7 @@ struct kline {
   /// Start of the candle, milliseconds since 1970.
   std::int64_t timestamp = 0;
   /// "kline" for one minute, else "kline_3m", "kline_1h", "kline_1d", ...;
-  /// empty stands for null on the wire.
+  /// empty stands for null on the wire, and for a key that is missing there.
   std::string kline_type = "kline";
 
   bool operator==(const kline&) const = default;
@@ -144,9 +151,11 @@ struct event {
 
 // -- JSON ------------------------------------------------------------------------
 
-/// Reads the data of an event straight into its struct. Keys that the wire
-/// contract does not name are passed over; a missing or wrong one is
-/// `ec::malformed_json` with its name, and `out` is then unspecified.
+/// Reads the data of an event straight into its struct, as Python's `json.dumps` writes it
+/// (`json::parse`). Keys that the wire contract does not name are passed over; a missing or
+/// wrong one is `ec::malformed_json` with its name, and `out` is then unspecified. A price or
+/// quantity of an order book or a trade is a number; those of a kline may be none. A time may be
+/// an integer, a number with a fraction (which is cut off) or the text of either.
 caf::error from_json(std::string_view text, orderbook& out, std::size_t max_depth = 32);
 caf::error from_json(std::string_view text, trade& out, std::size_t max_depth = 32);
 caf::error from_json(std::string_view text, kline& out, std::size_t max_depth = 32);

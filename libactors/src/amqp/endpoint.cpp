@@ -83,6 +83,14 @@ bool is_ipv6(std::string_view host) {
          && zone.find_first_not_of(unreserved, 1) == zone.npos;
 }
 
+/// Whether this can be a host's name or address. What else there may be in it is a piece of a
+/// URL, perhaps with a password, and would be shown.
+bool is_host(std::string_view text) {
+  return is_ipv6(text) || std::all_of(text.begin(), text.end(), [](char c) {
+           return unreserved.find(c) != unreserved.npos || static_cast<unsigned char>(c) >= 0x80;
+         });
+}
+
 std::string scheme_text(scheme x) {
   switch (x) {
   case scheme::amqps:
@@ -284,13 +292,18 @@ caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& def
   if (auto error = read_scheme(url, result))
     return error;
   if (url.find('#') != std::string_view::npos)
-    return invalid("a '#' has no meaning here; write one in a password or vhost as %23");
+    return invalid("a '#' has no meaning here; percent-escape it in a password or vhost, as %23");
   auto authority = take_until(url, "/?");
   if (auto at = authority.rfind('@'); at != std::string_view::npos) {
     if (auto error = read_credentials(authority.substr(0, at), result))
       return error;
     authority.remove_prefix(at + 1);
   }
+  // The last '@' stands before the host. One that comes later than the first '/' or '?' shows
+  // that these belong to a password: the rest of it must not be taken for a vhost, and be shown.
+  if (url.find('@') != std::string_view::npos)
+    return invalid("there is an '@' behind the host; write '/', '?', '#', '@' and '%' in a "
+                   "password as %2F, %3F, %23, %40 and %25, and an '@' behind the host as %40");
   if (auto error = read_host(authority, result))
     return error;
   auto path = take_until(url, "?");
@@ -309,6 +322,9 @@ failure check(const endpoint& x) {
   auto wrong = [](std::string text) { return failure{ec::invalid_endpoint, std::move(text)}; };
   if (x.scheme == scheme::memory)
     return {};
+  if (!is_host(x.host))
+    return wrong("the host is a name or an address: letters, digits, '-', '.' and '_'; a whole "
+                 "URL is none");
   if (!over_tls(x.scheme) && x.tls != tls_options{})
     return wrong(is_relay(x.scheme) ? "TLS settings need TLS: write relays://"
                                     : "TLS settings need TLS: write amqps://");

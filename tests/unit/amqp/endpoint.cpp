@@ -124,11 +124,11 @@ CAF_TEST(a relay has no user and no vhost) {
 
 CAF_TEST(what an endpoint is shown as leads to it) {
   for (std::string_view url :
-       {"amqp://mq:1/v", "amqps://a%0Ab%2Fc%40d", "amqp://a%3Ab", "memory:a%25b%0Ac"}) {
+       {"amqp://mq:1/v", "amqps://mq/a%0Ab%2Fc%40d", "amqp://m%C3%BCnchen", "memory:a%25b%0Ac"}) {
     auto x = parsed(url);
     CAF_CHECK(parsed(to_string(x)) == x);
   }
-  CAF_CHECK_EQUAL(to_string(parsed("amqp://a%0Ab")), "amqp://a%0Ab:5672/");
+  CAF_CHECK_EQUAL(to_string(parsed("amqp://mq/a%0Ab")), "amqp://mq:5672/a%0Ab");
 }
 
 CAF_TEST(a refusal says what is wrong) {
@@ -141,6 +141,8 @@ CAF_TEST(a refusal says what is wrong) {
   says("amqp://mq:65536", "port");
   says("amqp://mq:56x", "port");
   says("amqp://mq:", "port");
+  says("amqp://a%0Ab", "host");
+  says("amqp://a%20b", "host");
   says("amqp://mq/a/b", "vhost");
   says("amqp://mq/%zz", "vhost");
   says("amqp://a%2:b@mq", "user name");
@@ -168,4 +170,39 @@ CAF_TEST(no refusal and no text holds the password) {
     CAF_CHECK(refusal(url).find("hush") == std::string::npos);
   }
   CAF_CHECK_EQUAL(to_string(parsed("amqp://u:hush@mq/a%2Fb")), "amqp://mq:5672/a%2Fb");
+}
+
+// Digits before the '/' look like a port, what follows like a vhost or a parameter.
+CAF_TEST(a password that is not escaped is refused and not taken for something else) {
+  for (std::string_view url :
+       {"amqp://u:12345/hush@mq", "amqp://u:12345/hush@mq:5672", "amqp://u:12345/hush@mq/vhost",
+        "amqp://u:12345/@mq", "amqp://u:12345?hush@mq", "amqp://u:12345?heartbeat=1@mq",
+        "amqp://u:12345#hush@mq", "amqp://u:1@2/hush@mq", "amqp://u:1@2?hush@mq",
+        "amqp://u:/hush@mq", "amqp://u:12345/hu/sh@mq", "amqp://u:12345/hu?sh@mq",
+        "amqps://u:12345/hush@mq?verify=verify_none", "amqp://u:12345%hush@mq",
+        "amqp://u%3Ahush%40mq", "amqp://u%3A12345%2Fhush%40mq", "relay://u:1/hush@mq"}) {
+    auto text = refusal(url);
+    CAF_CHECK(!text.empty());
+    CAF_CHECK(text.find("hush") == std::string::npos);
+  }
+  auto told = refusal("amqp://u:12345/hush@mq");
+  CAF_CHECK(told.find("'@' behind the host; write '/', '?', '#', '@' and '%' in a password as")
+            != std::string::npos);
+  auto x = parsed("amqp://u:a:b@c@mq/v%40h");
+  CAF_CHECK_EQUAL(x.password.reveal(), "a:b@c");
+  CAF_CHECK_EQUAL(to_string(x), "amqp://mq:5672/v%40h");
+}
+
+CAF_TEST(a host that is a URL is refused and not shown) {
+  endpoint x;
+  for (auto host : {"amqp://u:hush@mq", "u:hush@mq", "mq/hush", "mq hush", "hush\n", "mq:5672"}) {
+    x.host = host;
+    auto problem = check(x);
+    CAF_CHECK(problem.code == ec::invalid_endpoint);
+    CAF_CHECK(problem.text.find("hush") == std::string::npos);
+  }
+  for (auto host : {"mq", "mq.example", "10.0.0.1", "::1", "fe80::2%eth0", "my_host-1"}) {
+    x.host = host;
+    CAF_CHECK(!check(x));
+  }
 }

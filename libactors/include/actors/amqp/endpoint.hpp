@@ -126,17 +126,19 @@ struct endpoint {
 /// Reads `amqp://user:password@host:port/vhost?heartbeat=10&...`, `amqps://...`,
 /// `relay://host:port`, `relays://host:port` (neither has a user or a vhost: those are
 /// the relay's own) or `memory:[name]`. Source: RabbitMQ URI
-/// specification; parts may be percent-escaped; a path that is missing or just "/" is the vhost "/"
-/// (many users write it so), "/%2f" too. Query parameters: `heartbeat` (s; 1 for a relay, unless
-/// `defaults` is one), `connection_timeout` (ms), `auth_mechanism` (plain, external), and over TLS
-/// `cacertfile`, `certfile`, `keyfile`, `verify` (verify_peer, verify_none) and
-/// `server_name_indication`. Credentials and settings that the URL does not name
+/// specification; parts may be percent-escaped, and "/", "?", "#" and "%" in a password must be: a
+/// URL in which a piece of it could be taken for something else is refused; a path that is missing
+/// or just "/" is the vhost "/" (many users write it so), "/%2f" too. Query parameters: `heartbeat`
+/// (s; 1 for a relay, unless `defaults` is one), `connection_timeout` (ms), `auth_mechanism`
+/// (plain, external), and over TLS `cacertfile`, `certfile`, `keyfile`, `verify` (verify_peer,
+/// verify_none) and `server_name_indication`. Credentials and settings that the URL does not name
 /// are those of `defaults`. Errors are `ec::invalid_endpoint` and never hold the
 /// password.
 caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& defaults = {});
 
-/// Whether the settings go together: TLS settings without TLS are a mistake, and
-/// a login by certificate needs one; a relay has no vhost. Nothing, or `ec::invalid_endpoint`.
+/// Whether the settings make sense and go together: a host is a name or an address; TLS settings
+/// without TLS are a mistake, and a login by certificate needs one; a relay has no vhost. Nothing,
+/// or `ec::invalid_endpoint`.
 failure check(const endpoint& x);
 
 /// The endpoint as a URL without credentials, e.g. "amqp://localhost:5672/".
