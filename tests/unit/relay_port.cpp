@@ -405,6 +405,32 @@ CAF_TEST(whoever only connects keeps no host out) {
   CAF_CHECK_EQUAL(status().links.size(), 4u);
 }
 
+CAF_TEST(what waits for a host that breaks the rules is dropped) {
+  const std::vector<amqp::host_frame> words{
+      amqp::relay_hello{},
+      amqp::relay_tune{},
+      amqp::request_command{1, amqp::declare_exchange{{"Trade"}}},
+      amqp::request_command{2, amqp::declare_queue{{"q"}}},
+      amqp::request_command{3, amqp::bind_queue{{"Trade", "q", "#"}}},
+      amqp::request_command{4, amqp::start_consumer{{5, "q", 1'000}}}};
+  const auto who = add_stranger();
+  for (auto& x : words) {
+    std::string bytes;
+    append(bytes, x);
+    earth.mpx.virtual_send(who, {bytes.begin(), bytes.end()});
+    move();
+  }
+  auto& waiting = earth.mpx.output_buffer(who);
+  for (auto i = 1; i <= 200; ++i)
+    publish(i);
+  CAF_CHECK(waiting.size() > 20'000);
+  const std::string_view garbage{"\0\0\0\1\xff", 5};
+  earth.mpx.virtual_send(who, {garbage.begin(), garbage.end()});
+  move();
+  CAF_CHECK(waiting.size() < 200);
+  CAF_CHECK_EQUAL(status().links.size(), 0u);
+}
+
 CAF_TEST(hosts that have said hello are not strangers) {
   add_host(mars, "mars");
   add_host(jupiter, "jupiter");

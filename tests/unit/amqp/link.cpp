@@ -397,7 +397,7 @@ CAF_TEST(a host that does not exist) {
   CAF_CHECK(outcome() == ec::resolve_failed);
 }
 
-CAF_TEST(a name server that does not answer costs no more than a host that does not ) {
+CAF_TEST(a name server that does not answer costs no more than a silent host) {
   endpoint where;
   where.host = "slow";
   where.connection_timeout = 50ms;
