@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/config.hpp"
+
 namespace actors {
 
 namespace {
@@ -26,14 +28,17 @@ void ledger::want(amqp::exchange what) {
     return;
   auto& x = exchanges_.emplace_back();
   x.what = std::move(what);
-  if (up_)
+  exchanges_by_name_.emplace(x.what.name, std::prev(exchanges_.end()));
+  remember(about_exchange{x.what.name});
+  if (link(way::usual).up)
     declare(x);
 }
 
 void ledger::want(wanted_consumer what) {
-  want(amqp::exchange{.name = what.binding.exchange});
+  want(exchange_named(what.binding.exchange));
   auto& x = consumers_[what.consumer.id];
-  if (x.bindings.empty()) {
+  const auto is_new = x.bindings.empty();
+  if (is_new) {
     x.consumer = what.consumer;
     x.queue = what.queue;
     for (auto& queue : what.beside)
@@ -45,11 +50,14 @@ void ledger::want(wanted_consumer what) {
                             [&](const binding_entry& y) { return y.what == what.binding; });
   if (known == x.bindings.end())
     known = x.bindings.insert(x.bindings.end(), {std::move(what.binding)});
-  else if (x.stage == consumer_stage::running && known->stage == binding_stage::bound)
+  else if (x.stage == consumer_stage::running && known->stands())
     return tell(x, *known);
-  else if (known->stage == binding_stage::refused)
+  else if (known->stage == binding_stage::refused && known->trust != standing::culprit)
     known->stage = binding_stage::wanted;
-  if (x.stage == consumer_stage::refused)
+  if (!is_new && x.stage == consumer_stage::refused && x.trust == standing::culprit)
+    return refuse(x, *known, x.reason); // it has its own time
+  remember(x, *known, is_new);
+  if (x.stage == consumer_stage::refused && x.trust != standing::culprit)
     reset(x);
   if (x.stage == consumer_stage::waiting)
     advance(x);
@@ -70,7 +78,7 @@ void ledger::unwant(amqp::consumer_id id, const amqp::binding& what) {
   if (i->stage == binding_stage::asked || i->stage == binding_stage::bound) {
     auto gone = what;
     gone.queue = x->queue_name;
-    ask(amqp::unbind_queue{std::move(gone)});
+    ask(amqp::unbind_queue{std::move(gone)}, way_of(x->trust));
   }
   x->bindings.erase(i);
   continue_binding(*x);
@@ -82,13 +90,13 @@ void ledger::unwant(amqp::consumer_id id) {
     return;
   switch (x->stage) {
   case consumer_stage::running:
-    ask(amqp::cancel_consumer{id}, cancel_request{id, x->queue_name});
-    consumers_.erase(id);
+    ask(amqp::cancel_consumer{id}, about_cancel{id, x->queue_name});
+    erase(id);
     break;
   case consumer_stage::waiting:
   case consumer_stage::refused:
     tell_retired(id, x->queue.name);
-    consumers_.erase(id);
+    erase(id);
     break;
   default:
     // A queue deletes itself only after it had a consumer: finish the chain,
@@ -98,41 +106,93 @@ void ledger::unwant(amqp::consumer_id id) {
   }
 }
 
+void ledger::erase(amqp::consumer_id id) {
+  auto i = consumers_.find(id);
+  groups(i->second).forget(id);
+  consumers_.erase(i);
+}
+
+void ledger::unwant_exchange(std::string_view name) {
+  auto i = exchanges_by_name_.find(name);
+  if (i == exchanges_by_name_.end())
+    return;
+  for (auto& [id, x] : consumers_)
+    for (auto& y : x.bindings)
+      if (y.what.exchange == name)
+        return;
+  count(*i->second, false);
+  exchanges_.erase(i->second);
+  exchanges_by_name_.erase(i);
+}
+
 // -- what happens -------------------------------------------------------------------
 
-void ledger::up() {
-  up_ = true;
+void ledger::up(const amqp::broker_limits& limits, way by) {
+  link(by).up = true;
+  link(by).groups.limit_channels(limits.channels);
+  if (by == way::apart)
+    return; // `begin_trials` goes on
+  limits_ = limits;
   for (auto& x : exchanges_)
-    declare(x);
+    if (x.trust != standing::culprit)
+      declare(x);
   advance_waiting();
 }
 
-void ledger::down() {
-  up_ = false;
-  undecided_ = 0;
-  for (auto& [id, about] : asked_)
-    if (auto x = std::get_if<cancel_request>(&about))
-      tell_retired(x->id, x->queue);
-  asked_.clear();
-  requests_.clear();
+ledger::end ledger::down(const failure& reason, way by) {
+  auto& gone = link(by);
+  gone.up = false;
+  gone.under_way = 0;
+  std::erase_if(asked_, [&](auto& x) {
+    auto* about = std::get_if<about_cancel>(&x.second.about);
+    if (about && x.second.by == by)
+      tell_retired(about->id, about->queue);
+    return x.second.by == by;
+  });
+  for (auto* xs : {&requests_, &held_})
+    std::erase_if(*xs, [by](const request& x) { return x.by == by; });
+  end result{reset_consumers(by)};
+  by == way::usual ? reset_exchanges() : reset_apart();
+  gone.groups.clear();
+  result.is_explained = judge_end(by, reason);
+  gone.now.reset();
+  release_held();
+  return result;
+}
+
+std::vector<amqp::consumer_id> ledger::reset_consumers(way by) {
+  std::vector<amqp::consumer_id> result;
+  for (auto i = consumers_.begin(); i != consumers_.end();) {
+    auto& [id, x] = *i++;
+    if (way_of(x.trust) != by)
+      continue;
+    result.push_back(id);
+    if (x.unwanted) {
+      tell_retired(id, x.queue.name);
+      erase(id);
+    } else if (x.stage != consumer_stage::refused || by == way::usual) {
+      reset(x);
+    }
+  }
+  return result;
+}
+
+void ledger::reset_exchanges() {
   for (auto& x : exchanges_) {
+    count(x, false);
+    if (x.trust == standing::culprit)
+      continue;
     x.stage = entity_stage::wanted;
     x.reason = {};
   }
-  std::erase_if(consumers_, [this](const auto& kvp) {
-    if (kvp.second.unwanted)
-      tell_retired(kvp.first, kvp.second.queue.name);
-    return kvp.second.unwanted;
-  });
-  for (auto& [id, x] : consumers_)
-    reset(x);
 }
 
 void ledger::replied(const amqp::reply& x) {
   auto i = asked_.find(x.id);
   if (i == asked_.end())
     return;
-  auto about = std::move(i->second);
+  --link(i->second.by).under_way;
+  auto about = std::move(i->second.about);
   asked_.erase(i);
   std::visit([&](const auto& y) { on_reply(y, x); }, about);
 }
@@ -147,15 +207,55 @@ void ledger::cancelled(amqp::consumer_id id) {
                    x->queue_name,
                    std::nullopt,
                    {ec::consumer_cancelled, "queue " + quoted(x->queue_name) + " is gone"}});
+  groups(*x).left(id);
   reset(*x);
   advance(*x);
 }
 
-void ledger::consumers_lost() {
+void ledger::channel_lost(const amqp::closed_channel& what) {
+  if (what.consumers.empty())
+    return all_lost();
+  auto by = way::usual;
+  for (auto id : what.consumers) {
+    auto x = find_consumer(id);
+    if (!x)
+      continue;
+    by = way_of(x->trust);
+    if (x->stage == consumer_stage::starting && asked_.erase(x->request) > 0)
+      --link(by).under_way;
+  }
+  const auto culprit = link(by).groups.fell(what.consumers, now_);
+  for (auto id : what.consumers) {
+    auto x = find_consumer(id);
+    if (!x || (x->stage != consumer_stage::starting && x->stage != consumer_stage::running))
+      continue;
+    const auto restarts = x->restarts;
+    if (id != culprit) {
+      reset(*x);
+      x->restarts = restarts;
+    } else if (what.reason.code == ec::not_found && may_restart(*x)) {
+      restart(*x, what.reason);
+    } else {
+      refuse(*x, named(*x, what.reason));
+    }
+  }
+  advance_waiting();
+}
+
+// A link that does not say whose channel it was.
+void ledger::all_lost() {
   for (auto& [id, x] : consumers_)
     if (x.stage == consumer_stage::running)
       reset(x);
   advance_waiting();
+}
+
+// The broker names the queue in most of its reasons.
+failure ledger::named(const consumer_entry& x, const failure& reason) {
+  const auto name = quoted(x.queue_name.empty() ? x.queue.name : x.queue_name);
+  if (reason.text.find(name) != std::string::npos)
+    return reason;
+  return {reason.code, "queue " + name + ": " + reason.text};
 }
 
 void ledger::refuse_exchange(std::string_view name, failure reason) {
@@ -167,21 +267,24 @@ void ledger::refuse_exchange(std::string_view name, failure reason) {
   x->reason = std::move(reason);
 }
 
+// The culprits have their own time, see `begin_trials`.
 void ledger::retry() {
-  if (!up_)
+  if (!link(way::usual).up)
     return;
   for (auto& x : exchanges_)
-    if (x.stage == entity_stage::refused)
+    if (x.stage == entity_stage::refused && x.trust != standing::culprit)
       declare(x);
   for (auto& [id, x] : consumers_) {
+    if (x.trust == standing::culprit)
+      continue;
     for (auto& y : x.beside)
-      if (y.stage == entity_stage::refused)
-        declare(id, y);
+      if (y.stage == entity_stage::refused && y.trust != standing::culprit)
+        declare(x, y);
     if (x.stage == consumer_stage::refused)
       reset(x);
     x.restarts = 0;
     for (auto& y : x.bindings)
-      if (y.stage == binding_stage::refused)
+      if (y.stage == binding_stage::refused && y.trust != standing::culprit)
         y.stage = binding_stage::wanted;
     bind(x);
   }
@@ -189,46 +292,42 @@ void ledger::retry() {
 }
 
 void ledger::redeclare_exchanges() {
-  if (!up_)
+  if (!link(way::usual).up)
     return;
   for (auto& [id, x] : consumers_)
     for (auto& y : x.bindings)
       if (y.stage == binding_stage::bound)
         y.stage = binding_stage::wanted; // until its exchange is there
   for (auto& x : exchanges_)
-    if (x.stage == entity_stage::ready)
+    if (x.stage == entity_stage::ready && x.trust != standing::culprit)
       declare(x);
 }
 
 void ledger::queue_missing(std::string_view name) {
-  if (!up_)
-    return;
   for (auto& [id, x] : consumers_)
     for (auto& y : x.beside)
       if (y.what.name == name
           && (y.stage == entity_stage::ready || y.stage == entity_stage::checking))
-        declare(id, y);
+        declare(x, y);
 }
 
 void ledger::verify() {
-  if (!up_)
-    return;
   for (auto& [id, x] : consumers_) {
     if (x.stage != consumer_stage::running)
       continue;
     for (auto& y : x.bindings)
-      if (y.stage == binding_stage::bound)
+      if (y.stage == binding_stage::bound && y.trust == standing::trusted)
         y.stage = binding_stage::wanted;
     bind(x);
     for (auto& y : x.beside) {
       if (y.stage != entity_stage::ready)
         continue;
       y.stage = entity_stage::checking;
-      ask(amqp::declare_queue{y.what, true}, beside_request{id, y.what.name});
+      ask(amqp::declare_queue{y.what, true}, about_beside{id, y.what.name});
     }
     auto queue = x.queue;
     queue.name = x.queue_name;
-    ask(amqp::declare_queue{std::move(queue), true}, verify_request{id});
+    ask(amqp::declare_queue{std::move(queue), true}, about_verify{id});
   }
 }
 
@@ -237,7 +336,7 @@ bool ledger::suspects() const noexcept {
                      [](auto& x) { return x.second.missing; });
 }
 
-void ledger::on_reply(const verify_request& about, const amqp::reply& reply) {
+void ledger::on_reply(const about_verify& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x || x->stage != consumer_stage::running)
     return;
@@ -250,7 +349,8 @@ void ledger::on_reply(const verify_request& about, const amqp::reply& reply) {
                     + ": the broker has lost our consumer without a word, it is started again";
   say(true, text);
   news_.push_back({about.id, x->queue_name, std::nullopt, {ec::consumer_wedged, text}});
-  ask(amqp::cancel_consumer{about.id});
+  ask(amqp::cancel_consumer{about.id}, way_of(x->trust));
+  groups(*x).left(about.id);
   reset(*x);
   advance(*x);
 }
@@ -258,18 +358,25 @@ void ledger::on_reply(const verify_request& about, const amqp::reply& reply) {
 // -- exchanges ----------------------------------------------------------------------
 
 void ledger::declare(exchange_entry& x) {
-  x.reason = {};
-  if (x.what.name.empty()) {
-    x.stage = entity_stage::ready;
+  x.stage = x.what.name.empty() ? entity_stage::ready : entity_stage::wanted;
+  if (x.what.name.empty())
     return;
-  }
-  ++undecided_;
+  count(x, x.trust != standing::culprit);
+  if (!may_ask(x.trust, about_exchange{x.what.name}))
+    return;
+  x.reason = {};
   const auto passive = is_predeclared(x.what.name);
   x.stage = passive ? entity_stage::checking : entity_stage::declaring;
-  ask(amqp::declare_exchange{x.what, passive}, exchange_request{x.what.name});
+  ask(amqp::declare_exchange{x.what, passive}, about_exchange{x.what.name});
 }
 
-void ledger::on_reply(const exchange_request& about, const amqp::reply& reply) {
+void ledger::count(exchange_entry& x, bool undecided) noexcept {
+  if (x.undecided != undecided)
+    undecided ? ++undecided_ : --undecided_;
+  x.undecided = undecided;
+}
+
+void ledger::on_reply(const about_exchange& about, const amqp::reply& reply) {
   auto x = find_exchange(about.name);
   if (!x || (x->stage != entity_stage::declaring && x->stage != entity_stage::checking))
     return;
@@ -302,7 +409,7 @@ ledger::entity_stage ledger::judge(entity_stage stage, failure& reason, const st
 
 void ledger::decide(exchange_entry& x, entity_stage stage) {
   x.stage = stage;
-  --undecided_;
+  count(x, false);
   for (auto& [id, y] : consumers_)
     bind(y);
   advance_waiting();
@@ -311,6 +418,8 @@ void ledger::decide(exchange_entry& x, entity_stage stage) {
 // -- what follows -----------------------------------------------------------------------
 
 std::vector<ledger::request> ledger::take_requests() {
+  end_trials();
+  begin_trials();
   return std::exchange(requests_, {});
 }
 
@@ -334,14 +443,22 @@ bool ledger::may_exist(ec code) noexcept {
 }
 
 amqp::request_id ledger::ask(amqp::operation what, subject about) {
-  asked_.emplace(++last_request_, std::move(about));
-  requests_.push_back({last_request_, std::move(what)});
+  const auto by = way_of(about);
+  auto& tried = link(by).now;
+  const auto held = tried && !tried->released && !belongs(about, tried->of);
+  link(by).under_way += held ? 0 : 1;
+  asked_.emplace(++last_request_, open_request{std::move(about), by});
+  (held ? held_ : requests_).push_back({last_request_, std::move(what), by});
   return last_request_;
 }
 
-void ledger::ask(amqp::operation what) {
-  if (up_)
-    requests_.push_back({++last_request_, std::move(what)});
+// Nothing follows from its answer.
+void ledger::ask(amqp::operation what, way by) {
+  if (!link(by).up)
+    return;
+  auto& tried = link(by).now;
+  const auto held = tried && !tried->released;
+  (held ? held_ : requests_).push_back({++last_request_, std::move(what), by});
 }
 
 void ledger::tell(const consumer_entry& x, const binding_entry& about, failure error) {
@@ -360,23 +477,33 @@ bool ledger::knows_exchange(std::string_view name) const {
 
 failure ledger::exchange_failure(std::string_view name) const {
   auto x = find_exchange(name);
-  return x && x->stage == entity_stage::refused ? x->reason : failure{};
+  if (!x || !is_unusable(*x))
+    return {};
+  return x->reason ? x->reason
+                   : failure{ec::not_allowed, "exchange " + quoted(name) + " is tried apart"};
+}
+
+bool ledger::is_unusable(const exchange_entry& x) noexcept {
+  return x.stage == entity_stage::refused
+         || (x.trust == standing::culprit && x.stage != entity_stage::ready);
 }
 
 std::vector<std::string> ledger::refused() const {
   std::vector<std::string> result;
   for (auto& x : exchanges_)
-    if (x.stage == entity_stage::refused)
+    if (x.stage == entity_stage::refused && x.trust != standing::culprit)
       result.push_back("exchange " + quoted(x.what.name) + ": " + x.reason.text);
   for (auto& [id, x] : consumers_) {
+    if (x.trust == standing::culprit)
+      continue;
     for (auto& y : x.beside)
-      if (y.stage == entity_stage::refused)
+      if (y.stage == entity_stage::refused && y.trust != standing::culprit)
         result.push_back("queue " + quoted(y.what.name) + ": " + y.reason.text);
     if (x.stage == consumer_stage::refused)
-      result.push_back("queue " + quoted(x.queue.name) + ": " + x.reason.text);
+      result.push_back(named(x, x.reason).text);
     else
       for (auto& y : x.bindings)
-        if (y.stage == binding_stage::refused)
+        if (y.stage == binding_stage::refused && y.trust != standing::culprit)
           result.push_back("queue " + quoted(x.queue_name) + ", exchange " + quoted(y.what.exchange)
                            + ", routing key " + quoted(y.what.routing_key) + ": " + y.reason.text);
   }
@@ -390,9 +517,8 @@ std::size_t ledger::running() const noexcept {
 }
 
 ledger::exchange_entry* ledger::find_exchange(std::string_view name) {
-  auto i = std::find_if(exchanges_.begin(), exchanges_.end(),
-                        [name](const exchange_entry& x) { return x.what.name == name; });
-  return i == exchanges_.end() ? nullptr : &*i;
+  auto i = exchanges_by_name_.find(name);
+  return i == exchanges_by_name_.end() ? nullptr : &*i->second;
 }
 
 const ledger::exchange_entry* ledger::find_exchange(std::string_view name) const {
@@ -402,6 +528,10 @@ const ledger::exchange_entry* ledger::find_exchange(std::string_view name) const
 ledger::consumer_entry* ledger::find_consumer(amqp::consumer_id id) {
   auto i = consumers_.find(id);
   return i == consumers_.end() ? nullptr : &i->second;
+}
+
+const ledger::consumer_entry* ledger::find_consumer(amqp::consumer_id id) const {
+  return const_cast<ledger*>(this)->find_consumer(id);
 }
 
 } // namespace actors

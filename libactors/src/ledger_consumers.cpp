@@ -13,6 +13,10 @@ namespace {
 /// anew before it counts as refused.
 constexpr std::uint32_t max_restarts = 3;
 
+/// How long a queue that stands in for a transient one waits for a consumer that never
+/// comes.
+constexpr std::int64_t abandoned_after_ms = 60'000;
+
 } // namespace
 
 void ledger::advance_waiting() {
@@ -22,14 +26,15 @@ void ledger::advance_waiting() {
 }
 
 void ledger::advance(consumer_entry& x) {
-  if (!up_ || awaits_exchange(x))
+  if (!may_ask(x.trust, about_consumer{x.consumer.id}) || awaits_exchange(x))
     return;
   auto usable = false;
   for (auto& y : x.bindings) {
-    if (auto reason = exchange_failure(y.what.exchange))
-      refuse(x, y, std::move(reason));
-    else
+    auto reason = exchange_failure(y.what.exchange);
+    if (y.trust == standing::culprit || !reason)
       usable = true;
+    else
+      refuse(x, y, std::move(reason));
   }
   if (usable)
     declare(x);
@@ -40,31 +45,49 @@ void ledger::advance(consumer_entry& x) {
 bool ledger::awaits_exchange(const consumer_entry& x) const {
   return std::any_of(x.bindings.begin(), x.bindings.end(), [&](const binding_entry& y) {
     auto exchange = find_exchange(y.what.exchange);
-    return exchange && exchange->stage != entity_stage::ready
-           && exchange->stage != entity_stage::refused;
+    return exchange && exchange->stage != entity_stage::ready && !is_unusable(*exchange);
   });
 }
 
 void ledger::declare(consumer_entry& x) {
   declare_beside(x);
   x.stage = consumer_stage::declaring;
-  ask(amqp::declare_queue{x.queue}, consumer_request{x.consumer.id});
+  ask(amqp::declare_queue{permitted(x.queue)}, about_consumer{x.consumer.id});
+}
+
+// A broker may deny queues that are neither durable nor exclusive. One that is durable
+// and ends with its last consumer is as good; an exclusive one would be locked to us as
+// long as the broker takes our former connection for alive.
+amqp::queue ledger::permitted(amqp::queue x) const {
+  if (limits_.transient_queues || x.durable || x.exclusive)
+    return x;
+  x.durable = true;
+  const auto expires = std::any_of(x.arguments.begin(), x.arguments.end(),
+                                   [](auto& y) { return y.first == "x-expires"; });
+  if (!expires) // it may never have a consumer
+    x.arguments.emplace_back("x-expires", abandoned_after_ms);
+  return x;
 }
 
 // Ahead of the consumer's own queue, so that they are there when it needs them.
 void ledger::declare_beside(consumer_entry& x) {
   for (auto& y : x.beside)
-    declare(x.consumer.id, y);
+    if (y.trust != standing::culprit)
+      declare(x, y);
 }
 
-void ledger::declare(amqp::consumer_id id, entity<amqp::queue>& x) {
+void ledger::declare(const consumer_entry& of, entity<amqp::queue>& x) {
+  about_beside about{of.consumer.id, x.what.name};
+  x.stage = entity_stage::wanted;
+  if (!may_ask(x.trust, about))
+    return;
   x.reason = {};
   x.stage = entity_stage::declaring;
-  ask(amqp::declare_queue{x.what}, beside_request{id, x.what.name});
+  ask(amqp::declare_queue{permitted(x.what)}, std::move(about));
 }
 
 // A missing one stops nobody: what cannot be sent there goes back to its queue.
-void ledger::on_reply(const beside_request& about, const amqp::reply& reply) {
+void ledger::on_reply(const about_beside& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x)
     return;
@@ -72,7 +95,7 @@ void ledger::on_reply(const beside_request& about, const amqp::reply& reply) {
     if (y.what.name != about.name)
       continue;
     if (y.stage == entity_stage::checking && !y.reason && reply.error.code == ec::not_found) {
-      declare(about.id, y); // it was there before
+      declare(*x, y); // it was there before
       continue;
     }
     y.stage = judge(y.stage, y.reason, "queue " + quoted(about.name), reply);
@@ -81,7 +104,7 @@ void ledger::on_reply(const beside_request& about, const amqp::reply& reply) {
   }
 }
 
-void ledger::on_reply(const consumer_request& about, const amqp::reply& reply) {
+void ledger::on_reply(const about_consumer& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x)
     return;
@@ -96,6 +119,7 @@ void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
     if (x.stage == consumer_stage::checking)
       say(true, "queue " + quoted(x.queue.name)
                     + " exists with other settings, used as it is: " + x.reason.text);
+    x.found = x.stage == consumer_stage::checking;
     x.reason = {};
     x.queue_name = reply.queue;
     x.stage = consumer_stage::binding;
@@ -106,7 +130,7 @@ void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
       && !x.queue.name.empty()) {
     x.stage = consumer_stage::checking;
     x.reason = reply.error;
-    ask(amqp::declare_queue{x.queue, true}, consumer_request{x.consumer.id});
+    ask(amqp::declare_queue{x.queue, true}, about_consumer{x.consumer.id});
     return;
   }
   refuse(x, x.reason ? x.reason : reply.error);
@@ -116,20 +140,23 @@ void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
 void ledger::bind(consumer_entry& x) {
   if (x.unwanted || !has_queue(x))
     return continue_binding(x);
-  for (auto& y : x.bindings) {
-    if (y.stage != binding_stage::wanted)
-      continue;
-    auto& exchange = *find_exchange(y.what.exchange);
-    if (exchange.stage == entity_stage::refused) {
-      refuse(x, y, exchange.reason);
-    } else if (exchange.stage == entity_stage::ready) {
-      auto what = y.what;
-      what.queue = x.queue_name;
-      y.stage = binding_stage::asked;
-      y.request = ask(amqp::bind_queue{std::move(what)}, binding_request{x.consumer.id});
-    }
-  }
+  for (auto& y : x.bindings)
+    if (y.stage == binding_stage::wanted)
+      bind(x, y);
   continue_binding(x);
+}
+
+void ledger::bind(consumer_entry& x, binding_entry& about) {
+  auto& exchange = *find_exchange(about.what.exchange);
+  if (is_unusable(exchange))
+    return refuse(x, about, exchange_failure(about.what.exchange));
+  about_binding subject{x.consumer.id, about.what};
+  if (exchange.stage != entity_stage::ready || !may_ask(about.trust, subject))
+    return;
+  auto what = about.what;
+  what.queue = x.queue_name;
+  about.stage = binding_stage::asked;
+  about.request = ask(amqp::bind_queue{std::move(what)}, std::move(subject));
 }
 
 bool ledger::has_queue(const consumer_entry& x) noexcept {
@@ -137,7 +164,7 @@ bool ledger::has_queue(const consumer_entry& x) noexcept {
          || x.stage == consumer_stage::running;
 }
 
-void ledger::on_reply(const binding_request& about, const amqp::reply& reply) {
+void ledger::on_reply(const about_binding& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x)
     return;
@@ -148,8 +175,12 @@ void ledger::on_reply(const binding_request& about, const amqp::reply& reply) {
     return;
   if (!reply.error) {
     i->stage = binding_stage::bound;
+    if (i->trust == standing::suspected)
+      i->trust = standing::trusted;
     if (x->stage == consumer_stage::running)
       tell(*x, *i);
+  } else if (reply.error.code == ec::access_refused && (x->found || x->queue.durable)) {
+    assume(*x, *i, reply.error);
   } else if (reply.error.code == ec::not_found && may_restart(*x)) {
     return join_again(*x, *i, reply.error);
   } else {
@@ -157,6 +188,17 @@ void ledger::on_reply(const binding_request& about, const amqp::reply& reply) {
     refuse(*x, *i, reply.error);
   }
   continue_binding(*x);
+}
+
+// Who may only read gets what somebody else has bound.
+void ledger::assume(consumer_entry& x, binding_entry& about, const failure& reason) {
+  say(true,
+      "queue " + quoted(x.queue_name) + ", exchange " + quoted(about.what.exchange)
+          + ", routing key " + quoted(about.what.routing_key)
+          + ": we may not bind it, so what arrives is what was bound already: " + reason.text);
+  about.stage = binding_stage::assumed;
+  if (x.stage == consumer_stage::running)
+    tell(x, about);
 }
 
 // Something it joins is gone, though it was there a moment ago.
@@ -179,23 +221,30 @@ void ledger::continue_binding(consumer_entry& x) {
     return;
   if (x.unwanted)
     return start(x);
-  auto in_stage = [&](binding_stage stage) {
-    return std::any_of(x.bindings.begin(), x.bindings.end(),
-                       [stage](const binding_entry& y) { return y.stage == stage; });
-  };
-  if (in_stage(binding_stage::asked) || in_stage(binding_stage::wanted))
-    return;
-  if (in_stage(binding_stage::bound))
+  auto stands = false;
+  auto waits = false;
+  for (auto& y : x.bindings) {
+    if (y.stage == binding_stage::asked
+        || (y.stage == binding_stage::wanted && y.trust == standing::trusted))
+      return;
+    // The others do not wait for what is asked for alone, or apart.
+    waits = waits || y.stage == binding_stage::wanted;
+    stands = stands || y.stands() || y.trust == standing::culprit;
+  }
+  if (stands)
     start(x);
-  else
+  else if (!waits)
     refuse(x, x.bindings.front().reason);
 }
 
 void ledger::start(consumer_entry& x) {
+  if (!may_ask(x.trust, about_consumer{x.consumer.id}))
+    return;
   x.stage = consumer_stage::starting;
   auto consumer = x.consumer;
   consumer.queue = x.queue_name;
-  ask(amqp::start_consumer{std::move(consumer)}, consumer_request{x.consumer.id});
+  consumer.group = groups(x).join(consumer.id, now_);
+  x.request = ask(amqp::start_consumer{std::move(consumer)}, about_consumer{x.consumer.id});
 }
 
 void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
@@ -205,21 +254,22 @@ void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
     restart(x, reply.error);
     return advance(x);
   }
+  groups(x).started(x.consumer.id, now_);
   x.stage = consumer_stage::running;
   x.restarts = 0;
   if (x.unwanted)
     return unwant(x.consumer.id);
   for (auto& y : x.bindings)
-    if (y.stage == binding_stage::bound)
+    if (y.stands())
       tell(x, y);
 }
 
 void ledger::refuse(consumer_entry& x, failure reason) {
   if (x.unwanted) {
     tell_retired(x.consumer.id, x.queue.name);
-    consumers_.erase(x.consumer.id);
-    return;
+    return erase(x.consumer.id);
   }
+  groups(x).left(x.consumer.id);
   say(true, "queue " + quoted(x.queue.name) + " refused: " + reason.text);
   x.stage = consumer_stage::refused;
   x.reason = reason;
@@ -227,7 +277,7 @@ void ledger::refuse(consumer_entry& x, failure reason) {
 }
 
 // The broker may refuse to cancel what it has ended already: gone is gone.
-void ledger::on_reply(const cancel_request& about, const amqp::reply&) {
+void ledger::on_reply(const about_cancel& about, const amqp::reply&) {
   tell_retired(about.id, about.queue);
 }
 
@@ -248,10 +298,12 @@ void ledger::refuse(consumer_entry& x, binding_entry& about, failure reason) {
 void ledger::reset(consumer_entry& x) {
   x.restarts = 0;
   x.missing = false;
+  x.found = false;
   x.stage = consumer_stage::waiting;
   x.reason = {};
   for (auto& y : x.bindings)
-    y.stage = binding_stage::wanted;
+    if (y.trust != standing::culprit)
+      y.stage = binding_stage::wanted;
 }
 
 bool ledger::may_restart(const consumer_entry& x) noexcept {
@@ -261,6 +313,7 @@ bool ledger::may_restart(const consumer_entry& x) noexcept {
 void ledger::restart(consumer_entry& x, const failure& reason) {
   say(true, "queue " + quoted(x.queue_name) + " is declared again: " + reason.text);
   const auto restarts = x.restarts + 1;
+  groups(x).left(x.consumer.id);
   reset(x);
   x.restarts = restarts;
 }

@@ -15,15 +15,13 @@ namespace {
 /// How long links may take to close in good order before they are cut.
 constexpr auto close_limit = std::chrono::milliseconds{300};
 
-/// After consumers were started, or one was missing: soon, but behind a replay.
-constexpr auto first_verify = std::chrono::seconds{1};
-
 } // namespace
 
 supervisor_state::supervisor_state(caf::event_based_actor* self)
     : self_(self),
-      consuming_(link_role::consuming),
-      publishing_(link_role::publishing),
+      consuming_(link_role::consuming, 0),
+      publishing_(link_role::publishing, publishing_requests),
+      apart_(link_role::quarantine),
       outbox_(outbox_limits{}) {
   // nop
 }
@@ -33,9 +31,11 @@ void supervisor_state::init(supervisor_settings settings) {
   start_connection_ = std::move(settings.start_connection);
   epoch_ = settings.epoch;
   auto seed = epoch_;
-  for (auto* x : {&consuming_, &publishing_})
-    for (std::size_t i = 0; i < config_.endpoints.size(); ++i)
-      x->endpoints.push_back({backoff{config_.reconnect, seed++}, {}});
+  brokers_.resize(config_.endpoints.size());
+  for (auto role : {link_role::consuming, link_role::publishing, link_role::quarantine}) {
+    link(role).endpoints = {config_.reconnect, brokers_.size(), seed};
+    seed += brokers_.size();
+  }
   // Retries and dead letters go by the default exchange: what finds no room stays
   // where it is.
   config_.outbox.exchanges.try_emplace("", exchange_limits{});
@@ -58,13 +58,15 @@ void supervisor_state::start(caf::actor dispatcher) {
 }
 
 const amqp::endpoint& supervisor_state::endpoint_of(const supervised_link& x) const {
-  return config_.endpoints[x.endpoint];
+  return config_.endpoints[x.endpoints.current()];
 }
 
 void supervisor_state::connect(link_role role) {
   auto& x = link(role);
+  x.connect_scheduled = false;
   if (x.connection || !keeps(x))
     return;
+  x.has_learned = false;
   auto where = endpoint_of(x);
   if (where.connection_name.empty())
     where.connection_name = fmt::format("{} {}", config_.server_id, to_string(role));
@@ -83,86 +85,77 @@ void supervisor_state::on_up(const link_up& up) {
   ++x.connects;
   log(log_level::info,
       fmt::format("{} link up: {} ({})", to_string(x.role), to_string(endpoint_of(x)), x.broker));
-  x.topology.up();
-  follow(x);
+  compare_broker(x);
+  const auto& limits = endpoint_of(x).known;
+  const auto now = x.since;
+  for (auto* y : {&consuming_, &publishing_}) {
+    y->topology.at(now);
+    if (x.role == link_role::quarantine)
+      y->topology.up(limits, ledger::way::apart);
+    else if (x.role == y->role)
+      y->topology.up(limits);
+    else
+      continue;
+    follow(*y);
+    schedule_retry(*y);
+  }
 }
 
 void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& reason) {
-  auto is_source = [&](const supervised_link& x) {
-    return x.connection && x.connection.address() == source;
-  };
-  if (!is_source(consuming_) && !is_source(publishing_))
+  supervised_link* found = nullptr;
+  for (auto role : {link_role::consuming, link_role::publishing, link_role::quarantine})
+    if (link(role).connection && link(role).connection.address() == source)
+      found = &link(role);
+  if (!found)
     return self_->quit(reason);
-  auto& x = is_source(consuming_) ? consuming_ : publishing_;
+  auto& x = *found;
   if (reason)
     x.last_failure = to_failure(reason);
   if (!reason)
     log(log_level::info, fmt::format("{} link closed", to_string(x.role)));
   else
-    log(log_level::warning, fmt::format("{} link {}: {}", to_string(x.role),
-                                        x.up ? "lost" : "not connected", x.last_failure.text));
+    log_repeated(log_level::warning, "link lost",
+                 fmt::format("{} {} {}", to_string(x.role), x.endpoints.current(),
+                             to_string(x.last_failure.code)),
+                 fmt::format("{} link {}: {}", to_string(x.role), x.up ? "lost" : "not connected",
+                             x.last_failure.text));
   if (x.up) {
     ++x.losses;
     if (self_->clock().now() - x.since >= config_.reconnect.settled)
-      x.endpoints[x.endpoint].retry.reset();
+      x.endpoints.settle();
   }
   x.connection = nullptr;
   x.out = nullptr;
   x.up = false;
+  x.closing = false;
   x.blocked.clear();
-  x.topology.down();
+  x.connect_scheduled = true;
+  // The next link begins otherwise, so there is nothing to wait for.
+  const auto at_once = tell_down(x, to_failure(reason)) || x.has_learned;
   if (x.role == link_role::publishing) {
     outbox_.rewind();
     rejecting_since_.reset();
-  } else {
-    self_->send(dispatcher_, consumers_lost{to_failure(reason), {}});
   }
-  if (!keeps(x))
+  x.connect_scheduled = keeps(x);
+  if (!x.connect_scheduled)
     return continue_stop();
-  schedule_connect(x, code_of(reason));
+  schedule_connect(x, at_once ? std::chrono::milliseconds{0}
+                              : x.endpoints.next(code_of(reason), self_->clock().now()));
 }
 
 // What waits in the outbox may still get away while the rest is stopping.
 bool supervisor_state::keeps(const supervised_link& x) const noexcept {
+  if (x.role == link_role::quarantine)
+    return stopping_ == stop_stage::none && needs_link_apart();
   return stopping_ == stop_stage::none
          || (stopping_ == stop_stage::draining && x.role == link_role::publishing);
 }
 
-std::chrono::milliseconds supervisor_state::next_delay(backoff& retry, ec reason) {
-  switch (reason) {
-  // These need somebody to act.
-  case ec::login_refused:
-  case ec::tls_failed:
-    return retry.next_after_refusal();
-  case ec::connect_failed:
-    return retry.next_after_unreachable();
-  default:
-    return retry.next();
-  }
-}
-
-// The one that may be tried first; the next in turn, if several may be at once.
-void supervisor_state::choose_endpoint(supervised_link& x) const {
-  const auto now = self_->clock().now();
-  const auto count = x.endpoints.size();
-  auto due = [&](std::size_t i) { return std::max(x.endpoints[i].not_before, now); };
-  auto best = (x.endpoint + 1) % count;
-  for (std::size_t i = 2; i <= count; ++i)
-    if (auto other = (x.endpoint + i) % count; due(other) < due(best))
-      best = other;
-  x.endpoint = best;
-}
-
-void supervisor_state::schedule_connect(supervised_link& x, ec reason) {
-  const auto now = self_->clock().now();
-  auto& failed = x.endpoints[x.endpoint];
-  failed.not_before = now + next_delay(failed.retry, reason);
-  choose_endpoint(x);
-  const auto wait = x.endpoints[x.endpoint].not_before - now;
-  const auto delay =
-      std::max(std::chrono::ceil<std::chrono::milliseconds>(wait), std::chrono::milliseconds{0});
-  log(log_level::info, fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
-                                   to_string(endpoint_of(x)), delay.count()));
+void supervisor_state::schedule_connect(supervised_link& x, std::chrono::milliseconds delay) {
+  log_repeated(log_level::info, "connecting",
+               fmt::format("{} {}", to_string(x.role), x.endpoints.current()),
+               fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
+                           to_string(endpoint_of(x)), delay.count()));
   self_->delayed_send(self_, delay, connect_atom_v, x.role);
 }
 
@@ -181,68 +174,35 @@ void supervisor_state::on_unblocked(const link_unblocked& unblocked) {
 }
 
 void supervisor_state::on_reply(const link_reply& reply) {
-  auto& x = link(reply.role);
+  // The ids of the two are apart.
+  auto& x = reply.reply.id > publishing_requests ? publishing_ : consuming_;
+  x.topology.at(self_->clock().now());
   x.topology.replied(reply.reply);
   follow(x);
 }
 
 void supervisor_state::on_channel_lost(const channel_lost& lost) {
   auto& x = link(lost.role);
-  log(log_level::warning,
-      fmt::format("{} link: the broker closed the channel '{}': {}", to_string(x.role),
-                  to_string(lost.what.which), lost.what.reason.text));
+  log_repeated(log_level::warning, "channel closed",
+               fmt::format("{} {}", to_string(x.role), lost.what.reason.text),
+               fmt::format("{} link: the broker closed the channel '{}': {}", to_string(x.role),
+                           to_string(lost.what.which), lost.what.reason.text));
   if (lost.what.which == amqp::channel::publishing) {
     ++x.incarnation;
     refuse_publishing(lost.what.reason);
     outbox_.rewind();
     schedule_flush();
   } else {
-    self_->send(dispatcher_, consumers_lost{lost.what.reason, {}});
-    x.topology.consumers_lost();
+    self_->send(dispatcher_, consumers_lost{lost.what.reason, lost.what.consumers});
+    consuming_.topology.at(self_->clock().now());
+    consuming_.topology.channel_lost(lost.what);
   }
-  follow(x);
+  follow(asking(lost.role));
 }
 
 void supervisor_state::on_consumer_gone(amqp::consumer_id id) {
   consuming_.topology.cancelled(id);
   follow(consuming_);
-}
-
-// Carries out what the ledger decided.
-void supervisor_state::follow(supervised_link& x) {
-  auto refused = false;
-  for (auto& note : x.topology.take_notes()) {
-    refused = refused || note.warning;
-    log(note.warning ? log_level::warning : log_level::info, note.text);
-  }
-  for (auto& request : x.topology.take_requests())
-    if (x.connection)
-      self_->send(x.connection, link_request{request.id, std::move(request.what)});
-  auto news = x.topology.take_news();
-  for (auto& item : news) {
-    refused = refused || item.error;
-    self_->send(dispatcher_, std::move(item));
-  }
-  if (!news.empty())
-    schedule_verify(first_verify);
-  if (x.role == link_role::publishing && outbox_.waiting() > 0)
-    schedule_flush();
-  if (refused) // else there is no need to look through the whole ledger
-    schedule_retry(x);
-}
-
-void supervisor_state::schedule_retry(supervised_link& x) {
-  if (x.retry_scheduled || !x.up || x.topology.refused().empty())
-    return;
-  x.retry_scheduled = true;
-  self_->delayed_send(self_, config_.reconnect.limit, retry_atom_v, x.role);
-}
-
-void supervisor_state::on_retry(link_role role) {
-  auto& x = link(role);
-  x.retry_scheduled = false;
-  x.topology.retry();
-  follow(x);
 }
 
 // What nobody tells: a binding that went with its exchange, a consumer that the
@@ -271,6 +231,7 @@ void supervisor_state::on_verify() {
 // -- consumers ------------------------------------------------------------------------------
 
 void supervisor_state::want(wanted_consumer x) {
+  consuming_.topology.at(self_->clock().now());
   consuming_.topology.want(std::move(x));
   follow(consuming_);
 }
@@ -294,19 +255,20 @@ caf::result<stopped> supervisor_state::stop(std::chrono::milliseconds limit) {
   stopping_ = stop_stage::draining;
   stop_promise_ = self_->make_response_promise();
   close(consuming_);
+  close(apart_);
   self_->delayed_send(self_, limit, deadline_atom_v, stop_stage::draining);
   continue_stop();
   return caf::delegated<stopped>{};
 }
 
 void supervisor_state::close(supervised_link& x) {
-  if (x.connection)
+  if (x.connection && !std::exchange(x.closing, true))
     self_->send(x.connection, close_atom_v);
 }
 
 void supervisor_state::continue_stop() {
   const auto drained = outbox_.waiting() + outbox_.blocked() + outbox_.unconfirmed() == 0;
-  const auto closed = !consuming_.connection && !publishing_.connection;
+  const auto closed = !consuming_.connection && !publishing_.connection && !apart_.connection;
   if ((stopping_ == stop_stage::draining && drained)
       || (stopping_ == stop_stage::closing && closed))
     end_stage();
@@ -346,13 +308,21 @@ void supervisor_state::on_heartbeat() {
 
 supervisor_status supervisor_state::status() const {
   supervisor_status result;
+  const auto add = [&](const supervised_link& x) {
+    const auto* state = !x.connection ? "down" : !x.up ? "connecting" : "up";
+    result.links.push_back({x.role, x.blocked.empty() ? state : "blocked",
+                            to_string(endpoint_of(x)), x.broker, x.connects, x.losses,
+                            x.last_failure.code, x.last_failure.text});
+  };
+  add(consuming_);
+  add(publishing_);
+  if (apart_.connection || apart_.connects > 0)
+    add(apart_);
   for (auto* x : {&consuming_, &publishing_}) {
-    const auto* state = !x->connection ? "down" : !x->up ? "connecting" : "up";
-    result.links.push_back({x->role, x->blocked.empty() ? state : "blocked",
-                            to_string(endpoint_of(*x)), x->broker, x->connects, x->losses,
-                            x->last_failure.code, x->last_failure.text});
     for (auto& line : x->topology.refused())
       result.refused.push_back(fmt::format("{} link: {}", to_string(x->role), line));
+    for (auto& line : x->topology.set_apart())
+      result.refused.push_back(fmt::format("{} link: {}", to_string(apart_.role), line));
   }
   result.outbox = counters_;
   result.outbox.waiting = outbox_.waiting();
@@ -375,11 +345,12 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       [&state](const link_unblocked& x) { state.on_unblocked(x); },
       [&state](const link_reply& x) { state.on_reply(x); },
       [&state](const channel_lost& x) { state.on_channel_lost(x); },
-      [](const link_suspects&) {},
-      [](const link_learned&) {},
+      [&state](link_suspects& x) { state.on_suspects(x); },
+      [&state](const link_learned& x) { state.on_learned(x); },
       [](const publication_refused&) {},
       [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); },
       [&state](retry_atom, link_role role) { state.on_retry(role); },
+      [&state](tick_atom, link_role role) { state.on_release(role); },
       [&state](verify_atom) { state.on_verify(); },
       [&state](const wanted_consumer& x) { state.want(x); },
       [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); },

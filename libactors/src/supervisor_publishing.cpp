@@ -35,7 +35,7 @@ void supervisor_state::send_first(std::vector<amqp::publication> unsent) {
   if (!unsent.empty())
     log(log_level::info, fmt::format("sending {} messages of an earlier run", unsent.size()));
   for (auto& x : unsent) {
-    publishing_.topology.want(amqp::exchange{.name = x.exchange});
+    publishing_.topology.want(exchange_named(x.exchange));
     stamp(x);
     ++counters_.published;
     answer_dropped(outbox_.push(std::move(x)));
@@ -49,7 +49,7 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
     return err;
   }
   if (!publishing_.topology.knows_exchange(x.exchange)) {
-    publishing_.topology.want(amqp::exchange{.name = x.exchange});
+    publishing_.topology.want(exchange_named(x.exchange));
     follow(publishing_);
   }
   stamp(x);

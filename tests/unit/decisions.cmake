@@ -9,8 +9,12 @@ actors_add_suites(
   SOURCES
   ack_window.cpp
   backoff.cpp
+  consumer_groups.cpp
+  convictions.cpp
+  endpoint_rotation.cpp
   handler_table.cpp
   ledger.cpp
   ledger_storm.cpp
+  ledger_suspects.cpp
   ledger_upkeep.cpp
   outbox.cpp)

@@ -497,24 +497,96 @@ CAF_TEST(consumers come back when their channel was closed) {
   want(2, "E", "b");
   run();
   news.clear();
-  broker.drop_consumers();
-  broker.events.emplace_back(consumers_lost{});
+  broker.close(0, {ec::precondition_failed, "no"});
   run();
   CAF_CHECK_EQUAL(news, (lines{"1 a: on q1", "2 b: on q2"}));
   CAF_CHECK_EQUAL(broker.consumers.size(), 2u);
 }
 
-// A refused start costs the channel, but its open requests are carried out.
-CAF_TEST(a start that is on its way when the channel closes is not asked for twice) {
-  start_one();
-  refuse("start consumer 2", ec::access_refused);
-  want(2, "E", "b");
-  want(3, "E", "c");
+// -- rights -------------------------------------------------------------------------------
+
+CAF_TEST(who may only read consumes a queue that is there) {
+  broker.exchanges["E"] = amqp::exchange_type::topic;
+  broker.queues["q1"].auto_delete = false;
+  for (auto request : {"declare exchange", "declare queue", "bind queue"})
+    refuse(request, ec::access_refused);
+  up();
+  want(1, "E", "a");
   run();
-  CAF_CHECK_EQUAL(x.running(), 2u);
-  CAF_CHECK_EQUAL(broker.consumers.size(), 2u);
-  CAF_CHECK_EQUAL(std::count(requests.begin(), requests.end(), "start consumer 3 on queue 'q3'"),
-                  1);
+  CAF_CHECK_EQUAL(take(news), (lines{"1 a: on q1"}));
+  CAF_CHECK(x.refused().empty());
+  CAF_CHECK(std::any_of(notes.begin(), notes.end(), [](auto& y) {
+    return y.find("what arrives is what was bound already") != std::string::npos;
+  }));
+  want(1, "E", "b");
+  run();
+  CAF_CHECK_EQUAL(take(news), (lines{"1 b: on q1"}));
+  x.retry();
+  verify();
+  CAF_CHECK(news.empty());
+}
+
+CAF_TEST(who may not bind a kept queue of his own consumes it) {
+  refuse("bind queue", ec::access_refused);
+  up();
+  auto kept = wanted(1, "E", "a");
+  kept.queue.durable = true;
+  kept.queue.auto_delete = false;
+  x.want(kept);
+  follow();
+  run();
+  CAF_CHECK_EQUAL(news, (lines{"1 a: on q1"}));
+}
+
+// -- what a broker does not allow ---------------------------------------------------------------
+
+CAF_TEST(queues are durable only where transient ones are denied) {
+  std::vector<amqp::queue> declared;
+  const auto declare = [&](bool transient_queues) {
+    amqp::broker_limits limits;
+    limits.transient_queues = transient_queues;
+    x.up(limits);
+    for (auto i = 0; i < 2; ++i)
+      for (auto& request : x.take_requests()) {
+        if (auto queue = std::get_if<amqp::declare_queue>(&request.what))
+          declared.push_back(queue->what);
+        x.replied({request.id, {}, {}});
+      }
+    x.down();
+  };
+  x.want(wanted(1, "E", "a"));
+  declare(false);
+  declare(true);
+  CAF_REQUIRE_EQUAL(declared.size(), 2u);
+  CAF_CHECK(declared[0].durable && declared[0].auto_delete && !declared[0].exclusive);
+  const amqp::field_table expires{{"x-expires", std::int64_t{60'000}}};
+  CAF_CHECK(declared[0].arguments == expires);
+  CAF_CHECK(declared[1] == wanted(1, "E", "a").queue);
+}
+
+CAF_TEST(exchanges are durable but for those of AIOQuant) {
+  up();
+  std::vector<bool> durable;
+  for (auto name : {"Orderbook", "Trade", "Kline", "Signals"}) {
+    x.want(wanted(1, name, "a"));
+    for (auto& request : x.take_requests())
+      durable.push_back(std::get<amqp::declare_exchange>(request.what).what.durable);
+  }
+  CAF_CHECK(durable == (std::vector<bool>{false, false, false, true}));
+}
+
+CAF_TEST(an exchange that nobody is bound to can be forgotten) {
+  start_one();
+  x.want(amqp::exchange{.name = "F"});
+  follow();
+  x.unwant_exchange("F");
+  x.unwant_exchange("E");
+  x.unwant_exchange("unknown");
+  CAF_CHECK(!x.knows_exchange("F"));
+  CAF_CHECK(x.knows_exchange("E"));
+  CAF_CHECK(x.exchanges_settled());
+  run();
+  CAF_CHECK(!x.exchange_failure("F"));
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <array>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -23,12 +23,10 @@ using lines = std::vector<std::string>;
 
 // -- a broker that fits on a page -------------------------------------------------
 
-struct consumers_lost {};
+using event = std::variant<amqp::reply, amqp::consumer_id, amqp::closed_channel>;
 
-using event = std::variant<amqp::reply, amqp::consumer_id, consumers_lost>;
-
-/// The broker and the link to it: requests on two channels, events in one order.
-/// A refused start closes the channel of all consumers, as AMQP has it.
+/// The broker and the link to it: requests on a channel for declarations and one for each
+/// group of consumers, events in one order. A refused start closes the channel of its group.
 struct model_broker {
   struct queue_state {
     bool auto_delete = true;
@@ -40,17 +38,24 @@ struct model_broker {
   std::map<std::string, amqp::exchange_type> exchanges;
   std::map<std::string, queue_state> queues;
   std::map<amqp::consumer_id, std::string> consumers;
+  std::map<amqp::consumer_id, std::uint32_t> groups;
+  /// How many channels of consumers it has closed.
+  std::size_t closed = 0;
   /// What the broker refuses for no reason of its own.
   std::function<ec(const amqp::operation&)> fault = [](const auto&) { return ec::none; };
-  std::array<std::deque<ledger::request>, 2> channels;
+  /// The channel of declarations, then those of groups.
+  std::map<std::size_t, std::deque<ledger::request>> channels;
   std::deque<event> events;
   int last_name = 0;
   /// A mistake for which a real broker ends the whole connection.
   std::string fatal;
 
-  static std::size_t channel_of(const amqp::operation& x) {
-    return std::holds_alternative<amqp::start_consumer>(x)
-           || std::holds_alternative<amqp::cancel_consumer>(x);
+  std::size_t channel_of(const amqp::operation& x) {
+    if (auto start = std::get_if<amqp::start_consumer>(&x))
+      return 1 + (groups[start->what.id] = start->what.group);
+    if (auto cancel = std::get_if<amqp::cancel_consumer>(&x))
+      return 1 + groups[cancel->id];
+    return 0;
   }
 
   void serve(std::size_t channel) {
@@ -62,11 +67,36 @@ struct model_broker {
       code = std::visit([&](const auto& x) { return apply(x, reply); }, request.what);
     if (code != ec::none)
       reply.error = {code, amqp::to_string(request.what)};
-    events.emplace_back(reply);
-    if (reply.error && std::holds_alternative<amqp::start_consumer>(request.what)) {
-      drop_consumers();
-      events.emplace_back(consumers_lost{});
+    auto start = std::get_if<amqp::start_consumer>(&request.what);
+    if (reply.error && start)
+      close(start->what.group, {code, "no"}, start->what.id);
+    else
+      events.emplace_back(reply);
+  }
+
+  /// Closes the channel of a group, with `starting` and what waits on it.
+  void close(std::uint32_t group, failure reason, amqp::consumer_id starting = 0) {
+    ++closed;
+    amqp::closed_channel result{amqp::channel::deliveries, std::move(reason), 1, {}};
+    if (starting != 0)
+      result.consumers.push_back(starting);
+    std::vector<amqp::reply> cancels;
+    for (auto& request : std::exchange(channels[1 + group], {})) {
+      if (auto start = std::get_if<amqp::start_consumer>(&request.what))
+        result.consumers.push_back(start->what.id);
+      else
+        cancels.push_back({request.id, {}, {}});
     }
+    const auto running = consumers;
+    for (auto& [id, queue] : running)
+      if (groups[id] == group) {
+        result.consumers.push_back(id);
+        end_consumer(id);
+      }
+    if (!result.consumers.empty())
+      events.emplace_back(std::move(result));
+    for (auto& x : cancels)
+      events.emplace_back(std::move(x));
   }
 
   ec apply(const amqp::declare_exchange& x, amqp::reply&) {
@@ -191,11 +221,13 @@ struct fixture {
   lines news;
   lines notes;
   std::size_t rounds = 0;
+  ledger::time_point now;
 
   void follow() {
     for (auto& request : x.take_requests()) {
       requests.push_back(amqp::to_string(request.what));
-      broker.channels[model_broker::channel_of(request.what)].push_back(std::move(request));
+      const auto channel = broker.channel_of(request.what);
+      broker.channels[channel].push_back(std::move(request));
     }
     for (auto& y : x.take_news())
       on_news(y);
@@ -254,10 +286,16 @@ struct fixture {
     } else if (auto id = std::get_if<amqp::consumer_id>(&next)) {
       x.cancelled(*id);
     } else {
-      bound.clear();
-      x.consumers_lost();
+      auto& closed = std::get<amqp::closed_channel>(next);
+      for (auto lost : closed.consumers)
+        bound[lost].clear();
+      x.channel_lost(closed);
     }
     follow();
+  }
+
+  void pass(std::chrono::milliseconds time) {
+    x.at(now += time);
   }
 
   void verify() {
@@ -270,8 +308,9 @@ struct fixture {
   /// there was nothing to do.
   bool round() {
     auto result = !broker.events.empty();
-    for (auto channel : {0u, 1u})
-      for (auto n = broker.channels[channel].size(); n > 0; --n, result = true)
+    const auto channels = broker.channels;
+    for (auto& [channel, waiting] : channels)
+      for (auto n = waiting.size(); n > 0 && !broker.channels[channel].empty(); --n, result = true)
         broker.serve(channel);
     while (!broker.events.empty())
       deliver();

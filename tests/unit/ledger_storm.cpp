@@ -87,8 +87,7 @@ struct storm {
       break;
     case 2:
       if (up) {
-        f.broker.drop_consumers();
-        f.broker.events.emplace_back(consumers_lost{});
+        f.broker.close(static_cast<std::uint32_t>(below(3)), {ec::precondition_failed, "no"});
       }
       break;
     default:
@@ -103,10 +102,22 @@ struct storm {
       change_wishes();
     else if (choice == 4)
       disturb();
-    else if (const auto channel = below(3); channel == 2 && !f.broker.events.empty())
+    else if (choice == 5)
+      f.pass(std::chrono::milliseconds{below(3'000)});
+    else if (below(3) == 0 && !f.broker.events.empty())
       f.deliver();
-    else if (channel < 2 && !f.broker.channels[channel].empty())
-      f.broker.serve(channel);
+    else
+      serve_one();
+  }
+
+  /// One request of any channel.
+  void serve_one() {
+    std::vector<std::size_t> busy;
+    for (auto& [channel, waiting] : f.broker.channels)
+      if (!waiting.empty())
+        busy.push_back(channel);
+    if (!busy.empty())
+      f.broker.serve(busy[below(busy.size())]);
   }
 
   void calm() {

@@ -177,7 +177,7 @@ CAF_TEST(where a stream is read from can change) {
   auto starts = 0;
   for (auto i = 0; i < 3; ++i)
     round();
-  for (auto& request : broker.channels[1])
+  for (auto& request : broker.channels[1]) // that of group 0
     if (auto start = std::get_if<amqp::start_consumer>(&request.what)) {
       ++starts;
       CAF_CHECK(start->what.arguments == again.consumer.arguments);

@@ -185,6 +185,129 @@ CAF_TEST(consumers come back when their channel was closed) {
   CAF_CHECK_EQUAL(dispatcher.take<consumer_state>().size(), 1u);
 }
 
+// -- one bad thing harms only itself ---------------------------------------------------------
+
+CAF_TEST(only the consumers of a closed channel are told to be lost) {
+  start_up();
+  want(1, "q", "#");
+  want(2, "r", "#");
+  settle(consuming());
+  dispatcher.take<consumer_state>();
+  consuming().events->channel_closed(
+      {amqp::channel::deliveries, {ec::precondition_failed, "no"}, 1, {2}});
+  settle(consuming());
+  auto lost = dispatcher.take<consumers_lost>();
+  CAF_REQUIRE_EQUAL(lost.size(), 1u);
+  CAF_CHECK(lost[0].consumers == std::vector<amqp::consumer_id>{2});
+  auto news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK_EQUAL(news[0].id, 2u);
+}
+
+CAF_TEST(a broker limit costs one link and is known to the next) {
+  start_up();
+  want(1, "q", "#");
+  const auto asked = consuming().requests.at(0).first;
+  amqp::broker_limits limits;
+  limits.transient_queues = false;
+  consuming().events->learned(limits);
+  consuming().events->suspected({asked});
+  consuming().events->down({ec::internal_error, "transient queues are denied (541)"});
+  sched.run();
+  advance(0ms);
+  auto& next = *links.at(2);
+  CAF_CHECK(!next.where.known.transient_queues);
+  next.events->up("RabbitMQ");
+  sched.run();
+  next.answer_all();
+  sched.run();
+  CAF_REQUIRE_EQUAL(next.requests.size(), 1u);
+  CAF_CHECK(std::get<amqp::declare_queue>(next.requests[0].second).what.durable);
+  settle(next);
+  auto news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK(!news[0].error);
+  // Another version may allow it again.
+  next.events->down({ec::connection_lost, "gone"});
+  sched.run();
+  advance(0ms);
+  auto& later = *links.at(3);
+  later.where.host = "b";
+  bring_up(later);
+  later.events->down({ec::connection_lost, "gone"});
+  sched.run();
+  advance(10s);
+  auto& upgraded = *links.at(4);
+  CAF_REQUIRE_EQUAL(upgraded.where.host, "a");
+  upgraded.events->up("RabbitMQ 4");
+  sched.run();
+  upgraded.answer_all();
+  sched.run();
+  CAF_CHECK(!std::get<amqp::declare_queue>(upgraded.requests.at(0).second).what.durable);
+}
+
+CAF_TEST(who ends the link is found in two falls and works on a link apart) {
+  settings.config.endpoints.resize(1);
+  start_up();
+  want(1, "good", "#");
+  want(2, "bad", "#");
+  settle(consuming());
+  dispatcher.take<consumer_state>();
+  const failure reason{ec::internal_error, "INTERNAL_ERROR (541)"};
+  const auto request_of = [](const scripted_link& x, const std::string& queue) {
+    for (auto& [id, what] : x.requests)
+      if (auto y = std::get_if<amqp::declare_queue>(&what); y && y->what.name == queue)
+        return id;
+    return amqp::request_id{0};
+  };
+  const auto fall = [&](scripted_link& x, std::vector<amqp::request_id> suspects) {
+    x.events->suspected(std::move(suspects));
+    x.events->down(reason);
+    sched.run();
+    advance(0ms);
+  };
+  consuming().events->down({ec::connection_lost, "gone"});
+  sched.run();
+  advance(0ms);
+  // Both are asked for together, and both may be why.
+  links.at(2)->events->up("RabbitMQ");
+  sched.run();
+  links.at(2)->answer_all();
+  sched.run();
+  fall(*links.at(2), {request_of(*links.at(2), "good"), request_of(*links.at(2), "bad")});
+  // The next link is there at once, and each is asked for alone.
+  CAF_REQUIRE_EQUAL(links.size(), 4u);
+  auto& alone = *links.at(3);
+  alone.events->up("RabbitMQ");
+  sched.run();
+  while (request_of(alone, "bad") == 0 && alone.answer_all() > 0)
+    sched.run();
+  CAF_CHECK_EQUAL(alone.requests.size(), 1u);
+  fall(alone, {request_of(alone, "bad")});
+  auto news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE(!news.empty());
+  CAF_CHECK_EQUAL(news.back().id, 2u);
+  CAF_CHECK_EQUAL(news.back().error.text, "queue 'bad': INTERNAL_ERROR (541)");
+  CAF_CHECK(std::none_of(news.begin(), news.end(), [](auto& x) { return x.id == 1 && x.error; }));
+  // The good one works from then on, whatever becomes of the other.
+  CAF_REQUIRE_EQUAL(links.size(), 5u);
+  bring_up(*links.at(4));
+  news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK(news[0].id == 1 && !news[0].error);
+  advance(20s);
+  CAF_REQUIRE_EQUAL(links.size(), 6u);
+  bring_up(*links.at(5));
+  CAF_CHECK(links.at(4)->events != nullptr);
+  news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK(news[0].id == 2 && !news[0].error);
+  // It ends when nobody wants what is there.
+  caf::anon_send(sut, unwant_atom_v, amqp::consumer_id{2});
+  settle(*links.at(5));
+  CAF_CHECK(links.at(5)->closing);
+}
+
 CAF_TEST(stopping twice is refused the second time) {
   start_up();
   publish(message("k1"));

@@ -19,6 +19,7 @@
 #include "actors/amqp/transport.hpp"
 #include "actors/backoff.hpp"
 #include "actors/config.hpp"
+#include "actors/endpoint_rotation.hpp"
 #include "actors/ledger.hpp"
 #include "actors/messages.hpp"
 #include "actors/outbox.hpp"
@@ -35,7 +36,7 @@ struct supervisor_settings {
   std::vector<amqp::publication> unsent;
 };
 
-/// One of the two links, over all its connections:
+/// One of the links, over all its connections:
 ///
 ///             connect_atom                 link_up
 ///     down ------------------> connecting ---------> up
@@ -52,25 +53,32 @@ struct supervised_link {
   /// Of the connection, once it is up.
   amqp::outlet_ptr out;
   bool up = false;
+  bool closing = false;
+  bool connect_scheduled = false;
   /// The present life of the connection's channel `publishing`.
   std::uint32_t incarnation = 1;
-  /// Of each endpoint by itself: that one fails says nothing about the next.
-  struct attempts {
-    backoff retry;
-    std::chrono::steady_clock::time_point not_before;
-  };
-
-  std::vector<attempts> endpoints;
-  /// Which endpoint it is, or will be.
-  std::size_t endpoint = 0;
+  endpoint_rotation endpoints{{}, 1, 0};
   std::chrono::steady_clock::time_point since;
   /// Empty: not blocked.
   std::string blocked;
   std::string broker;
   failure last_failure;
+  /// What may have ended it, by its own word.
+  std::vector<amqp::request_id> suspects;
+  /// It has found what the broker does not allow.
+  bool has_learned = false;
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
+};
+
+/// A link with what is wanted by it. What may not be asked for by it goes by the link apart.
+struct asking_link : supervised_link {
+  asking_link(link_role role, amqp::request_id first) : supervised_link(role), topology(first) {
+    // nop
+  }
+
   bool retry_scheduled = false;
+  bool release_scheduled = false;
   ledger topology;
 };
 
@@ -92,9 +100,12 @@ public:
   void on_blocked(const link_blocked& x);
   void on_unblocked(const link_unblocked& x);
   void on_reply(const link_reply& x);
+  void on_suspects(link_suspects& x);
+  void on_learned(const link_learned& x);
   void on_channel_lost(const channel_lost& x);
   void on_consumer_gone(amqp::consumer_id id);
   void on_retry(link_role role);
+  void on_release(link_role role);
   void on_verify();
 
   // -- consumers --------------------------------------------------------------------
@@ -123,19 +134,33 @@ public:
 
 private:
   static constexpr auto first_rejections_limit = std::chrono::milliseconds{2'000};
+  /// After consumers were started, or one was missing: soon, but behind a replay.
+  static constexpr auto first_verify = std::chrono::seconds{1};
+
+  /// The ids of the requests for the publishing link begin here, those for the consuming
+  /// link at 0: both may go by the link apart.
+  static constexpr amqp::request_id publishing_requests = amqp::request_id{1} << 62;
+
+  asking_link& asking(link_role role) noexcept {
+    return role == link_role::publishing ? publishing_ : consuming_;
+  }
 
   supervised_link& link(link_role role) noexcept {
-    return role == link_role::consuming ? consuming_ : publishing_;
+    return role == link_role::quarantine ? apart_ : asking(role);
   }
 
   const amqp::endpoint& endpoint_of(const supervised_link& x) const;
   /// Whether a link that is down is to be connected again.
   bool keeps(const supervised_link& x) const noexcept;
-  void choose_endpoint(supervised_link& x) const;
-  static std::chrono::milliseconds next_delay(backoff& retry, ec reason);
-  void schedule_connect(supervised_link& x, ec reason);
-  void follow(supervised_link& x);
-  void schedule_retry(supervised_link& x);
+  bool needs_link_apart() const;
+  void tend_link_apart();
+  void schedule_connect(supervised_link& x, std::chrono::milliseconds delay);
+  /// Tells the ledgers, and the dispatcher. Gives back whether they know what it may be about.
+  bool tell_down(supervised_link& x, const failure& reason);
+  void compare_broker(supervised_link& x);
+  void follow(asking_link& x);
+  void schedule_retry(asking_link& x);
+  void schedule_release(asking_link& x);
   void schedule_verify(std::chrono::milliseconds delay);
   void send_first(std::vector<amqp::publication> unsent);
   void stamp(amqp::publication& x);
@@ -155,8 +180,11 @@ private:
   connection_starter start_connection_;
   std::uint64_t epoch_ = 0;
   caf::actor dispatcher_;
-  supervised_link consuming_;
-  supervised_link publishing_;
+  asking_link consuming_;
+  asking_link publishing_;
+  supervised_link apart_;
+  /// Which broker each endpoint was when something was learned of it.
+  std::vector<std::string> brokers_;
   outbox outbox_;
   outbox_status counters_;
   bool verify_scheduled_ = false;
@@ -185,7 +213,7 @@ private:
   caf::response_promise stop_promise_;
 };
 
-/// Owns the wanted topology, the outbox and the two links of an event center.
+/// Owns the wanted topology, the outbox and the links of an event center.
 /// It connects, replays the topology after every reconnect, and sends what the
 /// broker has not confirmed again, in order, ahead of newer messages.
 ///

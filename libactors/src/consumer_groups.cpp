@@ -1,0 +1,127 @@
+#include "actors/consumer_groups.hpp"
+
+#include <algorithm>
+
+namespace actors {
+
+std::uint32_t consumer_groups::join(amqp::consumer_id id, time_point now) {
+  auto& x = members_[id];
+  leave(x);
+  if (!x.suspected)
+    x.group = choose_shared(now);
+  x.now = stage::starting;
+  return x.group;
+}
+
+// The first in which nobody can be harmed who has been running for a while; else the
+// one where it would harm fewest.
+std::uint32_t consumer_groups::choose_shared(time_point now) const {
+  auto best = 0u;
+  for (auto i = 0u; i < shared_count_; ++i) {
+    auto& x = shared_[i];
+    if (x.running == 0 || now - x.since < open_for)
+      return i;
+    if (x.running < shared_[best].running)
+      best = i;
+  }
+  return best;
+}
+
+void consumer_groups::started(amqp::consumer_id id, time_point now) {
+  auto i = members_.find(id);
+  if (i == members_.end())
+    return;
+  auto& x = i->second;
+  leave(x);
+  x.now = stage::running;
+  if (auto* group = shared(x); group && group->running++ == 0)
+    group->since = now;
+}
+
+void consumer_groups::left(amqp::consumer_id id) {
+  auto i = members_.find(id);
+  if (i == members_.end())
+    return;
+  auto& x = i->second;
+  leave(x);
+  // Whoever has run among suspects is none of them any more.
+  x.suspected = x.alone;
+}
+
+void consumer_groups::forget(amqp::consumer_id id) {
+  left(id);
+  members_.erase(id);
+}
+
+std::optional<amqp::consumer_id> consumer_groups::fell(const std::vector<amqp::consumer_id>& xs,
+                                                       time_point now) {
+  std::vector<member_entry*> starting;
+  std::vector<member_entry*> running;
+  for (auto id : xs)
+    if (auto i = members_.find(id); i != members_.end() && i->second.now != stage::idle)
+      (i->second.now == stage::starting ? starting : running).push_back(&*i);
+  for (auto* side : {&starting, &running})
+    for (auto* x : *side)
+      leave(x->second);
+  const auto suspects = starting.empty() ? doubt(running, now) : starting;
+  if (!starting.empty()) // these are cleared
+    for (auto* x : running)
+      x->second.suspected = x->second.alone;
+  const auto is_found = suspects.size() == 1 && starting.size() + running.size() == 1;
+  if (!is_found || !suspects[0]->second.alone)
+    part(suspects);
+  return is_found ? std::optional{suspects[0]->first} : std::nullopt;
+}
+
+// Those of them whose channel fell a short while ago as well.
+std::vector<consumer_groups::member_entry*>
+consumer_groups::doubt(const std::vector<member_entry*>& xs, time_point now) {
+  std::vector<member_entry*> result;
+  for (auto* x : xs) {
+    auto& last = x->second.fell_at;
+    if (last && now - *last < doubt_for)
+      result.push_back(x);
+    last = now;
+  }
+  return result;
+}
+
+// Each half on a channel of its own; who is a half by himself is known at the next fall.
+void consumer_groups::part(const std::vector<member_entry*>& suspects) {
+  const auto half = (suspects.size() + 1) / 2;
+  for (std::size_t i = 0; i < suspects.size(); ++i) {
+    if (i == 0 || i == half)
+      ++last_group_;
+    auto& x = suspects[i]->second;
+    x.group = last_group_;
+    x.suspected = true;
+    x.alone = suspects.size() <= 2;
+  }
+}
+
+void consumer_groups::clear() {
+  std::erase_if(members_,
+                [](const auto& x) { return !x.second.alone || x.second.now == stage::running; });
+  for (auto& [id, x] : members_) {
+    x.now = stage::idle;
+    x.fell_at.reset();
+  }
+  shared_ = {};
+}
+
+void consumer_groups::limit_channels(std::uint32_t count) noexcept {
+  shared_count_ = count == 0 ? max_shared : std::clamp(count / 2, 1u, max_shared);
+}
+
+consumer_groups::shared_group* consumer_groups::shared(const member& x) noexcept {
+  return x.group < max_shared ? &shared_[x.group] : nullptr;
+}
+
+void consumer_groups::leave(member& x) noexcept {
+  if (x.now == stage::running)
+    if (auto* group = shared(x))
+      --group->running;
+  x.now = stage::idle;
+}
+
+} // namespace actors

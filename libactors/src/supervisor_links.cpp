@@ -1,0 +1,171 @@
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "actors/error.hpp"
+#include "actors/logging.hpp"
+#include "actors/supervisor.hpp"
+
+// What the supervisor makes of its links: what is asked for by which of them, and what
+// follows from their ends.
+
+namespace actors {
+
+namespace {
+
+/// The smaller of two limits of which 0 is unknown.
+template <class Number>
+Number tighten(Number& x, Number y) {
+  return x == 0 || y == 0 ? std::max(x, y) : std::min(x, y);
+}
+
+amqp::broker_limits tighten(amqp::broker_limits x, const amqp::broker_limits& y) {
+  x.channels = tighten(x.channels, y.channels);
+  x.consumers_per_channel = tighten(x.consumers_per_channel, y.consumers_per_channel);
+  x.message_size = tighten(x.message_size, y.message_size);
+  x.transient_queues = x.transient_queues && y.transient_queues;
+  return x;
+}
+
+std::string text_of(const amqp::broker_limits& x) {
+  std::string result;
+  const auto add = [&](const std::string& text) { result += result.empty() ? text : ", " + text; };
+  if (x.channels > 0)
+    add(fmt::format("{} channels", x.channels));
+  if (x.consumers_per_channel > 0)
+    add(fmt::format("{} consumers a channel", x.consumers_per_channel));
+  if (x.message_size > 0)
+    add(fmt::format("messages of {} bytes", x.message_size));
+  if (!x.transient_queues)
+    add("no transient queues, so ours are durable and end with their consumers");
+  return result;
+}
+
+} // namespace
+
+// -- what a link has found out -----------------------------------------------------------
+
+void supervisor_state::on_suspects(link_suspects& x) {
+  link(x.role).suspects = std::move(x.requests);
+}
+
+void supervisor_state::on_learned(const link_learned& learned) {
+  auto& x = link(learned.role);
+  auto& known = config_.endpoints[x.endpoints.current()].known;
+  const auto now = tighten(known, learned.limits);
+  if (now == known)
+    return;
+  known = now;
+  x.has_learned = true;
+  log(log_level::warning,
+      fmt::format("{} link: the broker allows {}", to_string(x.role), text_of(known)));
+}
+
+// What an endpoint did not allow, and what ended connections, was another broker's matter.
+void supervisor_state::compare_broker(supervised_link& x) {
+  auto& former = brokers_[x.endpoints.current()];
+  if (!former.empty() && former != x.broker) {
+    config_.endpoints[x.endpoints.current()].known = {};
+    consuming_.topology.pardon();
+    publishing_.topology.pardon();
+  }
+  former = x.broker;
+}
+
+// Whoever learned of a limit will not ask for the same again, which is no reason to suspect.
+bool supervisor_state::tell_down(supervised_link& x, const failure& reason) {
+  const auto suspects = std::exchange(x.suspects, {});
+  const auto by = x.role == link_role::quarantine ? ledger::way::apart : ledger::way::usual;
+  auto is_explained = false;
+  for (auto* y : {&consuming_, &publishing_}) {
+    if (by == ledger::way::usual && y->role != x.role)
+      continue;
+    y->topology.at(self_->clock().now());
+    if (!x.has_learned)
+      y->topology.suspect(suspects, by);
+    auto end = y->topology.down(reason, by);
+    is_explained = is_explained || end.is_explained;
+    if (!end.consumers.empty())
+      self_->send(dispatcher_, consumers_lost{reason, std::move(end.consumers)});
+    follow(*y);
+  }
+  return is_explained;
+}
+
+// -- the link apart ------------------------------------------------------------------------
+
+bool supervisor_state::needs_link_apart() const {
+  return consuming_.topology.needs_link_apart() || publishing_.topology.needs_link_apart();
+}
+
+void supervisor_state::tend_link_apart() {
+  const auto needed = keeps(apart_);
+  if (!needed)
+    close(apart_);
+  else if (!apart_.connection && !apart_.connect_scheduled)
+    connect(link_role::quarantine);
+}
+
+// -- what the ledgers ask for -----------------------------------------------------------------
+
+// Carries out what the ledger decided.
+void supervisor_state::follow(asking_link& x) {
+  auto refused = false;
+  for (auto& note : x.topology.take_notes()) {
+    refused = refused || note.warning;
+    log_repeated(note.warning ? log_level::warning : log_level::info, "topology", note.text,
+                 note.text);
+  }
+  for (auto& request : x.topology.take_requests()) {
+    auto& by = request.by == ledger::way::apart ? apart_.connection : x.connection;
+    if (by)
+      self_->send(by, link_request{request.id, std::move(request.what)});
+  }
+  auto news = x.topology.take_news();
+  for (auto& item : news) {
+    refused = refused || item.error;
+    self_->send(dispatcher_, std::move(item));
+  }
+  if (!news.empty())
+    schedule_verify(first_verify);
+  if (x.role == link_role::publishing && outbox_.waiting() > 0)
+    schedule_flush();
+  if (refused) // else there is no need to look through the whole ledger
+    schedule_retry(x);
+  if (x.topology.holds_back())
+    schedule_release(x);
+  tend_link_apart();
+}
+
+void supervisor_state::schedule_retry(asking_link& x) {
+  if (x.retry_scheduled || !x.up
+      || (x.topology.refused().empty() && x.topology.set_apart().empty()))
+    return;
+  x.retry_scheduled = true;
+  self_->delayed_send(self_, config_.reconnect.limit, retry_atom_v, x.role);
+}
+
+void supervisor_state::on_retry(link_role role) {
+  auto& x = asking(role);
+  x.retry_scheduled = false;
+  x.topology.at(self_->clock().now());
+  x.topology.retry();
+  follow(x);
+  schedule_retry(x);
+}
+
+// Nobody waits for long behind what is asked for alone.
+void supervisor_state::schedule_release(asking_link& x) {
+  if (std::exchange(x.release_scheduled, true))
+    return;
+  self_->delayed_send(self_, ledger::trial_limit, tick_atom_v, x.role);
+}
+
+void supervisor_state::on_release(link_role role) {
+  auto& x = asking(role);
+  x.release_scheduled = false;
+  x.topology.at(self_->clock().now());
+  follow(x);
+}
+
+} // namespace actors
