@@ -85,7 +85,9 @@ public:
     record("closed " + std::string{to_string(x.which)}, [&] {
       ++channels_closed_;
       publishing_incarnation_ += x.which == channel::publishing ? 1 : 0;
-      closed_.emplace_back(x.which, std::move(x.reason));
+      for (auto id : x.consumers)
+        ended_.insert_or_assign(id, x.reason);
+      closed_.push_back(std::move(x));
     });
   }
 
@@ -132,7 +134,9 @@ public:
   std::map<std::uint64_t, bool> confirmations_;
   std::deque<returned_message> returned_;
   std::deque<consumer_id> cancelled_;
-  std::deque<std::pair<channel, failure>> closed_;
+  std::deque<closed_channel> closed_;
+  /// By a closed channel.
+  std::map<consumer_id, failure> ended_;
   std::map<std::uint64_t, failure> refused_;
   std::size_t channels_closed_ = 0;
   std::uint32_t publishing_incarnation_ = 1;
@@ -167,7 +171,23 @@ testing::broker_version client::version() const {
 }
 
 failure client::call(operation what) {
+  if (auto* x = std::get_if<start_consumer>(&what))
+    return start(x->what);
   return answer(send(std::move(what))).error;
+}
+
+// Who is refused by the end of a channel gets no other answer.
+failure client::start(consumer what) {
+  const auto consumer = what.id;
+  events_->look([&](auto& x) { return x.ended_.erase(consumer); });
+  const auto id = send(start_consumer{std::move(what)});
+  return events_->await("answer to a consumer", [&](auto& x) -> std::optional<failure> {
+    if (auto i = x.replies_.find(id); i != x.replies_.end())
+      return i->second.error;
+    if (auto i = x.ended_.find(consumer); i != x.ended_.end())
+      return i->second;
+    return std::nullopt;
+  });
 }
 
 request_id client::send(operation what) {
@@ -326,7 +346,7 @@ consumer_id client::cancelled() {
   return events_->await("cancel", [](auto& x) { return pop(x.cancelled_); });
 }
 
-std::pair<channel, failure> client::channel_closed() {
+closed_channel client::channel_closed() {
   return events_->await("closed channel", [](auto& x) { return pop(x.closed_); });
 }
 

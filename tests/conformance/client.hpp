@@ -106,7 +106,7 @@ public:
 
   // -- the link -----------------------------------------------------------------
 
-  std::pair<channel, failure> channel_closed();
+  closed_channel channel_closed();
 
   std::size_t channels_closed() const;
 
@@ -120,6 +120,8 @@ public:
   std::string last_event() const;
 
 private:
+  failure start(consumer what);
+
   class recorder;
 
   broker_under_test& broker_;

@@ -2,6 +2,9 @@
 
 #include "conformance/client.hpp"
 
+#include <algorithm>
+#include <map>
+
 #include "caf/test/unit_test.hpp"
 
 using namespace actors;
@@ -183,9 +186,9 @@ CONFORMANCE_TEST(an_unknown_tag_closes_the_channel_and_returns_its_messages) {
   x.consume({1, q, 5});
   CAF_CHECK_EQUAL(x.take().incarnation, 1u);
   x.settle(1, {99, verdict::ack, false});
-  auto [which, reason] = x.channel_closed();
-  CAF_CHECK(which == channel::deliveries);
-  CAF_CHECK_EQUAL(to_string(reason.code), "precondition_failed");
+  auto closed = x.channel_closed();
+  CAF_CHECK(closed.which == channel::deliveries);
+  CAF_CHECK_EQUAL(to_string(closed.reason.code), "precondition_failed");
   // The consumer is gone with the channel, and its name is free again.
   x.consume({1, q, 5});
   auto again = x.take();
@@ -203,7 +206,7 @@ CONFORMANCE_TEST(settling_twice_closes_the_channel) {
   auto got = x.take(2);
   x.settle(got[0], verdict::ack);
   x.settle(got[0], verdict::ack, true);
-  CAF_CHECK_EQUAL(to_string(x.channel_closed().second.code), "precondition_failed");
+  CAF_CHECK_EQUAL(to_string(x.channel_closed().reason.code), "precondition_failed");
 }
 
 CONFORMANCE_TEST(a_settlement_of_a_former_life_is_ignored) {
@@ -287,12 +290,15 @@ CONFORMANCE_TEST(a_consumers_name_is_free_after_its_cancel) {
   CAF_CHECK_EQUAL(x.take().body, "3");
 }
 
-CONFORMANCE_TEST(a_consumer_twice_ends_the_link) {
+CONFORMANCE_TEST(a_consumer_is_not_started_twice) {
   client x{broker};
   auto q = x.queue("q");
-  x.consume({1, q});
-  x.send(start_consumer{{1, q}});
-  CAF_CHECK_EQUAL(to_string(x.down().code), "not_allowed");
+  x.consume({1, q, 0, true});
+  auto error = x.call(start_consumer{{1, q}});
+  CAF_CHECK_EQUAL(to_string(error.code), "invalid_argument");
+  x.fill(q, {"1"});
+  CAF_CHECK_EQUAL(x.take().body, "1");
+  CAF_CHECK_EQUAL(x.channels_closed(), 0u);
 }
 
 CONFORMANCE_TEST(consumers_are_told_when_their_queue_is_deleted) {
@@ -330,29 +336,57 @@ CONFORMANCE_TEST(settling_for_a_deleted_queue_has_no_effect) {
 
 // -- refused consumers --------------------------------------------------------------
 
-CONFORMANCE_TEST(a_consumer_of_a_missing_queue_closes_the_channel_after_its_answer) {
+CONFORMANCE_TEST(a_consumer_of_a_missing_queue_is_refused_by_the_end_of_its_channel) {
   client x{broker};
   auto q = x.queue("q");
   x.consume({1, q, 0, true});
   auto missing = broker.name("missing");
-  auto id = x.send(start_consumer{{2, missing}});
-  auto error = x.answer(id).error;
-  CAF_CHECK_EQUAL(to_string(error.code), "not_found");
-  CAF_CHECK(error.text.find("'" + missing + "'") != std::string::npos);
-  auto [which, reason] = x.channel_closed();
-  CAF_CHECK(which == channel::deliveries);
-  CAF_CHECK_EQUAL(to_string(reason.code), "not_found");
-  auto log = x.log();
-  CAF_REQUIRE_GREATER(log.size(), 2u);
-  CAF_CHECK_EQUAL(log[log.size() - 2], "replied " + std::to_string(id));
-  CAF_CHECK_EQUAL(log.back(), "closed deliveries");
+  x.send(start_consumer{{2, missing}});
+  auto closed = x.channel_closed();
+  CAF_CHECK(closed.which == channel::deliveries);
+  CAF_CHECK_EQUAL(to_string(closed.reason.code), "not_found");
+  CAF_CHECK(closed.reason.text.find("'" + missing + "'") != std::string::npos);
+  CAF_CHECK_EQUAL(closed.incarnation, 1u);
+  std::sort(closed.consumers.begin(), closed.consumers.end());
+  CAF_CHECK(closed.consumers == (std::vector<consumer_id>{1, 2}));
+  CAF_CHECK_EQUAL(x.last_event(), "closed deliveries");
   // The other consumer is gone as well.
   x.fill(q, {"1"});
   CAF_CHECK(x.take_all().empty());
   x.consume({1, q, 1});
-  auto got = x.take();
-  CAF_CHECK_EQUAL(got.body, "1");
-  CAF_CHECK_EQUAL(got.incarnation, 2u);
+  CAF_CHECK_EQUAL(x.take().body, "1");
+}
+
+CONFORMANCE_TEST(consumers_of_different_groups_do_not_share_their_ends) {
+  client x{broker};
+  auto q = x.queue("q");
+  auto other = x.queue("other");
+  consumer suspect{2, broker.name("missing")};
+  suspect.group = 7;
+  x.consume({1, q, 5});
+  CAF_CHECK_EQUAL(to_string(x.call(start_consumer{suspect}).code), "not_found");
+  auto closed = x.channel_closed();
+  CAF_CHECK(closed.consumers == std::vector<consumer_id>{2});
+  suspect.queue = other;
+  suspect.prefetch_count = 2;
+  x.consume(suspect);
+  x.fill(q, {"1", "2"});
+  x.fill(other, {"3"});
+  std::map<std::string, received> got;
+  for (auto& message : x.take(3))
+    got.emplace(message.body, message);
+  // Each life has tags of its own.
+  CAF_CHECK_EQUAL(got["1"].incarnation, got["2"].incarnation);
+  CAF_CHECK_NOT_EQUAL(got["1"].incarnation, got["3"].incarnation);
+  CAF_CHECK_NOT_EQUAL(got["3"].incarnation, closed.incarnation);
+  CAF_CHECK_EQUAL(got["3"].tag, 1u);
+  x.settle(got["3"], verdict::requeue);
+  CAF_CHECK_EQUAL(x.take().body, "3");
+  x.settle(got["3"].incarnation, {99, verdict::ack, false});
+  CAF_CHECK(x.channel_closed().consumers == std::vector<consumer_id>{2});
+  x.settle(got["1"], verdict::requeue);
+  CAF_CHECK_EQUAL(x.take().body, "1");
+  CAF_CHECK_EQUAL(x.messages(other), 1u);
 }
 
 CONFORMANCE_TEST(an_exclusive_consumer_has_the_queue_alone) {
@@ -363,7 +397,7 @@ CONFORMANCE_TEST(an_exclusive_consumer_has_the_queue_alone) {
   auto error = other.call(start_consumer{{1, q}});
   CAF_CHECK_EQUAL(to_string(error.code), "access_refused");
   CAF_CHECK(error.text.find(q) != std::string::npos);
-  CAF_CHECK(other.channel_closed().first == channel::deliveries);
+  CAF_CHECK(other.channel_closed().which == channel::deliveries);
   CAF_REQUIRE(!x.call(cancel_consumer{1}));
   other.consume({1, q});
   auto late = x.call(start_consumer{{1, q, 1, false, true}});

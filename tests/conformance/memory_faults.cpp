@@ -215,7 +215,7 @@ CAF_TEST(one request is refused on demand) {
   CAF_CHECK(!x.call(declare_queue{{"q", false, false, false}}));
   memory->refuse_next("q", ec::access_refused);
   CAF_CHECK(x.call(start_consumer{{1, "q"}}));
-  CAF_CHECK(x.channel_closed().first == channel::deliveries);
+  CAF_CHECK(x.channel_closed().which == channel::deliveries);
 }
 
 CAF_TEST(an operator deletes queues and exchanges) {

@@ -84,10 +84,10 @@ CAF_TEST(a message that is too large costs its channel) {
   auto q = x.queue("q");
   x.fill(q, {"0123456789"});
   x.post(to_queue(q, "0123456789a"));
-  auto [which, reason] = x.channel_closed();
-  CAF_CHECK(which == channel::publishing);
-  CAF_CHECK_EQUAL(to_string(reason.code), "precondition_failed");
-  CAF_CHECK(reason.text.find("message size 11 ") != std::string::npos);
+  auto closed = x.channel_closed();
+  CAF_CHECK(closed.which == channel::publishing);
+  CAF_CHECK_EQUAL(to_string(closed.reason.code), "precondition_failed");
+  CAF_CHECK(closed.reason.text.find("message size 11 ") != std::string::npos);
   x.fill(q, {"again"});
   CAF_CHECK_EQUAL(x.messages(q), 2u);
 }

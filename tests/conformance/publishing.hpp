@@ -113,10 +113,10 @@ CONFORMANCE_TEST(a_missing_exchange_closes_the_publishing_channel_alone) {
   lost.exchange = broker.name("missing");
   lost.body = std::make_shared<const std::string>("x");
   x.post(lost);
-  auto [which, reason] = x.channel_closed();
-  CAF_CHECK(which == channel::publishing);
-  CAF_CHECK_EQUAL(to_string(reason.code), "not_found");
-  CAF_CHECK(reason.text.find(lost.exchange) != std::string::npos);
+  auto closed = x.channel_closed();
+  CAF_CHECK(closed.which == channel::publishing);
+  CAF_CHECK_EQUAL(to_string(closed.reason.code), "not_found");
+  CAF_CHECK(closed.reason.text.find(lost.exchange) != std::string::npos);
   // The channel is usable at once, and the consumer has not noticed.
   x.fill(q, {"after"});
   auto got = x.take();
@@ -135,7 +135,7 @@ CONFORMANCE_TEST(a_message_for_a_former_life_of_the_channel_is_dropped) {
   for (std::uint32_t life = 1; life <= 2; ++life) {
     x.post(lost, life);
     x.post(to_queue(q, "behind it"), life);
-    CAF_CHECK(x.channel_closed().first == channel::publishing);
+    CAF_CHECK(x.channel_closed().which == channel::publishing);
     x.post(to_queue(q, "late"), life);
     CAF_CHECK(x.confirmed(x.post(to_queue(q, "again"), life + 1)));
   }
@@ -155,5 +155,5 @@ CONFORMANCE_TEST(a_deleted_exchange_is_missing_for_publishers) {
   late.routing_key = "k";
   late.body = std::make_shared<const std::string>("gone");
   x.post(late);
-  CAF_CHECK_EQUAL(to_string(x.channel_closed().second.code), "not_found");
+  CAF_CHECK_EQUAL(to_string(x.channel_closed().reason.code), "not_found");
 }

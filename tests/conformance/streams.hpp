@@ -136,7 +136,7 @@ CONFORMANCE_TEST(a_stream_does_not_notice_a_lost_reader) {
   CAF_CHECK(!got.redelivered);
   // As other channels do, this one ends with a tag that it does not know.
   x.settle(1, {99, verdict::ack, false});
-  CAF_CHECK(x.channel_closed().first == channel::deliveries);
+  CAF_CHECK(x.channel_closed().which == channel::deliveries);
   x.consume(reader(1, q, 5, number{1}));
   CAF_CHECK_EQUAL(x.take().body, "1");
 }
@@ -176,7 +176,7 @@ CONFORMANCE_TEST(a_stream_is_read_with_acknowledgement_and_a_limit_alone) {
   auto q = x.queue("q", stream());
   auto refused = [&](consumer what) {
     auto error = x.call(start_consumer{std::move(what)});
-    CAF_CHECK(x.channel_closed().first == channel::deliveries);
+    CAF_CHECK(x.channel_closed().which == channel::deliveries);
     return error.code == ec::precondition_failed
            && error.text.find("'" + q + "'") != std::string::npos;
   };
@@ -207,7 +207,7 @@ CONFORMANCE_TEST(an_offset_is_for_streams_alone) {
     auto error = x.call(start_consumer{reader(1, q, 10, "first")});
     CAF_CHECK_EQUAL(to_string(error.code), "precondition_failed");
     CAF_CHECK(error.text.find("x-stream-offset") != std::string::npos);
-    CAF_CHECK(x.channel_closed().first == channel::deliveries);
+    CAF_CHECK(x.channel_closed().which == channel::deliveries);
   }
 }
 

@@ -130,29 +130,39 @@ void state::hand_over(queue_state& from, handed_message x) {
   auto& owner = *x.to->owner;
   auto& to = x.to->what;
   auto& message = *x.what.what;
-  auto tag = ++owner.last_tag;
-  owner.deliveries.push_back({to.id, tag, x.what.redelivered, message.exchange, message.routing_key,
-                              properties_of(x), message.body ? *message.body : std::string{}});
+  auto& on = owner.channels[to.group];
+  auto tag = ++on.last_tag;
+  auto& batches = owner.deliveries;
+  if (batches.empty() || batches.back().incarnation != on.incarnation)
+    batches.push_back({on.incarnation, {}});
+  batches.back().items.push_back({to.id, tag, x.what.redelivered, message.exchange,
+                                  message.routing_key, properties_of(x),
+                                  message.body ? *message.body : std::string{}});
   if (!to.no_ack)
-    owner.unsettled.emplace(tag,
-                            unsettled_message{from.weak_from_this(), to.id, std::move(x.what)});
+    on.unsettled.emplace(tag, unsettled_message{from.weak_from_this(), to.id, std::move(x.what)});
 }
 
 void state::settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs) {
+  auto i = std::find_if(from.channels.begin(), from.channels.end(),
+                        [&](auto& x) { return x.second.incarnation == incarnation; });
+  if (i == from.channels.end())
+    return;
+  const auto group = i->first;
   for (auto& x : xs)
-    if (incarnation == from.incarnation && !settle(from, x))
+    if (!settle(from, group, x))
       break;
   flush();
 }
 
-bool state::settle(link& from, const settlement& x) {
+bool state::settle(link& from, std::uint32_t group, const settlement& x) {
   using verdict = settlement::verdict;
-  auto& unsettled = from.unsettled;
+  auto& unsettled = from.channels[group].unsettled;
   auto all = x.multiple && x.tag == 0;
   auto last = unsettled.find(x.tag);
   if (last == unsettled.end() && !all) {
-    close_deliveries(from, precondition_failed("unknown delivery tag " + std::to_string(x.tag)));
-    return true;
+    close_deliveries(from, group,
+                     precondition_failed("unknown delivery tag " + std::to_string(x.tag)));
+    return false;
   }
   auto first = x.multiple ? unsettled.begin() : last;
   auto stop = all ? unsettled.end() : std::next(last);

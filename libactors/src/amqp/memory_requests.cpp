@@ -41,32 +41,45 @@ bool concerns(const operation& what, const std::string& entity) {
 void state::request(link& from, request_id id, const operation& what) {
   if (auto problem = amqp::check(what))
     return events_of(from).replied({id, std::move(problem), {}});
-  auto* start = std::get_if<start_consumer>(&what);
-  if (start && from.consumers.count(start->what.id) > 0) {
-    // An error of the whole connection, as AMQP has it.
-    end({&from}, not_allowed(to_string(what) + ": attempt to reuse consumer tag"));
-    return;
-  }
+  auto* consumer = std::get_if<start_consumer>(&what);
+  if (consumer && from.consumers.count(consumer->what.id) > 0)
+    return events_of(from).replied(
+        {id, {ec::invalid_argument, to_string(what) + ": it runs already: cancel it first"}, {}});
   auto learned = from.known;
   if (auto reason = denial(from, what, learned)) {
     deny(from, id, {reason.code, to_string(what) + ": " + reason.text}, learned);
     return;
   }
+  if (consumer)
+    return start(from, id, *consumer);
   reply answer{id, take_refusal(what), {}};
   if (!answer.error)
     answer.error = carry_out(from, what, answer);
   if (answer.error)
     answer.error.text = to_string(what) + ": " + answer.error.text;
-  // An error of the whole connection, as AMQP has it.
-  if (answer.error.code == ec::not_implemented)
-    return end({&from}, answer.error);
-  auto error = answer.error;
   events_of(from).replied(std::move(answer));
-  if (start) {
-    if (error)
-      close_deliveries(from, std::move(error));
-    else
-      pump(*find(start->what.queue));
+  flush();
+}
+
+// Refused by the end of its channel.
+void state::start(link& from, request_id id, const start_consumer& what) {
+  auto& x = what.what;
+  auto& on = from.channels[x.group];
+  if (on.incarnation == 0)
+    on.incarnation = ++from.last_incarnation;
+  auto error = take_refusal(what);
+  if (!error)
+    error = start(from, x);
+  if (error.code == ec::not_implemented) {
+    // An error of the whole connection, as AMQP has it.
+    events_of(from).suspected({id});
+    return end({&from}, error);
+  }
+  if (error) {
+    close_deliveries(from, x.group, std::move(error), {x.id});
+  } else {
+    events_of(from).replied({id, {}, {}});
+    pump(*find(x.queue));
   }
   flush();
 }
@@ -104,7 +117,7 @@ failure state::carry_out(link& from, const operation& what, reply& answer) {
       [&](const amqp::delete_queue& x) { return erase(from, x.name); },
       [&](const bind_queue& x) { return bind(from, x.what); },
       [&](const unbind_queue& x) { return unbind(from, x.what); },
-      [&](const start_consumer& x) { return this->start(from, x.what); },
+      [](const start_consumer&) { return failure{}; }, // see `start`
       [&](const cancel_consumer& x) {
         cancel(from, x.id);
         return failure{};
@@ -191,27 +204,29 @@ failure state::start(link& from, const consumer& x) {
   if (queue.is(queue_kind::classic)
       && (queue.has_exclusive_subscriber() || (x.exclusive && !queue.subscribers().empty())))
     return access_refused(describe_queue(x.queue) + " in exclusive use");
+  auto& on = from.channels[x.group];
   if (!x.no_ack)
-    from.prefetch_count = x.prefetch_count;
+    on.prefetch_count = x.prefetch_count;
   subscriber added{&from, x};
   if (queue.is(queue_kind::quorum)) {
     // To a quorum queue a consumer with the name of a former one is that one.
-    added.credit -= std::count_if(from.unsettled.begin(), from.unsettled.end(), [&](auto& y) {
+    added.credit -= std::count_if(on.unsettled.begin(), on.unsettled.end(), [&](auto& y) {
       return y.second.consumer == x.id && y.second.from.lock().get() == &queue;
     });
   }
-  if (auto error = start_reading(from, queue, added))
+  if (auto error = start_reading(on, queue, added))
     return error;
   queue.add(std::move(added));
-  from.consumers.emplace(x.id, x.queue);
+  from.consumers.emplace(x.id, consumer_place{x.queue, x.group});
   return {};
 }
 
-failure state::start_reading(const link& from, const queue_state& queue, subscriber& x) const {
+failure state::start_reading(const delivery_channel& on, const queue_state& queue,
+                             subscriber& x) const {
   if (!queue.log())
     return {};
   // A consumer without acknowledgement asks for no prefetch of its own.
-  if (from.prefetch_count == 0)
+  if (on.prefetch_count == 0)
     return precondition_failed("consumer prefetch count is not set for '"
                                + describe_queue(x.what.queue) + "'");
   if (x.what.no_ack)
@@ -228,7 +243,7 @@ void state::cancel(link& from, consumer_id id) {
   auto i = from.consumers.find(id);
   if (i == from.consumers.end())
     return;
-  auto name = i->second;
+  auto name = i->second.queue;
   from.consumers.erase(i);
   auto* queue = find(name);
   auto removed = queue->remove(&from, id, now_);

@@ -11,12 +11,17 @@ std::vector<T> take(std::vector<T>& xs) {
   return std::exchange(xs, {});
 }
 
-std::vector<consumer_id> consumers_of(const link& x, const std::string& queue) {
+template <class F>
+std::vector<consumer_id> consumers_of(const link& x, F belongs) {
   std::vector<consumer_id> result;
-  for (auto& [id, name] : x.consumers)
-    if (name == queue)
+  for (auto& [id, place] : x.consumers)
+    if (belongs(place))
       result.push_back(id);
   return result;
+}
+
+std::vector<consumer_id> all_consumers(const link& x) {
+  return consumers_of(x, [](auto&) { return true; });
 }
 
 } // namespace
@@ -80,13 +85,16 @@ void state::abandon(link& from) {
 
 // -- ends -------------------------------------------------------------------------
 
-void state::close_deliveries(link& from, failure reason) {
-  auto left = remove_consumers(from);
-  events_of(from).channel_closed({channel::deliveries, std::move(reason), from.incarnation});
-  ++from.incarnation;
-  from.last_tag = 0;
-  from.prefetch_count = 0;
-  auto changed = requeue_all(from);
+void state::close_deliveries(link& from, std::uint32_t group, failure reason,
+                             std::vector<consumer_id> ended) {
+  auto running = consumers_of(from, [&](auto& x) { return x.group == group; });
+  auto left = remove_consumers(from, running);
+  ended.insert(ended.end(), running.begin(), running.end());
+  auto old = std::move(from.channels[group]);
+  from.channels.erase(group);
+  events_of(from).channel_closed(
+      {channel::deliveries, std::move(reason), old.incarnation, std::move(ended)});
+  auto changed = requeue_all(from, old);
   for (auto& name : left)
     consumers_left(name);
   for (auto& name : changed)
@@ -94,20 +102,21 @@ void state::close_deliveries(link& from, failure reason) {
       settle_down(*queue);
 }
 
-state::queue_names state::remove_consumers(link& from) {
+state::queue_names state::remove_consumers(link& from, const std::vector<consumer_id>& xs) {
   queue_names result;
-  for (auto& [id, name] : std::exchange(from.consumers, {})) {
-    auto* queue = find(name);
+  for (auto id : xs) {
+    auto place = from.consumers.extract(id);
+    auto* queue = find(place.mapped().queue);
     if (queue->remove(&from, id, now_))
-      result.insert(name);
+      result.insert(place.mapped().queue);
     watch(*queue);
   }
   return result;
 }
 
-state::queue_names state::requeue_all(link& from) {
+state::queue_names state::requeue_all(const link& from, delivery_channel& on) {
   queue_names result;
-  for (auto& [tag, x] : std::exchange(from.unsettled, {})) {
+  for (auto& [tag, x] : std::exchange(on.unsettled, {})) {
     auto queue = x.from.lock();
     if (!queue)
       continue;
@@ -132,7 +141,7 @@ bool state::erase_queue(const std::string& name) {
   queues_.erase(i);
   exchanges_.unbind_queue(gone->what().name);
   for (auto* x : links_)
-    for (auto id : consumers_of(*x, name)) {
+    for (auto id : consumers_of(*x, [&](auto& y) { return y.queue == name; })) {
       x->consumers.erase(id);
       events_of(*x).cancelled(id);
     }
@@ -148,10 +157,11 @@ void state::remove_links(const std::vector<link*>& gone) {
   std::erase_if(links_, is_gone);
   queue_names left;
   for (auto* x : gone)
-    left.merge(remove_consumers(*x));
+    left.merge(remove_consumers(*x, all_consumers(*x)));
   queue_names changed;
   for (auto* x : gone)
-    changed.merge(requeue_all(*x));
+    for (auto& [group, on] : x->channels)
+      changed.merge(requeue_all(*x, on));
   for (auto& [name, queue] : queues_)
     if (is_gone(queue->owner()))
       left.insert(name);
@@ -283,8 +293,8 @@ std::size_t state::links() const {
 sink& state::events_of(link& x) {
   if (auto xs = take(x.confirmations); !xs.empty())
     x.events->confirmed(std::move(xs));
-  if (auto xs = take(x.deliveries); !xs.empty())
-    x.events->delivered(x.incarnation, std::move(xs));
+  for (auto& batch : take(x.deliveries))
+    x.events->delivered(batch.incarnation, std::move(batch.items));
   return *x.events;
 }
 

@@ -26,6 +26,25 @@ struct unsettled_message {
   queued_message what;
 };
 
+/// One life of a channel with the consumers of a group.
+struct delivery_channel {
+  std::uint32_t incarnation = 0;
+  std::uint64_t last_tag = 0;
+  std::map<std::uint64_t, unsettled_message> unsettled;
+  /// What the channel was told last (basic.qos).
+  std::uint16_t prefetch_count = 0;
+};
+
+struct consumer_place {
+  std::string queue;
+  std::uint32_t group = 0;
+};
+
+struct delivery_batch {
+  std::uint32_t incarnation = 0;
+  std::vector<delivery> items;
+};
+
 /// The broker's side of one link.
 struct link {
   enum class phase : std::uint8_t { idle, connecting, up, ended };
@@ -39,13 +58,10 @@ struct link {
 
   // -- deliveries ---------------------------------------------------------------
 
-  std::uint32_t incarnation = 1;
-  std::uint64_t last_tag = 0;
-  std::map<std::uint64_t, unsettled_message> unsettled;
-  /// The queue of each consumer.
-  std::map<consumer_id, std::string> consumers;
-  /// What the channel was told last (basic.qos).
-  std::uint16_t prefetch_count = 0;
+  /// The channels with deliveries, by the group of their consumers.
+  std::map<std::uint32_t, delivery_channel> channels;
+  std::uint32_t last_incarnation = 0;
+  std::map<consumer_id, consumer_place> consumers;
 
   // -- publishing ---------------------------------------------------------------
 
@@ -57,7 +73,7 @@ struct link {
 
   // -- events that go out together -----------------------------------------------
 
-  std::vector<delivery> deliveries;
+  std::vector<delivery_batch> deliveries;
   std::vector<confirmation> confirmations;
 };
 
@@ -150,6 +166,8 @@ private:
 
   failure unbind(const link& from, const binding& x);
 
+  void start(link& from, request_id id, const start_consumer& what);
+
   failure start(link& from, const consumer& x);
 
   /// Ends a link that asks for something that this broker denies, by an error of the
@@ -160,7 +178,7 @@ private:
   failure denial(const link& from, const operation& what, broker_limits& learned) const;
 
   /// Sees to it that the consumer of a stream begins where it asks.
-  failure start_reading(const link& from, const queue_state& log, subscriber& x) const;
+  failure start_reading(const delivery_channel& on, const queue_state& log, subscriber& x) const;
 
   void cancel(link& from, consumer_id id);
 
@@ -181,8 +199,8 @@ private:
   /// Returns false if the queue refuses the message.
   bool offer(queue_state& to, const message_ptr& x);
 
-  /// Returns false if that ended the link.
-  bool settle(link& from, const settlement& x);
+  /// Returns false if that ended the channel or the link.
+  bool settle(link& from, std::uint32_t group, const settlement& x);
 
   /// Hands out messages while there are consumers that can take them.
   void pump(queue_state& from);
@@ -208,13 +226,15 @@ private:
 
   // -- ends ---------------------------------------------------------------------
 
-  void close_deliveries(link& from, failure reason);
+  /// Closes the channel of a group, whose consumers are `ended` as well.
+  void close_deliveries(link& from, std::uint32_t group, failure reason,
+                        std::vector<consumer_id> ended = {});
 
-  /// Removes the consumers of a link; returns their queues.
-  queue_names remove_consumers(link& from);
+  /// Removes consumers of a link; returns their queues.
+  queue_names remove_consumers(link& from, const std::vector<consumer_id>& xs);
 
-  /// Puts back what the consumers of a link had not settled; returns the queues.
-  queue_names requeue_all(link& from);
+  /// Puts back what the consumers of a channel had not settled; returns the queues.
+  queue_names requeue_all(const link& from, delivery_channel& x);
 
   /// Deletes a queue that its consumers have left, if it asks for that.
   void consumers_left(const std::string& name);

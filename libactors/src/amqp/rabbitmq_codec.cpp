@@ -1,6 +1,7 @@
 #include "amqp/rabbitmq_codec.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <amqp_framing.h>
@@ -9,7 +10,6 @@ namespace actors::amqp {
 
 namespace {
 
-constexpr std::size_t frame_prefix = 7;
 constexpr std::string_view position_key = "x-la";
 
 /// Buffers beyond this size are given back once they are empty.
@@ -41,11 +41,90 @@ void extract_position(properties& x) {
     x.headers.erase(i);
 }
 
+/// What a broker cannot have meant as a time is none.
+std::chrono::milliseconds parse_expiration(std::string_view text) noexcept {
+  std::int64_t result = 0;
+  auto last = text.data() + text.size();
+  auto [end, error] = std::from_chars(text.data(), last, result);
+  return std::chrono::milliseconds{error == std::errc{} && end == last && result > 0 ? result : 0};
+}
+
+/// Whether a version as "4.3.6" is that one or a later one.
+bool at_least(std::string_view version, int major, int minor) noexcept {
+  int numbers[2] = {0, 0};
+  auto last = version.data() + version.size();
+  auto first = std::from_chars(version.data(), last, numbers[0]);
+  if (first.ptr != last && *first.ptr == '.')
+    std::from_chars(first.ptr + 1, last, numbers[1]);
+  return numbers[0] > major || (numbers[0] == major && numbers[1] >= minor);
+}
+
 const std::string* find_text(const field_table& fields, std::string_view key) {
   for (auto& [name, value] : fields)
     if (name == key)
       return std::get_if<std::string>(&value);
   return nullptr;
+}
+
+/// A position as it travels, without a place on the heap.
+std::string_view position_text(const stream_position& x, std::array<char, 48>& buffer) noexcept {
+  auto last = buffer.data() + buffer.size();
+  auto end = std::to_chars(buffer.data(), last, x.epoch).ptr;
+  *end++ = ':';
+  end = std::to_chars(end, last, x.sequence).ptr;
+  return {buffer.data(), static_cast<std::size_t>(end - buffer.data())};
+}
+
+void write_headers(field_writer& to, const properties& x) {
+  to.sized([&] {
+    for (auto& [key, value] : x.headers)
+      to.field(key, value);
+    std::array<char, 48> buffer;
+    if (x.position)
+      to.text_field(position_key, position_text(*x.position, buffer));
+  });
+}
+
+// In the order of their flags.
+void write_properties(field_writer& to, const properties& x) {
+  static const other_properties none;
+  auto& others = x.others ? *x.others : none;
+  const auto headers = x.position || !x.headers.empty();
+  auto flag = [](bool on, int bit) { return on ? bit : 0; };
+  to.number(static_cast<std::uint16_t>(
+      AMQP_BASIC_DELIVERY_MODE_FLAG
+      | flag(!others.content_type.empty(), AMQP_BASIC_CONTENT_TYPE_FLAG)
+      | flag(!others.content_encoding.empty(), AMQP_BASIC_CONTENT_ENCODING_FLAG)
+      | flag(headers, AMQP_BASIC_HEADERS_FLAG)
+      | flag(others.priority.has_value(), AMQP_BASIC_PRIORITY_FLAG)
+      | flag(!others.correlation_id.empty(), AMQP_BASIC_CORRELATION_ID_FLAG)
+      | flag(!others.reply_to.empty(), AMQP_BASIC_REPLY_TO_FLAG)
+      | flag(x.expiration.count() > 0, AMQP_BASIC_EXPIRATION_FLAG)
+      | flag(!x.message_id.empty(), AMQP_BASIC_MESSAGE_ID_FLAG)
+      | flag(x.timestamp != 0, AMQP_BASIC_TIMESTAMP_FLAG)
+      | flag(!others.type.empty(), AMQP_BASIC_TYPE_FLAG)
+      | flag(!others.app_id.empty(), AMQP_BASIC_APP_ID_FLAG)));
+  auto text = [&](const std::string& y) {
+    if (!y.empty())
+      to.short_string(y);
+  };
+  text(others.content_type);
+  text(others.content_encoding);
+  if (headers)
+    write_headers(to, x);
+  to.number(static_cast<std::uint8_t>(x.persistent ? AMQP_DELIVERY_PERSISTENT
+                                                   : AMQP_DELIVERY_NONPERSISTENT));
+  if (others.priority)
+    to.number(*others.priority);
+  text(others.correlation_id);
+  text(others.reply_to);
+  if (x.expiration.count() > 0)
+    to.short_string(std::to_string(x.expiration.count()));
+  text(x.message_id);
+  if (x.timestamp != 0)
+    to.number(x.timestamp);
+  text(others.type);
+  text(others.app_id);
 }
 
 } // namespace
@@ -64,9 +143,15 @@ frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& r
   if (input.size() < frame_prefix)
     return frame_status::incomplete;
   result.channel = prefix.number<std::uint16_t>();
-  std::size_t size = prefix.number<std::uint32_t>();
-  if (size > frame_max - frame_overhead)
-    return frame_status::malformed;
+  const std::size_t size = result.size = prefix.number<std::uint32_t>();
+  if (size > frame_max - frame_overhead) {
+    // RabbitMQ adds headers of its own to a message and looks at no limit then.
+    if (result.type != AMQP_FRAME_HEADER)
+      return frame_status::malformed;
+    result.payload = input.substr(frame_prefix, content_header_size);
+    return result.payload.size() < content_header_size ? frame_status::incomplete
+                                                       : frame_status::oversized;
+  }
   if (input.size() < size + frame_overhead)
     return frame_status::incomplete;
   result.payload = input.substr(frame_prefix, size);
@@ -76,39 +161,56 @@ frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& r
   return frame_status::complete;
 }
 
-std::optional<content_header> read_content_header(std::string_view payload) {
+std::optional<std::uint64_t> read_body_size(std::string_view payload) {
   field_reader in{payload};
-  content_header result;
   auto class_id = in.number<std::uint16_t>();
   in.number<std::uint16_t>(); // the weight, which has no meaning
-  result.body_size = in.number<std::uint64_t>();
+  auto result = in.number<std::uint64_t>();
+  return in.ok() && class_id == AMQP_BASIC_CLASS ? std::optional{result} : std::nullopt;
+}
+
+std::optional<properties> read_properties(std::string_view payload) {
+  field_reader in{payload.substr(content_header_size)};
   auto flags = in.number<std::uint16_t>();
-  if (class_id != AMQP_BASIC_CLASS || (flags & 1) != 0)
+  // The lowest bit would announce more flags, which AMQP has not.
+  if ((flags & 1) != 0)
     return std::nullopt;
-  auto& x = result.properties;
-  auto skip_name = [&](int flag) {
-    if ((flags & flag) != 0)
-      in.short_string();
+  properties x;
+  other_properties others;
+  auto any_others = false;
+  auto text = [&](int flag) {
+    return (flags & flag) != 0 ? std::string{in.short_string()} : std::string{};
   };
-  skip_name(AMQP_BASIC_CONTENT_TYPE_FLAG);
-  skip_name(AMQP_BASIC_CONTENT_ENCODING_FLAG);
+  auto other_text = [&](int flag, std::string& to) {
+    to = text(flag);
+    any_others = any_others || !to.empty();
+  };
+  other_text(AMQP_BASIC_CONTENT_TYPE_FLAG, others.content_type);
+  other_text(AMQP_BASIC_CONTENT_ENCODING_FLAG, others.content_encoding);
   if ((flags & AMQP_BASIC_HEADERS_FLAG) != 0)
     x.headers = in.table();
   if ((flags & AMQP_BASIC_DELIVERY_MODE_FLAG) != 0)
     x.persistent = in.number<std::uint8_t>() == AMQP_DELIVERY_PERSISTENT;
-  if ((flags & AMQP_BASIC_PRIORITY_FLAG) != 0)
-    in.number<std::uint8_t>();
-  skip_name(AMQP_BASIC_CORRELATION_ID_FLAG);
-  skip_name(AMQP_BASIC_REPLY_TO_FLAG);
-  skip_name(AMQP_BASIC_EXPIRATION_FLAG);
-  if ((flags & AMQP_BASIC_MESSAGE_ID_FLAG) != 0)
-    x.message_id = in.short_string();
+  if ((flags & AMQP_BASIC_PRIORITY_FLAG) != 0) {
+    others.priority = in.number<std::uint8_t>();
+    any_others = true;
+  }
+  other_text(AMQP_BASIC_CORRELATION_ID_FLAG, others.correlation_id);
+  other_text(AMQP_BASIC_REPLY_TO_FLAG, others.reply_to);
+  if ((flags & AMQP_BASIC_EXPIRATION_FLAG) != 0)
+    x.expiration = parse_expiration(in.short_string());
+  x.message_id = text(AMQP_BASIC_MESSAGE_ID_FLAG);
   if ((flags & AMQP_BASIC_TIMESTAMP_FLAG) != 0)
     x.timestamp = in.number<std::uint64_t>();
+  other_text(AMQP_BASIC_TYPE_FLAG, others.type);
+  text(AMQP_BASIC_USER_ID_FLAG);
+  other_text(AMQP_BASIC_APP_ID_FLAG, others.app_id);
   if (!in.ok())
     return std::nullopt;
+  if (any_others)
+    x.others = std::make_shared<const other_properties>(std::move(others));
   extract_position(x);
-  return result;
+  return x;
 }
 
 std::optional<server_greeting> read_server_greeting(std::string_view arguments) {
@@ -120,10 +222,13 @@ std::optional<server_greeting> read_server_greeting(std::string_view arguments) 
   result.mechanisms = in.long_string();
   if (!in.ok())
     return std::nullopt;
-  if (auto product = find_text(about, "product"))
+  auto product = find_text(about, "product");
+  auto version = find_text(about, "version");
+  if (product)
     result.broker = *product;
-  if (auto version = find_text(about, "version"))
+  if (version)
     result.broker += " " + *version;
+  result.keeps_cancelled = product && version && *product == "RabbitMQ" && at_least(*version, 4, 3);
   return result;
 }
 
@@ -144,62 +249,6 @@ void* method_reader::read(amqp_method_number_t id, std::string_view arguments) {
 
 // -- writing --------------------------------------------------------------------
 
-table_view::table_view(const field_table& fields) {
-  struct append_value {
-    amqp_field_value_t& to;
-
-    void operator()(bool x) {
-      to.kind = AMQP_FIELD_KIND_BOOLEAN;
-      to.value.boolean = x;
-    }
-
-    void operator()(std::int64_t x) {
-      to.kind = AMQP_FIELD_KIND_I64;
-      to.value.i64 = x;
-    }
-
-    void operator()(double x) {
-      to.kind = AMQP_FIELD_KIND_F64;
-      to.value.f64 = x;
-    }
-
-    void operator()(const std::string& x) {
-      to.kind = AMQP_FIELD_KIND_UTF8;
-      to.value.bytes = bytes_of(x);
-    }
-
-    void operator()(const opaque_value&) {
-      to.kind = AMQP_FIELD_KIND_VOID;
-    }
-  };
-  entries_.reserve(fields.size() + 1);
-  for (auto& [key, value] : fields)
-    std::visit(append_value{append(key, AMQP_FIELD_KIND_VOID)}, value);
-}
-
-void table_view::add(std::string_view key, std::string_view text) {
-  append(key, AMQP_FIELD_KIND_UTF8).value.bytes = bytes_of(text);
-}
-
-void table_view::add_flag(std::string_view key) {
-  append(key, AMQP_FIELD_KIND_BOOLEAN).value.boolean = true;
-}
-
-void table_view::add(std::string_view key, const table_view& nested) {
-  append(key, AMQP_FIELD_KIND_TABLE).value.table = nested.get();
-}
-
-amqp_table_t table_view::get() const {
-  return {static_cast<int>(entries_.size()), const_cast<amqp_table_entry_t*>(entries_.data())};
-}
-
-amqp_field_value_t& table_view::append(std::string_view key, std::uint8_t kind) {
-  auto& entry = entries_.emplace_back();
-  entry.key = bytes_of(key);
-  entry.value.kind = kind;
-  return entry.value;
-}
-
 frame_writer::frame_writer() : scratch_(AMQP_FRAME_MIN_SIZE) {
   // nop
 }
@@ -218,11 +267,14 @@ void frame_writer::heartbeat() {
 
 bool frame_writer::message(std::uint16_t channel, const publication& x) {
   auto rollback = buffer_.size();
-  amqp_basic_publish_t publish{};
-  publish.exchange = bytes_of(x.exchange);
-  publish.routing_key = bytes_of(x.routing_key);
-  publish.mandatory = x.mandatory;
-  if (!method(channel, AMQP_BASIC_PUBLISH_METHOD, publish) || !encode_header(channel, x)) {
+  constexpr std::uint8_t mandatory = 1;
+  auto published = method_with(channel, AMQP_BASIC_PUBLISH_METHOD, [&](field_writer& to) {
+    to.number(std::uint16_t{0});
+    to.short_string(x.exchange);
+    to.short_string(x.routing_key);
+    to.number(x.mandatory ? mandatory : std::uint8_t{0});
+  });
+  if (!published || !encode_header(channel, x)) {
     buffer_.resize(rollback);
     return false;
   }
@@ -265,56 +317,44 @@ bool frame_writer::encode_method(std::uint16_t channel, amqp_method_number_t id,
 }
 
 bool frame_writer::encode_header(std::uint16_t channel, const publication& x) {
-  auto& from = x.properties;
-  amqp_basic_properties_t to{};
-  to._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
-  to.delivery_mode = from.persistent ? AMQP_DELIVERY_PERSISTENT : AMQP_DELIVERY_NONPERSISTENT;
-  if (!from.message_id.empty()) {
-    to._flags |= AMQP_BASIC_MESSAGE_ID_FLAG;
-    to.message_id = bytes_of(from.message_id);
-  }
-  if (from.timestamp != 0) {
-    to._flags |= AMQP_BASIC_TIMESTAMP_FLAG;
-    to.timestamp = from.timestamp;
-  }
-  table_view headers{from.headers};
-  std::string position;
-  if (from.position) {
-    position = std::to_string(from.position->epoch) + ":" + std::to_string(from.position->sequence);
-    headers.add(position_key, position);
-  }
-  to.headers = headers.get();
-  if (to.headers.num_entries > 0)
-    to._flags |= AMQP_BASIC_HEADERS_FLAG;
-  // Class, weight and body size come before the properties.
-  constexpr std::size_t fixed = 12;
-  auto room = scratch_.size() - frame_overhead - fixed;
-  auto size = amqp_encode_properties(AMQP_BASIC_CLASS, &to, {room, scratch_.data() + fixed});
-  if (size < 0)
-    return false;
-  std::uint64_t body_size = x.body ? x.body->size() : 0;
-  std::fill_n(scratch_.begin(), fixed, '\0');
-  scratch_[1] = AMQP_BASIC_CLASS;
-  for (std::size_t i = 0; i < sizeof(body_size); ++i)
-    scratch_[fixed - 1 - i] = static_cast<char>(body_size >> (8 * i));
-  append_frame(AMQP_FRAME_HEADER, channel,
-               {scratch_.data(), fixed + static_cast<std::size_t>(size)});
-  return true;
+  const auto at = begin_frame(AMQP_FRAME_HEADER, channel);
+  field_writer to{buffer_};
+  to.number(std::uint16_t{AMQP_BASIC_CLASS});
+  to.number(std::uint16_t{0});
+  to.number(std::uint64_t{x.body ? x.body->size() : 0});
+  write_properties(to, x.properties);
+  return end_frame(at);
 }
 
 void frame_writer::append_frame(std::uint8_t type, std::uint16_t channel,
                                 std::string_view payload) {
-  append_number(type);
-  append_number(channel);
-  append_number(static_cast<std::uint32_t>(payload.size()));
-  buffer_.append(payload);
-  append_number(std::uint8_t{AMQP_FRAME_END});
+  field_writer to{buffer_};
+  to.number(type);
+  to.number(channel);
+  to.long_string(payload);
+  to.number(std::uint8_t{AMQP_FRAME_END});
 }
 
-template <class Unsigned>
-void frame_writer::append_number(Unsigned x) {
-  for (std::size_t i = sizeof(Unsigned); i-- > 0;)
-    buffer_ += static_cast<char>(x >> (8 * i));
+std::size_t frame_writer::begin_frame(std::uint8_t type, std::uint16_t channel) {
+  const auto result = buffer_.size();
+  field_writer to{buffer_};
+  to.number(type);
+  to.number(channel);
+  to.number(std::uint32_t{0});
+  return result;
+}
+
+bool frame_writer::end_frame(std::size_t begin) {
+  const auto size = buffer_.size() - begin - frame_prefix;
+  if (size > scratch_.size() - frame_overhead) {
+    buffer_.resize(begin);
+    return false;
+  }
+  std::string length;
+  field_writer{length}.number(static_cast<std::uint32_t>(size));
+  buffer_.replace(begin + frame_prefix - length.size(), length.size(), length);
+  field_writer{buffer_}.number(std::uint8_t{AMQP_FRAME_END});
+  return true;
 }
 
 } // namespace actors::amqp

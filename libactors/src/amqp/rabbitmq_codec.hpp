@@ -12,6 +12,7 @@
 
 #include "actors/amqp/transport.hpp"
 #include "amqp/field_reader.hpp"
+#include "amqp/field_writer.hpp"
 
 /// AMQP 0-9-1 frames as values. rabbitmq-c encodes and decodes methods; frames that arrive
 /// are read here, as rabbitmq-c trusts their length.
@@ -30,21 +31,30 @@ constexpr std::uint16_t number_of(channel x) noexcept {
 struct frame {
   std::uint8_t type = 0;
   std::uint16_t channel = 0;
+  /// The payload's size, as announced.
+  std::size_t size = 0;
   std::string_view payload;
 };
 
-enum class frame_status : std::uint8_t { complete, incomplete, malformed };
+/// `oversized`: a frame's header that is larger than agreed on, its first
+/// `content_header_size` bytes in `payload`. Nothing is cut off.
+enum class frame_status : std::uint8_t { complete, incomplete, oversized, malformed };
+
+/// What comes before a frame's payload.
+constexpr std::size_t frame_prefix = 7;
 
 /// Cuts the first frame off `input`.
 frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& result);
 
-/// A content header: what is said about a message before its body.
-struct content_header {
-  std::uint64_t body_size = 0;
-  amqp::properties properties;
-};
+/// What a content header begins with: class, weight and the size of the body.
+constexpr std::size_t content_header_size = 12;
 
-std::optional<content_header> read_content_header(std::string_view payload);
+/// The size of the body that a content header announces, from its first
+/// `content_header_size` bytes; nothing, if they are none.
+std::optional<std::uint64_t> read_body_size(std::string_view payload);
+
+/// The properties of a content header; nothing, if they make no sense.
+std::optional<properties> read_properties(std::string_view payload);
 
 /// connection.start, as far as we need it.
 struct server_greeting {
@@ -54,6 +64,9 @@ struct server_greeting {
   std::string broker;
   /// Login mechanisms, separated by blanks.
   std::string mechanisms;
+  /// Whether it keeps a consumer that it has cancelled until it hears of us, as RabbitMQ does
+  /// from 4.3 on.
+  bool keeps_cancelled = false;
 };
 
 /// Reads the arguments of connection.start.
@@ -88,25 +101,6 @@ inline amqp_bytes_t bytes_of(std::string_view x) {
   return {x.size(), const_cast<char*>(x.data())};
 }
 
-/// A table as rabbitmq-c wants it. Refers to the table it was made from.
-class table_view {
-public:
-  explicit table_view(const field_table& fields);
-
-  void add(std::string_view key, std::string_view text);
-
-  void add_flag(std::string_view key);
-
-  void add(std::string_view key, const table_view& nested);
-
-  amqp_table_t get() const;
-
-private:
-  amqp_field_value_t& append(std::string_view key, std::uint8_t kind);
-
-  std::vector<amqp_table_entry_t> entries_;
-};
-
 /// Encodes frames into the bytes that wait to be sent.
 class frame_writer {
 public:
@@ -119,12 +113,21 @@ public:
 
   void heartbeat();
 
-  /// Appends a method; false if it does not fit into a frame, which only a
-  /// large table of arguments can cause.
+  /// Appends a method; false if it does not fit into a frame.
   template <class Fields>
   bool method(std::uint16_t channel, amqp_method_number_t id, Fields fields) {
     static_assert(std::is_trivially_copyable_v<Fields>);
     return encode_method(channel, id, &fields);
+  }
+
+  /// The same for a method with a table, whose arguments `write` appends.
+  template <class F>
+  bool method_with(std::uint16_t channel, amqp_method_number_t id, F write) {
+    const auto at = begin_frame(AMQP_FRAME_METHOD, channel);
+    field_writer to{buffer_};
+    to.number(std::uint32_t{id});
+    write(to);
+    return end_frame(at);
   }
 
   /// Appends a whole message; false, with nothing appended, if its properties
@@ -155,8 +158,11 @@ private:
 
   void append_frame(std::uint8_t type, std::uint16_t channel, std::string_view payload);
 
-  template <class Unsigned>
-  void append_number(Unsigned x);
+  /// Where the frame begins, for `end_frame`.
+  std::size_t begin_frame(std::uint8_t type, std::uint16_t channel);
+
+  /// False, with the frame taken back, if it is larger than agreed on.
+  bool end_frame(std::size_t begin);
 
   std::string buffer_;
   std::size_t offset_ = 0;

@@ -10,32 +10,40 @@ namespace {
 
 constexpr std::string_view tag_prefix = "la-";
 
+/// Flags in the order of AMQP's bits.
+std::uint8_t bits(std::initializer_list<bool> xs) noexcept {
+  unsigned result = 0;
+  auto next = 0u;
+  for (auto x : xs)
+    result |= static_cast<unsigned>(x) << next++;
+  return static_cast<std::uint8_t>(result);
+}
+
 struct write_methods {
   frame_writer& out;
   std::uint16_t number;
+  /// The consumer's name, if it is about one.
+  std::string_view tag;
+
+  // AMQP reserves the first number of each.
 
   bool operator()(const declare_exchange& x) const {
-    table_view arguments{x.what.arguments};
-    amqp_exchange_declare_t method{};
-    method.exchange = bytes_of(x.what.name);
-    method.type = bytes_of(to_string(x.what.type));
-    method.passive = x.passive;
-    method.durable = x.what.durable;
-    method.auto_delete = x.what.auto_delete;
-    method.arguments = arguments.get();
-    return out.method(number, AMQP_EXCHANGE_DECLARE_METHOD, method);
+    return out.method_with(number, AMQP_EXCHANGE_DECLARE_METHOD, [&](field_writer& to) {
+      to.number(std::uint16_t{0});
+      to.short_string(x.what.name);
+      to.short_string(to_string(x.what.type));
+      to.number(bits({x.passive, x.what.durable, x.what.auto_delete}));
+      to.table(x.what.arguments);
+    });
   }
 
   bool operator()(const declare_queue& x) const {
-    table_view arguments{x.what.arguments};
-    amqp_queue_declare_t method{};
-    method.queue = bytes_of(x.what.name);
-    method.passive = x.passive;
-    method.durable = x.what.durable;
-    method.exclusive = x.what.exclusive;
-    method.auto_delete = x.what.auto_delete;
-    method.arguments = arguments.get();
-    return out.method(number, AMQP_QUEUE_DECLARE_METHOD, method);
+    return out.method_with(number, AMQP_QUEUE_DECLARE_METHOD, [&](field_writer& to) {
+      to.number(std::uint16_t{0});
+      to.short_string(x.what.name);
+      to.number(bits({x.passive, x.what.durable, x.what.exclusive, x.what.auto_delete}));
+      to.table(x.what.arguments);
+    });
   }
 
   bool operator()(const delete_queue& x) const {
@@ -61,19 +69,17 @@ struct write_methods {
   }
 
   bool operator()(const start_consumer& x) const {
-    auto tag = consumer_tag(x.what.id);
-    table_view arguments{x.what.arguments};
-    amqp_basic_consume_t method{};
-    method.queue = bytes_of(x.what.queue);
-    method.consumer_tag = bytes_of(tag);
-    method.no_ack = x.what.no_ack;
-    method.exclusive = x.what.exclusive;
-    method.arguments = arguments.get();
-    return out.method(number, AMQP_BASIC_CONSUME_METHOD, method);
+    return out.method_with(number, AMQP_BASIC_CONSUME_METHOD, [&](field_writer& to) {
+      constexpr auto no_local = false;
+      to.number(std::uint16_t{0});
+      to.short_string(x.what.queue);
+      to.short_string(tag);
+      to.number(bits({no_local, x.what.no_ack, x.what.exclusive}));
+      to.table(x.what.arguments);
+    });
   }
 
-  bool operator()(const cancel_consumer& x) const {
-    auto tag = consumer_tag(x.id);
+  bool operator()(const cancel_consumer&) const {
     amqp_basic_cancel_t method{};
     method.consumer_tag = bytes_of(tag);
     return out.method(number, AMQP_BASIC_CANCEL_METHOD, method);
@@ -134,24 +140,27 @@ struct named_queue {
 
 } // namespace
 
-channel channel_of(const operation& x) noexcept {
-  auto consumes =
-      std::holds_alternative<start_consumer>(x) || std::holds_alternative<cancel_consumer>(x);
-  return consumes ? channel::deliveries : channel::topology;
-}
-
 std::string_view queue_of(const operation& x) {
   return std::visit(named_queue{}, x);
 }
 
-bool write_request(frame_writer& out, std::uint16_t number, const operation& x) {
-  return std::visit(write_methods{out, number}, x);
+std::optional<consumer_id> consumer_of(const operation& x) noexcept {
+  if (auto start = std::get_if<start_consumer>(&x))
+    return start->what.id;
+  if (auto cancel = std::get_if<cancel_consumer>(&x))
+    return cancel->id;
+  return std::nullopt;
 }
 
-void write_prefetch(frame_writer& out, std::uint16_t count) {
+bool write_request(frame_writer& out, std::uint16_t number, const operation& x,
+                   std::string_view tag) {
+  return std::visit(write_methods{out, number, tag}, x);
+}
+
+void write_prefetch(frame_writer& out, std::uint16_t number, std::uint16_t count) {
   amqp_basic_qos_t method{};
   method.prefetch_count = count;
-  out.method(number_of(channel::deliveries), AMQP_BASIC_QOS_METHOD, method);
+  out.method(number, AMQP_BASIC_QOS_METHOD, method);
 }
 
 amqp_method_number_t answer_to(const operation& x) {
@@ -164,20 +173,22 @@ bool is_made_with(const operation& x, amqp_method_number_t method) {
          || (method == AMQP_BASIC_QOS_METHOD && std::holds_alternative<start_consumer>(x));
 }
 
-std::string consumer_tag(consumer_id x) {
-  return std::string{tag_prefix} + std::to_string(x);
+std::string to_tag(const consumer_name& x) {
+  auto result = std::string{tag_prefix} + std::to_string(x.id);
+  return x.start <= 1 ? result : result + "." + std::to_string(x.start);
 }
 
-std::optional<consumer_id> parse_consumer_tag(std::string_view text) noexcept {
+std::optional<consumer_name> parse_tag(std::string_view text) noexcept {
   if (!text.starts_with(tag_prefix))
     return std::nullopt;
-  text.remove_prefix(tag_prefix.size());
-  consumer_id result = 0;
+  consumer_name result;
   auto last = text.data() + text.size();
-  auto [end, error] = std::from_chars(text.data(), last, result);
-  if (error != std::errc{} || end != last)
-    return std::nullopt;
-  return result;
+  auto id = std::from_chars(text.data() + tag_prefix.size(), last, result.id);
+  if (id.ec != std::errc{} || id.ptr == last)
+    return id.ec == std::errc{} ? std::optional{result} : std::nullopt;
+  auto start = *id.ptr == '.' ? std::from_chars(id.ptr + 1, last, result.start)
+                              : std::from_chars_result{id.ptr, std::errc::invalid_argument};
+  return start.ec == std::errc{} && start.ptr == last ? std::optional{result} : std::nullopt;
 }
 
 } // namespace actors::amqp

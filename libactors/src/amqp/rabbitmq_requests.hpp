@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,19 +12,20 @@
 /// How each request looks on the wire. Stateless.
 namespace actors::amqp {
 
-/// The channel that carries the request.
-channel channel_of(const operation& x) noexcept;
+/// The consumer that the request starts or cancels, if any.
+std::optional<consumer_id> consumer_of(const operation& x) noexcept;
 
 /// The broker's queue that a request on the channel `topology` is about, if it names one.
 std::string_view queue_of(const operation& x);
 
 /// Appends the request's method, on the channel of that number; false if its arguments do not
-/// fit into a frame.
-bool write_request(frame_writer& out, std::uint16_t number, const operation& x);
+/// fit into a frame. `tag` is the name of the consumer that it is about.
+bool write_request(frame_writer& out, std::uint16_t number, const operation& x,
+                   std::string_view tag);
 
 /// Appends what sets the prefetch count of all consumers that are started on the
-/// channel from then on.
-void write_prefetch(frame_writer& out, std::uint16_t count);
+/// channel of that number from then on.
+void write_prefetch(frame_writer& out, std::uint16_t number, std::uint16_t count);
 
 /// The method by which the broker grants the request.
 amqp_method_number_t answer_to(const operation& x);
@@ -31,9 +33,19 @@ amqp_method_number_t answer_to(const operation& x);
 /// Whether the request is made with the given method.
 bool is_made_with(const operation& x, amqp_method_number_t method);
 
-/// Names a consumer towards the broker, e.g. "la-7".
-std::string consumer_tag(consumer_id x);
+/// A consumer as the broker knows it. Each start within a link has a name of its own, as a
+/// broker may hold on to one for a while.
+struct consumer_name {
+  consumer_id id = 0;
+  /// Counts from 1.
+  std::uint32_t start = 1;
 
-std::optional<consumer_id> parse_consumer_tag(std::string_view text) noexcept;
+  auto operator<=>(const consumer_name&) const = default;
+};
+
+/// "la-7" for the first start, "la-7.2" for the second one.
+std::string to_tag(const consumer_name& x);
+
+std::optional<consumer_name> parse_tag(std::string_view text) noexcept;
 
 } // namespace actors::amqp

@@ -13,19 +13,8 @@ namespace {
 
 constexpr auto close_limit = std::chrono::seconds{2};
 
-/// So many requests are ahead of their answers on one channel before another one is opened:
-/// a link that asks for little needs no more.
-constexpr std::size_t crowd = 16;
-
 /// The first byte of a TLS record that refuses our greeting.
 constexpr char tls_alert = 0x15;
-
-failure too_large_headers(const publication& x, std::size_t frame_max) {
-  return {ec::limit_exceeded,
-          "publish to exchange '" + printable(x.exchange) + "' with routing key '"
-              + printable(x.routing_key) + "': its headers do not fit the broker's frame of "
-              + std::to_string(frame_max) + " bytes: send fewer or shorter ones"};
-}
 
 } // namespace
 
@@ -39,11 +28,6 @@ session::session(const endpoint& where, bool confirms, std::shared_ptr<sink> eve
       last_received_(now),
       last_sent_(now),
       waiting_since_(now) {
-  requests_[0].channel_number = number_of(channel::deliveries);
-  requests_[1].channel_number = number_of(channel::topology);
-  auto next = number_of(channel::publishing);
-  for (std::size_t i = 2; i < requests_.size(); ++i)
-    requests_[i].channel_number = ++next;
   out_.protocol_header();
 }
 
@@ -65,37 +49,86 @@ void session::execute(command x, time_point now) {
 }
 
 void session::run(request_command& x) {
-  if (auto problem = check(x.what)) {
-    events_->replied({x.id, std::move(problem), {}});
-    return;
+  if (auto problem = check(x.what))
+    return events_->replied({x.id, std::move(problem), {}});
+  if (std::holds_alternative<start_consumer>(x.what))
+    start(x);
+  else if (std::holds_alternative<cancel_consumer>(x.what))
+    cancel(x);
+  else
+    ask_topology(x);
+}
+
+void session::start(request_command& x) {
+  const auto& what = std::get<start_consumer>(x.what).what;
+  const auto id = what.id;
+  const auto at = places_.find(id);
+  const auto last = at == places_.end() ? place{} : at->second;
+  if (last.on && !last.on->consumers.at({id, last.start}))
+    return refuse(x, ec::invalid_argument, "it runs already: cancel it first");
+  auto on = channels_.delivering(what.group);
+  if (!on)
+    return refuse(x, ec::not_allowed,
+                  "the broker allows " + std::to_string(channels_.consumers_per_channel())
+                      + " consumers on each of " + std::to_string(channels_.allowed())
+                      + " channels, which have no room: raise consumer_max_per_channel or "
+                        "channel_max there");
+  open_channel(*on);
+  if (on->incarnation == 0) {
+    on->incarnation = ++last_incarnation_;
+    lives_.emplace(on->incarnation, on);
   }
-  auto& on = choose_channel(x.what);
-  send(std::move(x), on);
+  const consumer_name name{id, last.start + 1};
+  set_prefetch(*on, what);
+  if (!send(x, *on, to_tag(name)))
+    return;
+  places_[id] = {on, name.start};
+  on->consumers.emplace(name, false);
+}
+
+// A broker grants to end what it has never heard of.
+void session::cancel(request_command& x) {
+  const auto id = std::get<cancel_consumer>(x.what).id;
+  auto at = places_.find(id);
+  if (at == places_.end() || !at->second.on)
+    return events_->replied({x.id, {}, {}});
+  auto& on = *at->second.on;
+  const consumer_name name{id, at->second.start};
+  if (send(x, on, to_tag(name)))
+    on.consumers[name] = true;
+}
+
+void session::ask_topology(request_command& x) {
+  auto& on = channels_.topology(x.what);
+  open_channel(on);
+  send(x, on, {});
+}
+
+void session::refuse(const request_command& x, ec code, const std::string& problem) {
+  events_->replied({x.id, {code, to_string(x.what) + ": " + problem}, {}});
 }
 
 // A thousand consumers alike need it once.
-void session::set_prefetch(const operation& x) {
-  auto start = std::get_if<start_consumer>(&x);
-  if (!start || start->what.no_ack || prefetch_count_ == start->what.prefetch_count)
+void session::set_prefetch(line& on, const consumer& x) {
+  if (x.no_ack || on.prefetch_count == x.prefetch_count)
     return;
-  prefetch_count_ = start->what.prefetch_count;
-  write_prefetch(out_, *prefetch_count_);
+  on.prefetch_count = x.prefetch_count;
+  write_prefetch(out_, on.number, x.prefetch_count);
 }
 
-void session::send(request_command x, request_queue& on) {
-  open_channel(on);
-  set_prefetch(x.what);
-  if (!write_request(out_, on.channel_number, x.what)) {
-    leave_channel(x.what);
-    events_->replied(
-        {x.id,
-         {ec::invalid_argument, to_string(x.what) + ": its arguments do not fit into a frame"},
-         {}});
-    return;
+bool session::send(request_command& x, line& on, std::string_view tag) {
+  if (!write_request(out_, on.number, x.what, tag)) {
+    channels_.left(x.what);
+    refuse(x, ec::invalid_argument,
+           "its arguments do not fit the broker's frame of " + std::to_string(frame_max_)
+               + " bytes: give fewer or shorter ones");
+    return false;
   }
   if (on.items.empty())
     on.since = now_;
   on.items.push_back(std::move(x));
+  ++asked_;
+  return true;
 }
 
 void session::run(publish_command& x) {
@@ -108,45 +141,63 @@ void session::run(publish_command& x) {
 }
 
 void session::send_publication(const publication& x) {
-  if (auto problem = check(x))
-    return refuse(x, std::move(problem));
-  open_publishing();
-  if (!out_.message(number_of(channel::publishing), x))
-    return refuse(x, too_large_headers(x, frame_max_));
+  if (auto problem = check(x)) {
+    flush();
+    return events_->refused(x.id, std::move(problem));
+  }
+  const auto size = x.body ? x.body->size() : 0;
+  const auto largest = where_.known.message_size;
+  if (largest != 0 && size > largest)
+    return refuse(x, ec::limit_exceeded,
+                  "the message has " + std::to_string(size) + " bytes, and the broker takes "
+                      + std::to_string(largest)
+                      + ": send smaller ones or raise max_message_size there");
+  auto& on = open_publishing();
+  if (!out_.message(on.number, x))
+    return refuse(x, ec::limit_exceeded,
+                  "its headers do not fit the broker's frame of " + std::to_string(frame_max_)
+                      + " bytes: send fewer or shorter ones");
   if (confirms_)
     unconfirmed_.add(x.id);
   else
     unsent_.emplace_back(out_.total(), x.id);
 }
 
-void session::refuse(const publication& x, failure reason) {
+void session::refuse(const publication& x, ec code, const std::string& problem) {
   flush();
-  events_->refused(x.id, std::move(reason));
+  events_->refused(x.id,
+                   {code, "publish to exchange '" + printable(x.exchange) + "' with routing key '"
+                              + printable(x.routing_key) + "': " + problem});
 }
 
 void session::run(settle_command& x) {
-  // Tags of a former life of the channel name other deliveries by now.
-  if (x.incarnation != incarnation_)
+  // Tags of a former life of a channel name other deliveries by now.
+  auto i = lives_.find(x.incarnation);
+  if (i == lives_.end())
     return;
-  for (auto& item : x.items) {
-    if (item.what == settlement::verdict::ack) {
-      amqp_basic_ack_t ack{};
-      ack.delivery_tag = item.tag;
-      ack.multiple = item.multiple;
-      out_.method(number_of(channel::deliveries), AMQP_BASIC_ACK_METHOD, ack);
-    } else if (item.what == settlement::verdict::requeue && !item.multiple) {
-      // Counts towards a delivery limit; basic.reject has no `multiple`.
-      amqp_basic_reject_t reject{};
-      reject.delivery_tag = item.tag;
-      reject.requeue = true;
-      out_.method(number_of(channel::deliveries), AMQP_BASIC_REJECT_METHOD, reject);
-    } else {
-      amqp_basic_nack_t nack{};
-      nack.delivery_tag = item.tag;
-      nack.multiple = item.multiple;
-      nack.requeue = item.what != settlement::verdict::reject;
-      out_.method(number_of(channel::deliveries), AMQP_BASIC_NACK_METHOD, nack);
-    }
+  for (auto& item : x.items)
+    settle(*i->second, item);
+}
+
+void session::settle(line& on, const settlement& x) {
+  using verdict = settlement::verdict;
+  if (x.what == verdict::ack) {
+    amqp_basic_ack_t ack{};
+    ack.delivery_tag = x.tag;
+    ack.multiple = x.multiple;
+    out_.method(on.number, AMQP_BASIC_ACK_METHOD, ack);
+  } else if (x.what == verdict::requeue && !x.multiple) {
+    // Counts towards a delivery limit; basic.reject has no `multiple`.
+    amqp_basic_reject_t reject{};
+    reject.delivery_tag = x.tag;
+    reject.requeue = true;
+    out_.method(on.number, AMQP_BASIC_REJECT_METHOD, reject);
+  } else {
+    amqp_basic_nack_t nack{};
+    nack.delivery_tag = x.tag;
+    nack.multiple = x.multiple;
+    nack.requeue = x.what != verdict::reject;
+    out_.method(on.number, AMQP_BASIC_NACK_METHOD, nack);
   }
 }
 
@@ -161,18 +212,17 @@ void session::run(close_command&) {
   phase_limit_ = now_ + close_limit;
 }
 
-void session::open_channel(request_queue& x) {
+void session::open_channel(line& x) {
   if (!std::exchange(x.open, true))
-    out_.method(x.channel_number, AMQP_CHANNEL_OPEN_METHOD, amqp_channel_open_t{});
+    out_.method(x.number, AMQP_CHANNEL_OPEN_METHOD, amqp_channel_open_t{});
 }
 
-void session::open_publishing() {
-  constexpr auto number = number_of(channel::publishing);
-  if (std::exchange(publishing_open_, true))
-    return;
-  out_.method(number, AMQP_CHANNEL_OPEN_METHOD, amqp_channel_open_t{});
-  if (confirms_)
-    out_.method(number, AMQP_CONFIRM_SELECT_METHOD, amqp_confirm_select_t{});
+line& session::open_publishing() {
+  auto& on = channels_.publishing();
+  open_channel(on);
+  if (!std::exchange(on.publishes, true) && confirms_)
+    out_.method(on.number, AMQP_CONFIRM_SELECT_METHOD, amqp_confirm_select_t{});
+  return on;
 }
 
 void session::consume(std::size_t size, time_point now) {
@@ -191,9 +241,6 @@ void session::consume(std::size_t size, time_point now) {
 
 void session::tick(time_point now) {
   now_ = now;
-  auto waits = [&](const request_queue& x) {
-    return !x.items.empty() && now >= x.since + where_.request_timeout;
-  };
   if (phase_ == phase::down)
     return;
   if (phase_ == phase::closing) {
@@ -212,15 +259,25 @@ void session::tick(time_point now) {
   if (!blocked_) {
     if (!output().empty() && now >= waiting_since_ + where_.send_timeout)
       return down(ec::send_timeout, "the broker takes no bytes");
-    for (auto& queue : requests_)
-      if (waits(queue))
-        return down(ec::request_timeout,
-                    "no answer in time to: " + to_string(queue.items.front().what));
+    if (auto late = longest_asked(); late && now >= late->since + where_.request_timeout)
+      return down(ec::request_timeout,
+                  "no answer in time to: " + to_string(late->items.front().what));
   }
   if (heartbeat_ > duration::zero() && output().empty() && now >= last_sent_ + heartbeat_ / 2) {
     out_.heartbeat();
     waiting_since_ = now;
   }
+}
+
+const line* session::longest_asked() const {
+  const line* result = nullptr;
+  if (asked_ == 0)
+    return result;
+  channels_.for_each([&](const line& x) {
+    if (!x.items.empty() && (!result || x.since < result->since))
+      result = &x;
+  });
+  return result;
 }
 
 session::time_point session::deadline() const {
@@ -238,9 +295,8 @@ session::time_point session::deadline() const {
     return result;
   if (!output().empty())
     result = std::min(result, waiting_since_ + where_.send_timeout);
-  for (auto& queue : requests_)
-    if (!queue.items.empty())
-      result = std::min(result, queue.since + where_.request_timeout);
+  if (auto late = longest_asked())
+    result = std::min(result, late->since + where_.request_timeout);
   return result;
 }
 
@@ -254,15 +310,17 @@ void session::feed(std::string_view bytes, time_point now) {
   if (buffered)
     input_.append(bytes);
   auto rest = buffered ? std::string_view{input_} : bytes;
-  while (phase_ != phase::down) {
+  while (phase_ != phase::down && skip(rest)) {
     frame next;
     auto status = read_frame(rest, frame_max_, next);
     if (status == frame_status::incomplete)
       break;
-    if (status == frame_status::malformed)
-      on_malformed(rest);
-    else
+    if (status == frame_status::complete)
       on_frame(next);
+    else if (status == frame_status::oversized && !in_handshake())
+      on_oversized(rest, next);
+    else
+      on_malformed(rest);
   }
   if (buffered)
     input_.erase(0, input_.size() - rest.size());
@@ -280,7 +338,7 @@ void session::flush() {
     return;
   if (!deliveries_.empty()) {
     delivered_bytes_ = 0;
-    events_->delivered(incarnation_, std::exchange(deliveries_, {}));
+    events_->delivered(delivered_in_, std::exchange(deliveries_, {}));
   }
   if (!confirmations_.empty())
     events_->confirmed(std::exchange(confirmations_, {}));
@@ -322,42 +380,17 @@ bool session::in_handshake() const noexcept {
   return phase_ < phase::up;
 }
 
-session::request_queue& session::requests(std::uint16_t number) noexcept {
-  auto i = std::find_if(requests_.begin(), requests_.end(),
-                        [number](const request_queue& x) { return x.channel_number == number; });
-  return *i;
+void session::forget(line& on, const consumer_name& x) {
+  on.consumers.erase(x);
+  auto at = places_.find(x.id);
+  if (at != places_.end() && at->second.on == &on && at->second.start == x.start)
+    at->second.on = nullptr;
 }
 
-// Requests about one queue stay on one channel, hence in order. Those about exchanges are
-// few and have the first.
-session::request_queue& session::choose_channel(const operation& x) {
-  auto& first = requests_[1];
-  if (channel_of(x) == channel::deliveries)
-    return requests_[0];
-  const auto queue = queue_of(x);
-  if (queue.empty())
-    return first;
-  auto& at = lanes_[std::string{queue}];
-  if (at.requests++ == 0)
-    at.channel_number = std::min_element(&first, &first + topology_channels_,
-                                         [](const request_queue& y, const request_queue& z) {
-                                           return y.items.size() / crowd < z.items.size() / crowd;
-                                         })
-                            ->channel_number;
-  return requests(at.channel_number);
-}
-
-void session::leave_channel(const operation& x) {
-  auto i = lanes_.find(std::string{queue_of(x)});
-  if (i != lanes_.end() && --i->second.requests == 0)
-    lanes_.erase(i);
-}
-
-request_command session::take_first(request_queue& from) {
-  auto result = std::move(from.items.front());
-  from.items.pop_front();
-  leave_channel(result.what);
-  return result;
+void session::forget_name(consumer_id x) {
+  auto at = places_.find(x);
+  if (at != places_.end() && !at->second.on)
+    places_.erase(at);
 }
 
 } // namespace actors::amqp

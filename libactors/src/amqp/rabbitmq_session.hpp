@@ -1,12 +1,10 @@
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,6 +14,7 @@
 
 #include "actors/amqp/transport.hpp"
 #include "amqp/link.hpp"
+#include "amqp/rabbitmq_channels.hpp"
 #include "amqp/rabbitmq_codec.hpp"
 #include "amqp/rabbitmq_confirms.hpp"
 
@@ -23,13 +22,6 @@ namespace actors::amqp {
 
 /// The largest frame that we take and propose.
 constexpr std::size_t wanted_frame_max = 131'072;
-
-/// RabbitMQ works on the channels of a connection at the same time: several carry out a
-/// crowd of declarations sooner.
-constexpr std::uint16_t max_topology_channels = 4;
-
-/// The further channels for topology come after those that have a name.
-constexpr std::uint16_t max_channels = number_of(channel::publishing) + max_topology_channels - 1;
 
 /// The AMQP 0-9-1 conversation of one connection.
 ///
@@ -62,30 +54,10 @@ private:
 
   enum class phase : std::uint8_t { greeting, tuning, opening, up, closing, down };
 
-  /// Requests on one channel that the broker has not answered, in the order they were sent.
-  struct request_queue {
-    std::uint16_t channel_number = 0;
-    bool open = false;
-    std::deque<request_command> items;
-    /// Since when the broker could have been working on the first.
-    time_point since;
-  };
-
-  /// The one channel that carries the open requests about a queue of the broker.
-  struct lane {
-    std::uint16_t channel_number = 0;
-    std::size_t requests = 0;
-  };
-
-  /// A message that arrives frame by frame.
-  struct content {
-    enum class kind : std::uint8_t { none, delivered, returned };
-
-    kind what = kind::none;
-    bool has_header = false;
-    std::uint64_t missing = 0;
-    amqp::delivery delivery;
-    failure reason;
+  /// Where a consumer was started last.
+  struct place {
+    line* on = nullptr;
+    std::uint32_t start = 0;
   };
 
   // -- commands -------------------------------------------------------------------
@@ -95,12 +67,19 @@ private:
   void run(settle_command& x);
   void run(close_command& x);
 
-  void set_prefetch(const operation& x);
-  void send(request_command x, request_queue& on);
+  void start(request_command& x);
+  void cancel(request_command& x);
+  void ask_topology(request_command& x);
+  /// Answers a request that was not made.
+  void refuse(const request_command& x, ec code, const std::string& problem);
+  void refuse(const publication& x, ec code, const std::string& problem);
+  void set_prefetch(line& on, const consumer& x);
+  /// False, with an answer, if its arguments do not fit into a frame.
+  bool send(request_command& x, line& on, std::string_view tag);
   void send_publication(const publication& x);
-  void refuse(const publication& x, failure reason);
-  void open_channel(request_queue& x);
-  void open_publishing();
+  void settle(line& on, const settlement& x);
+  void open_channel(line& x);
+  line& open_publishing();
 
   // -- frames -----------------------------------------------------------------------
 
@@ -108,22 +87,35 @@ private:
   void on_greeting(std::string_view payload);
   void on_method(const frame& x);
   void on_connection_method(amqp_method_number_t id, std::string_view arguments);
-  void on_channel_method(std::uint16_t number, amqp_method_number_t id, std::string_view arguments);
-  void on_request_method(request_queue& queue, amqp_method_number_t id, std::string_view arguments);
-  void on_deliveries_method(amqp_method_number_t id, std::string_view arguments);
-  void on_publishing_method(amqp_method_number_t id, std::string_view arguments);
+  void on_channel_method(line& on, amqp_method_number_t id, std::string_view arguments);
+  void on_answer(line& on, amqp_method_number_t id, std::string_view arguments);
+  void on_consumer_answer(line& on, amqp_method_number_t id, std::string_view arguments);
   void on_tune(std::string_view arguments);
   void on_connection_closed(std::string_view arguments);
-  void on_channel_closed(std::uint16_t number, std::string_view arguments);
-  void on_publishing_closed(failure reason);
-  void on_granted(request_queue& queue, reply answer);
-  void on_deliver(std::string_view arguments);
-  void on_return(std::string_view arguments);
-  void on_cancelled(std::string_view arguments);
+  void on_channel_closed(line& on, std::string_view arguments);
+  /// Answers the request about topology that is to blame, if any, and takes it out.
+  void refuse_culprit(const line& on, std::deque<request_command>& items,
+                      amqp_method_number_t culprit, const failure& reason);
+  void on_deliveries_closed(line& on, const std::deque<request_command>& items,
+                            const failure& reason);
+  void on_publishing_closed(const failure& reason);
+  void on_granted(line& on, std::deque<request_command>::iterator i, reply answer);
+  void on_deliver(line& on, std::string_view arguments);
+  void on_return(line& on, std::string_view arguments);
+  void on_cancelled(line& on, std::string_view arguments);
   void on_confirmed(amqp_method_number_t id, std::string_view arguments);
-  void on_content_header(const frame& x);
+  /// `whole` is false for one that is larger than a frame may be: it begins the payload.
+  void on_content_header(const frame& x, bool whole);
   void on_content_body(const frame& x);
-  void finish(content& x);
+  void on_oversized(std::string_view& input, const frame& x);
+  /// Passes over bytes; false, if there are too few yet.
+  bool skip(std::string_view& input);
+  void read_content_header(arriving& to, const frame& x, bool whole);
+  void finish(line& on);
+
+  /// Takes note of a limit that the broker tells of; whether it was news.
+  bool learn(const failure& reason);
+  std::vector<request_id> suspects(amqp_method_number_t culprit) const;
 
   /// Decodes a method's arguments; null, and the link is down, if malformed.
   template <class Fields>
@@ -141,11 +133,11 @@ private:
   // -- state ------------------------------------------------------------------------
 
   bool in_handshake() const noexcept;
-  request_queue& requests(std::uint16_t number) noexcept;
-  request_queue& choose_channel(const operation& x);
-  void leave_channel(const operation& x);
-  request_command take_first(request_queue& from);
-  void send_again(request_queue& queue);
+  /// The channel whose first request waits for its answer the longest, if any.
+  const line* longest_asked() const;
+  void forget(line& on, const consumer_name& x);
+  /// The consumer's names are free, unless it has been started again.
+  void forget_name(consumer_id x);
 
   endpoint where_;
   std::string peer_;
@@ -154,34 +146,32 @@ private:
   phase phase_ = phase::greeting;
   std::vector<command> early_;
   std::string broker_;
+  /// Whether it keeps a consumer that it has cancelled until it hears of us.
+  bool keeps_cancelled_ = false;
 
   std::string input_;
+  /// So many bytes are passed over yet.
+  std::uint64_t skipping_ = 0;
   method_reader methods_;
   frame_writer out_;
   std::size_t frame_max_ = wanted_frame_max;
 
-  /// First that of consumers, then those of topology.
-  std::array<request_queue, 1 + max_topology_channels> requests_;
-  /// How many channels for topology the broker allows.
-  std::uint16_t topology_channels_ = max_topology_channels;
-  /// By the name of the broker's queue.
-  std::unordered_map<std::string, lane> lanes_;
-  std::uint32_t incarnation_ = 1;
-  content incoming_;
-  content returning_;
-  bool publishing_open_ = false;
-  /// That of the present life of the channel `deliveries`; a new one has none.
-  std::optional<std::uint16_t> prefetch_count_;
+  channel_plan channels_;
+  std::unordered_map<consumer_id, place> places_;
+  /// The channels with deliveries, by the life of those.
+  std::unordered_map<std::uint32_t, line*> lives_;
+  std::uint32_t last_incarnation_ = 0;
+  /// Requests without an answer.
+  std::size_t asked_ = 0;
   std::uint32_t publishing_incarnation_ = 1;
-  /// By channel number: the broker has closed it and not opened it again yet. What it still sends
-  /// there is of the channel's former life.
-  std::array<bool, 1 + max_channels> closed_{};
   unconfirmed unconfirmed_;
   /// Without confirms: ids by the end of their bytes in the output.
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;
   bool blocked_ = false;
 
+  /// All of one life.
   std::vector<delivery> deliveries_;
+  std::uint32_t delivered_in_ = 0;
   std::size_t delivered_bytes_ = 0;
   std::vector<confirmation> confirmations_;
 

@@ -31,17 +31,17 @@ struct broker_script {
            + std::string{payload} + number(std::uint8_t{AMQP_FRAME_END});
   }
 
-  static std::string start(std::string_view mechanisms = "AMQPLAIN PLAIN", std::uint8_t major = 0) {
-    table_view about{{}};
-    about.add("product", "RabbitMQ");
-    about.add("version", "3.10.8");
-    amqp_connection_start_t x{};
-    x.version_major = major;
-    x.version_minor = 9;
-    x.server_properties = about.get();
-    x.mechanisms = bytes_of(mechanisms);
-    x.locales = bytes_of("en_US");
-    return method(0, AMQP_CONNECTION_START_METHOD, x);
+  static std::string start(std::string_view mechanisms = "AMQPLAIN PLAIN", std::uint8_t major = 0,
+                           const std::string& version = "3.10.8") {
+    frame_writer out;
+    out.method_with(0, AMQP_CONNECTION_START_METHOD, [&](field_writer& to) {
+      to.number(major);
+      to.number(std::uint8_t{9});
+      to.table({{"product", std::string{"RabbitMQ"}}, {"version", version}});
+      to.long_string(mechanisms);
+      to.long_string("en_US");
+    });
+    return std::string{out.pending()};
   }
 
   static std::string tune(std::uint16_t heartbeat = 60, std::uint32_t frame_max = 131'072,
@@ -61,10 +61,13 @@ struct broker_script {
     return start() + tune() + open_ok();
   }
 
-  static std::string close_connection(std::uint16_t code, std::string_view text) {
+  static std::string close_connection(std::uint16_t code, std::string_view text,
+                                      amqp_method_number_t culprit = 0) {
     amqp_connection_close_t x{};
     x.reply_code = code;
     x.reply_text = bytes_of(text);
+    x.class_id = static_cast<std::uint16_t>(culprit >> 16);
+    x.method_id = static_cast<std::uint16_t>(culprit);
     return method(0, AMQP_CONNECTION_CLOSE_METHOD, x);
   }
 
@@ -92,11 +95,17 @@ struct broker_script {
     return method(channel, AMQP_QUEUE_DECLARE_OK_METHOD, x);
   }
 
-  static std::string consuming(std::string_view tag) {
+  static std::string consuming(std::string_view tag, std::uint16_t channel = 2) {
     amqp_basic_consume_ok_t x{};
     x.consumer_tag = bytes_of(tag);
-    return method(2, AMQP_BASIC_QOS_OK_METHOD, amqp_basic_qos_ok_t{})
-           + method(2, AMQP_BASIC_CONSUME_OK_METHOD, x);
+    return method(channel, AMQP_BASIC_QOS_OK_METHOD, amqp_basic_qos_ok_t{})
+           + method(channel, AMQP_BASIC_CONSUME_OK_METHOD, x);
+  }
+
+  static std::string cancelled(std::string_view tag, std::uint16_t channel = 2) {
+    amqp_basic_cancel_ok_t x{};
+    x.consumer_tag = bytes_of(tag);
+    return method(channel, AMQP_BASIC_CANCEL_OK_METHOD, x);
   }
 
   /// A content header; `properties` begins with the flags.
@@ -111,18 +120,19 @@ struct broker_script {
     return frame(AMQP_FRAME_BODY, channel, text);
   }
 
-  static std::string deliver(std::string_view tag, std::uint64_t delivery_tag) {
+  static std::string deliver(std::string_view tag, std::uint64_t delivery_tag,
+                             std::uint16_t channel = 2) {
     amqp_basic_deliver_t x{};
     x.consumer_tag = bytes_of(tag);
     x.delivery_tag = delivery_tag;
     x.exchange = bytes_of("Trade");
     x.routing_key = bytes_of("binance.ETH/USDT");
-    return method(2, AMQP_BASIC_DELIVER_METHOD, x);
+    return method(channel, AMQP_BASIC_DELIVER_METHOD, x);
   }
 
   static std::string message(std::string_view tag, std::uint64_t delivery_tag,
-                             std::string_view text) {
-    return deliver(tag, delivery_tag) + header(2, text.size()) + body(2, text);
+                             std::string_view text, std::uint16_t channel = 2) {
+    return deliver(tag, delivery_tag, channel) + header(channel, text.size()) + body(channel, text);
   }
 
   static std::string ack(std::uint64_t tag, bool multiple) {

@@ -60,7 +60,10 @@ public:
   }
 
   void channel_closed(closed_channel x) override {
-    note("closed " + std::string{to_string(x.which)} + " " + to_string(x.reason));
+    std::string whose;
+    for (auto id : x.consumers)
+      whose += (whose.empty() ? " of " : ",") + std::to_string(id);
+    note("closed " + std::string{to_string(x.which)} + whose + " " + to_string(x.reason));
   }
 
   void suspected(std::vector<request_id> xs) override {

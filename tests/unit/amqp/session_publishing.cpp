@@ -141,16 +141,51 @@ CAF_TEST(properties survive the wire) {
   x.properties.headers = {{"flag", true},
                           {"count", std::int64_t{-3}},
                           {"ratio", 0.1},
-                          {"text", std::string{"caf\xC3\xA9"}}};
+                          {"text", std::string{"caf\xC3\xA9"}},
+                          {"when", opaque_value{'T', std::string(8, '\1')}},
+                          {"list", opaque_value{'A', std::string{"\0\0\0\2t\1", 6}}}};
+  x.properties.expiration = std::chrono::milliseconds{1'500};
+  x.properties.others = std::make_shared<const other_properties>(
+      other_properties{"application/json", "deflate", "c-1", "replies", "order", "app", 5});
   talk.execute(publish_command{1, {x}}, now);
   auto bytes = talk.output();
   frame next;
   while (read_frame(bytes, 131'072, next) == frame_status::complete)
     if (next.type == AMQP_FRAME_HEADER)
       break;
-  auto header = read_content_header(next.payload);
-  CAF_REQUIRE(header);
-  CAF_CHECK(header->properties == x.properties);
+  auto read = read_properties(next.payload);
+  CAF_REQUIRE(read);
+  CAF_CHECK(*read == x.properties);
+}
+
+CAF_TEST(a message beyond the limit of the broker is refused with the numbers) {
+  auto small = where();
+  small.known.message_size = 2'000;
+  session_fixture x{true, small};
+  x.log_in();
+  x.publish(1, std::string(2'001, 'x'));
+  x.publish(2, std::string(2'000, 'x'));
+  CAF_CHECK(x.raised()
+            == lines{"refused 1 limit_exceeded: publish to exchange 'Trade' with routing key "
+                     "'binance.ETH/USDT': the message has 2001 bytes, and the broker takes 2000: "
+                     "send smaller ones or raise max_message_size there"});
+  CAF_CHECK(x.sent() == lines({"3:20.10", "3:85.10", "3:60.40", "3:header", "3:body"}));
+}
+
+CAF_TEST(a limit for messages is learned from the channel that it closes) {
+  log_in();
+  publish(1, std::string(3'000, 'x'));
+  const auto close = broker::close_channel(
+      3, 406, "PRECONDITION_FAILED - message size 3000 is larger than configured max size 2000");
+  feed(close);
+  CAF_CHECK(raised()
+            == lines({"learned channels=0 consumers=0 size=2000",
+                      "closed publishing precondition_failed: PRECONDITION_FAILED - message size "
+                      "3000 is larger than configured max size 2000 (406)"}));
+  feed(broker::channel_opened(3));
+  talk.execute(publish_command{2, {}}, now);
+  publish(2, std::string(3'000, 'x'), 2);
+  CAF_CHECK(raised().front().starts_with("refused 2 limit_exceeded"));
 }
 
 CAF_TEST(a blocked connection is announced) {
