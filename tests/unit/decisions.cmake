@@ -13,4 +13,7 @@ actors_add_suites(
   ledger.cpp
   ledger_storm.cpp
   ledger_upkeep.cpp
-  outbox.cpp)
+  outbox.cpp
+  outbox_wire.cpp
+  publication_quarantine.cpp
+  stream_numbers.cpp)
