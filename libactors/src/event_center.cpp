@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <memory>
+#include <random>
 
 #include <caf/exit_reason.hpp>
 #include <caf/scoped_actor.hpp>
@@ -30,11 +30,9 @@ amqp::transport_ptr make_transport(const amqp::endpoint& where, bool confirms) {
 }
 
 supervisor_settings settings_for_supervisor(const config& x) {
-  using namespace std::chrono;
   supervisor_settings result;
   result.config = x;
-  result.epoch = static_cast<std::uint64_t>(
-      duration_cast<microseconds>(system_clock::now().time_since_epoch()).count());
+  result.epoch = make_epoch(std::chrono::system_clock::now(), std::random_device{}());
   result.start_connection =
       connections_over([confirms = x.publisher_confirms](const amqp::endpoint& where) {
         return make_transport(where, confirms);
@@ -115,7 +113,7 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
     if (x.scheme == amqp::scheme::memory)
       brokers_.push_back(amqp::memory_broker::named(x.host));
   auto links = settings_for_supervisor(settings);
-  links.unsent = take_unsent();
+  take_unsent(links);
   supervisor_ = system.spawn(supervisor, std::move(links));
   auto instance = settings.instance ? *settings.instance : unique_instance();
   dispatcher_settings queues{settings.server_id, std::move(instance), settings.payload};
@@ -147,8 +145,7 @@ std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
   supervisor_ = nullptr;
   hands_over_ = false;
   dispatcher_ = nullptr;
-  keep_unsent(unsent);
-  return unsent.size();
+  return unsent;
 }
 
 void scoped_event_center::drain(std::chrono::milliseconds limit) {
@@ -161,13 +158,12 @@ void scoped_event_center::drain(std::chrono::milliseconds limit) {
                });
 }
 
-std::vector<amqp::publication>
-scoped_event_center::stop_supervisor(std::chrono::milliseconds limit) {
-  std::vector<amqp::publication> unsent;
+std::size_t scoped_event_center::stop_supervisor(std::chrono::milliseconds limit) {
+  std::size_t unsent = 0;
   caf::scoped_actor self{system_};
   self->request(supervisor_, limit + stop_grace, stop_atom_v,
                 static_cast<std::uint64_t>(limit.count()))
-      .receive([&](stopped& x) { unsent = std::move(x.unsent); },
+      .receive([&](const stopped& x) { unsent = x.unsent.size(); },
                [&](const caf::error& err) {
                  log(log_level::error, "event center did not stop: " + text_of(err));
                  caf::anon_send_exit(supervisor_, caf::exit_reason::kill);
@@ -175,29 +171,26 @@ scoped_event_center::stop_supervisor(std::chrono::milliseconds limit) {
   return unsent;
 }
 
-// The file stays until the next stop: if we die before the broker has its
-// messages, they are sent once more, and receivers drop the copies.
-std::vector<amqp::publication> scoped_event_center::take_unsent() const {
-  auto& path = shutdown_.unsent_file;
-  if (path.empty())
-    return {};
-  auto xs = read_unsent_file(path);
-  if (xs)
-    return std::move(*xs);
-  log(log_level::error, text_of(xs.error()) + "; it is kept as '" + path + ".unreadable'");
-  std::error_code code;
-  std::filesystem::rename(path, path + ".unreadable", code);
-  return {};
-}
-
-void scoped_event_center::keep_unsent(const std::vector<amqp::publication>& xs) const {
+void scoped_event_center::take_unsent(supervisor_settings& to) const {
   auto& path = shutdown_.unsent_file;
   if (path.empty())
     return;
-  if (auto err = write_unsent_file(path, xs))
-    log(log_level::error, text_of(err));
-  else if (!xs.empty())
-    log(log_level::info, "the next start sends what is in '" + path + "'");
+  auto file = unsent_file::open(path);
+  auto messages = file ? (*file)->read(std::chrono::system_clock::now())
+                       : caf::expected<unsent_messages>{file.error()};
+  if (!messages) {
+    log(log_level::error,
+        text_of(messages.error()) + "; it stays as it is, and what cannot be sent will be lost");
+    return;
+  }
+  for (auto& line : messages->refused)
+    log_repeated(log_level::error, "unsent message refused", path,
+                 line + "; it is kept in '" + path + ".refused'");
+  if (messages->expired > 0)
+    log(log_level::warning,
+        std::to_string(messages->expired) + " messages in '" + path + "' have expired");
+  to.unsent = std::move(messages->items);
+  to.unsent_file = std::move(*file);
 }
 
 } // namespace actors

@@ -17,6 +17,15 @@ std::string key_of(const amqp::publication& x) {
   return x.subject.empty() ? x.routing_key : x.routing_key + '\n' + x.subject;
 }
 
+/// So many exchanges are remembered to which nothing is on its way.
+constexpr std::size_t usual_lanes = 1'000;
+
+bool has_ttl(const outbox_limits& x) {
+  return x.each.ttl.count() > 0
+         || std::any_of(x.exchanges.begin(), x.exchanges.end(),
+                        [](auto& own) { return own.second.ttl.count() > 0; });
+}
+
 } // namespace
 
 std::string_view to_string(overflow_policy x) noexcept {
@@ -35,16 +44,29 @@ std::string_view to_string(overflow_policy x) noexcept {
   return "?";
 }
 
-outbox::outbox(outbox_limits limits) : limits_(std::move(limits)) {
+outbox::outbox(outbox_limits limits)
+    : limits_(std::move(limits)), has_ttl_(has_ttl(limits_)), max_lanes_(usual_lanes) {
   // nop
 }
 
 // -- publishing -----------------------------------------------------------------------
 
-std::vector<outbox::dropped> outbox::push(amqp::publication x) {
+bool outbox::expires(const amqp::publication& x) const {
+  if (x.properties.expiration.count() > 0)
+    return true;
+  if (!has_ttl_)
+    return false;
+  auto own = limits_.exchanges.find(x.exchange);
+  return (own == limits_.exchanges.end() ? limits_.each : own->second).ttl.count() > 0;
+}
+
+std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, bool alone) {
   auto& home = lane_of(x.exchange);
   const auto size = size_of(x);
-  entry added{std::move(x), size, &home};
+  entry added{.message = std::move(x), .size = size, .home = &home, .suspect = alone};
+  const auto own = added.message.properties.expiration;
+  if (const auto ttl = own.count() > 0 ? own : home.limits.ttl; ttl.count() > 0)
+    added.deadline = now + ttl;
   if (home.limits.overflow == overflow_policy::latest_per_key)
     return push_latest(std::move(added));
   // Whoever is kept aside comes first.
@@ -65,12 +87,19 @@ std::vector<outbox::dropped> outbox::push(amqp::publication x) {
 }
 
 outbox::lane& outbox::lane_of(const std::string& exchange) {
-  auto [i, added] = lanes_.try_emplace(exchange);
-  if (added) {
-    auto own = limits_.exchanges.find(exchange);
-    i->second.limits = own == limits_.exchanges.end() ? limits_.each : own->second;
-  }
-  return i->second;
+  if (auto i = lanes_.find(exchange); i != lanes_.end())
+    return i->second;
+  if (lanes_.size() >= max_lanes_)
+    forget_empty_lanes();
+  auto& result = lanes_[exchange];
+  auto own = limits_.exchanges.find(exchange);
+  result.limits = own == limits_.exchanges.end() ? limits_.each : own->second;
+  return result;
+}
+
+void outbox::forget_empty_lanes() {
+  std::erase_if(lanes_, [](auto& x) { return x.second.is_empty(); });
+  max_lanes_ = std::max(usual_lanes, 2 * lanes_.size());
 }
 
 std::vector<outbox::dropped> outbox::push_blocking(entry x) {
@@ -79,6 +108,7 @@ std::vector<outbox::dropped> outbox::push_blocking(entry x) {
   if (!home.allows(home.blocked.size() + 1, home.blocked_bytes + x.size))
     return {{x.message.id, ec::outbox_full}};
   home.blocked_bytes += x.size;
+  deadlines_ += x.expires();
   home.blocked.push_back(std::move(x));
   ++blocked_;
   return {};
@@ -111,6 +141,9 @@ std::vector<outbox::dropped> outbox::push_latest(entry x) {
   std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped}};
   home.bytes += x.size - replaced->size;
   bytes_ += x.size - replaced->size;
+  deadlines_ += x.expires();
+  deadlines_ -= replaced->expires();
+  x.suspect = x.suspect || replaced->suspect;
   *replaced = std::move(x);
   shrink(home, replaced, result);
   return result;
@@ -121,9 +154,14 @@ outbox::place outbox::append(entry x) {
   ++home.messages;
   home.bytes += x.size;
   bytes_ += x.size;
+  deadlines_ += x.expires();
   waiting_.push_back(std::move(x));
   home.waiting.push_back(std::prev(waiting_.end()));
   return home.waiting.back();
+}
+
+outbox::dropped outbox::drop_of(const entry& x, ec reason) noexcept {
+  return {x.message.id, x.in_doubt ? ec::in_doubt : reason};
 }
 
 void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
@@ -133,89 +171,82 @@ void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
       ++i;
     auto victim = *i;
     x.waiting.erase(i);
-    seal(victim);
-    --x.messages;
-    x.bytes -= victim->size;
-    bytes_ -= victim->size;
-    out.push_back({victim->message.id, ec::outbox_dropped});
-    waiting_.erase(victim);
+    out.push_back(drop_of(*victim, ec::outbox_dropped));
+    remove_waiting(victim);
   }
+}
+
+void outbox::remove_waiting(place x) {
+  auto& home = *x->home;
+  seal(x);
+  --home.messages;
+  home.bytes -= x->size;
+  bytes_ -= x->size;
+  deadlines_ -= x->expires();
+  if (x->probe)
+    finish_probe(*x, false);
+  waiting_.erase(x);
 }
 
 void outbox::admit_blocked(lane& x) {
   while (!x.blocked.empty() && x.has_room(x.blocked.front().size)) {
-    x.blocked_bytes -= x.blocked.front().size;
-    append(std::move(x.blocked.front()));
+    auto& first = x.blocked.front();
+    x.blocked_bytes -= first.size;
+    deadlines_ -= first.expires(); // `append` counts it again
+    append(std::move(first));
     x.blocked.pop_front();
     --blocked_;
   }
 }
 
-// -- the wire -------------------------------------------------------------------------
+std::vector<outbox::dropped> outbox::take_dropped() {
+  return std::exchange(expired_, {});
+}
 
-std::vector<amqp::publication> outbox::take() {
-  std::vector<amqp::publication> result;
-  while (!waiting_.empty() && wire_.size() < limits_.window) {
-    auto i = waiting_.begin();
-    auto& home = *i->home;
-    seal(i);
-    home.waiting.pop_front();
-    ++home.messages_on_wire;
-    home.bytes_on_wire += i->size;
-    wire_.splice(wire_.end(), waiting_, i);
-    places_.emplace(i->message.id, i);
-    result.push_back(i->message);
+void outbox::expire(time_point now) {
+  if (deadlines_ == 0)
+    return;
+  release_expired(now);
+  for (auto i = waiting_.begin(); i != waiting_.end();) {
+    auto x = i++;
+    if (x->deadline > now)
+      continue;
+    expired_.push_back(drop_of(*x, ec::expired));
+    auto& home = *x->home;
+    home.waiting.erase(std::find(home.waiting.begin(), home.waiting.end(), x));
+    remove_waiting(x);
   }
-  return result;
-}
-
-bool outbox::settle(std::uint64_t id) {
-  auto found = places_.find(id);
-  if (found == places_.end())
-    return false;
-  auto i = found->second;
-  auto& home = *i->home;
-  --home.messages;
-  --home.messages_on_wire;
-  home.bytes -= i->size;
-  home.bytes_on_wire -= i->size;
-  bytes_ -= i->size;
-  places_.erase(found);
-  wire_.erase(i);
-  admit_blocked(home);
-  return true;
-}
-
-void outbox::rewind() {
-  for (auto i = wire_.end(); i != wire_.begin();) {
-    auto& home = *(--i)->home;
-    home.waiting.push_front(i);
-    home.messages_on_wire = home.bytes_on_wire = 0;
+  for (auto& [exchange, home] : lanes_) {
+    std::erase_if(home.blocked, [&, &home = home](entry& x) {
+      if (x.deadline > now)
+        return false;
+      expired_.push_back(drop_of(x, ec::expired));
+      home.blocked_bytes -= x.size;
+      --deadlines_;
+      --blocked_;
+      return true;
+    });
+    admit_blocked(home);
   }
-  waiting_.splice(waiting_.begin(), wire_);
-  places_.clear();
 }
 
-const amqp::publication* outbox::on_wire(std::string_view message_id) const noexcept {
+std::vector<outbox::remainder> outbox::clear() {
+  std::vector<remainder> result;
+  auto add = [&](entry& x, bool in_doubt) {
+    result.push_back({std::move(x.message), in_doubt, std::nullopt});
+    if (x.expires())
+      result.back().deadline = x.deadline;
+  };
+  release_all();
   for (auto& x : wire_)
-    if (x.message.properties.message_id == message_id)
-      return &x.message;
-  return nullptr;
-}
-
-const amqp::publication* outbox::oldest_on_wire() const noexcept {
-  return wire_.empty() ? nullptr : &wire_.front().message;
-}
-
-std::vector<amqp::publication> outbox::clear() {
-  std::vector<amqp::publication> result;
-  for (auto* xs : {&wire_, &waiting_})
-    for (auto& x : *xs)
-      result.push_back(std::move(x.message));
+    add(x, !x.returned || x.in_doubt);
+  for (auto& x : waiting_)
+    add(x, x.in_doubt);
   for (auto& [exchange, home] : lanes_)
     for (auto& x : home.blocked)
-      result.push_back(std::move(x.message));
-  std::sort(result.begin(), result.end(), [](auto& x, auto& y) { return x.id < y.id; });
+      add(x, false);
+  std::sort(result.begin(), result.end(),
+            [](auto& x, auto& y) { return x.message.id < y.message.id; });
   *this = outbox{limits_};
   return result;
 }

@@ -22,7 +22,8 @@ supervisor_state::supervisor_state(caf::event_based_actor* self)
       consuming_(link_role::consuming, 0),
       publishing_(link_role::publishing, publishing_requests),
       apart_(link_role::quarantine),
-      outbox_(outbox_limits{}) {
+      outbox_(outbox_limits{}),
+      quarantine_(backoff_policy{}.limit) {
   // nop
 }
 
@@ -40,6 +41,9 @@ void supervisor_state::init(supervisor_settings settings) {
   // where it is.
   config_.outbox.exchanges.try_emplace("", exchange_limits{});
   outbox_ = outbox{config_.outbox};
+  numbers_ = stream_numbers{epoch_};
+  quarantine_ = publication_quarantine{config_.reconnect.limit};
+  unsent_file_ = std::move(settings.unsent_file);
   for (auto& exchange : config_.exchanges) {
     consuming_.topology.want(exchange);
     publishing_.topology.want(exchange);
@@ -86,6 +90,8 @@ void supervisor_state::on_up(const link_up& up) {
   log(log_level::info,
       fmt::format("{} link up: {} ({})", to_string(x.role), to_string(endpoint_of(x)), x.broker));
   compare_broker(x);
+  if (x.role == link_role::publishing)
+    on_publishing_up();
   const auto& limits = endpoint_of(x).known;
   const auto now = x.since;
   for (auto* y : {&consuming_, &publishing_}) {
@@ -131,11 +137,9 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   x.blocked.clear();
   x.connect_scheduled = true;
   // The next link begins otherwise, so there is nothing to wait for.
-  const auto at_once = tell_down(x, to_failure(reason)) || x.has_learned;
-  if (x.role == link_role::publishing) {
-    outbox_.rewind();
-    rejecting_since_.reset();
-  }
+  auto at_once = tell_down(x, to_failure(reason)) || x.has_learned;
+  if (x.role == link_role::publishing)
+    at_once = on_publishing_lost(to_failure(reason), at_once) || at_once;
   x.connect_scheduled = keeps(x);
   if (!x.connect_scheduled)
     return continue_stop();
@@ -189,8 +193,7 @@ void supervisor_state::on_channel_lost(const channel_lost& lost) {
                            to_string(lost.what.which), lost.what.reason.text));
   if (lost.what.which == amqp::channel::publishing) {
     ++x.incarnation;
-    refuse_publishing(lost.what.reason);
-    outbox_.rewind();
+    blame_publication(lost.what.reason);
     schedule_flush();
   } else {
     self_->send(dispatcher_, consumers_lost{lost.what.reason, lost.what.consumers});
@@ -267,7 +270,7 @@ void supervisor_state::close(supervised_link& x) {
 }
 
 void supervisor_state::continue_stop() {
-  const auto drained = outbox_.waiting() + outbox_.blocked() + outbox_.unconfirmed() == 0;
+  const auto drained = published_all();
   const auto closed = !consuming_.connection && !publishing_.connection && !apart_.connection;
   if ((stopping_ == stop_stage::draining && drained)
       || (stopping_ == stop_stage::closing && closed))
@@ -287,12 +290,7 @@ void supervisor_state::end_stage() {
     self_->delayed_send(self_, close_limit, deadline_atom_v, stop_stage::closing);
     continue_stop();
   } else if (stopping_ == stop_stage::closing && stop_promise_.pending()) {
-    auto unsent = outbox_.clear();
-    for (auto& x : unsent)
-      answer(x.id, {ec::shutting_down, "the event center stopped before the broker had it"});
-    if (!unsent.empty())
-      log(log_level::error, fmt::format("stopped with {} messages unsent", unsent.size()));
-    stop_promise_.deliver(stopped{std::move(unsent)});
+    stop_promise_.deliver(stopped{hand_back_unsent()});
     dispatcher_ = nullptr;
     self_->quit(caf::exit_reason::user_shutdown); // takes open links along
   }
@@ -325,7 +323,7 @@ supervisor_status supervisor_state::status() const {
       result.refused.push_back(fmt::format("{} link: {}", to_string(apart_.role), line));
   }
   result.outbox = counters_;
-  result.outbox.waiting = outbox_.waiting();
+  result.outbox.waiting = outbox_.waiting() + outbox_.held() + unsent_rest_.size();
   result.outbox.blocked = outbox_.blocked();
   result.outbox.unconfirmed = outbox_.unconfirmed();
   result.outbox.bytes = outbox_.bytes();
@@ -356,9 +354,14 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); },
       [&state](unwant_atom, amqp::consumer_id id, const amqp::binding& x) { state.unwant(id, x); },
       [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); },
+      [&state](publish_atom, failure& x) -> caf::result<published> {
+        return state.refuse(std::move(x));
+      },
       [&state](const confirmations& x) { state.on_confirmations(x); },
       [&state](const amqp::returned_message& x) { state.on_returned(x); },
       [&state](unconfirmed_atom) { state.on_unconfirmed(); },
+      [&state](expire_atom) { state.on_expire(); },
+      [&state](probe_atom) { state.on_probe(); },
       [&state](flush_atom) { state.flush(); },
       [&state](status_atom) { return state.status(); },
       [&state](stop_atom, std::uint64_t limit) {

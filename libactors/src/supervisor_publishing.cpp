@@ -3,6 +3,7 @@
 #include <caf/result.hpp>
 #include <fmt/core.h>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "actors/supervisor.hpp"
@@ -17,75 +18,182 @@ namespace {
 /// as long each time that this was of no help, up to this.
 constexpr auto last_rejections_limit = std::chrono::milliseconds{60'000};
 
-/// RabbitMQ names the exchange when it refuses a publication, e.g. "access to
-/// exchange 'Trade' in vhost '/' refused". Empty: it does not.
-std::string_view exchange_in(std::string_view text) {
-  constexpr std::string_view mark = "exchange '";
-  auto first = text.find(mark);
-  if (first == std::string_view::npos)
+/// How often expired messages are looked for, and held ones are tried again.
+constexpr auto expiry_interval = std::chrono::milliseconds{250};
+constexpr auto probe_interval = std::chrono::milliseconds{250};
+
+/// Room for the rest of a message id, of which AMQP carries 255 bytes.
+constexpr std::size_t max_id_prefix = 200;
+
+/// Header of a copy for retries or dead letters.
+constexpr std::string_view attempts_header = "x-la-attempts";
+
+void set_header(amqp::field_table& xs, std::string_view name, std::string value) {
+  auto i = std::find_if(xs.begin(), xs.end(), [name](auto& x) { return x.first == name; });
+  if (i == xs.end())
+    xs.emplace_back(name, std::move(value));
+  else
+    i->second = std::move(value);
+}
+
+bool is_copy(const amqp::publication& x) {
+  return x.exchange.empty()
+         && std::any_of(x.properties.headers.begin(), x.properties.headers.end(),
+                        [](auto& y) { return y.first == attempts_header; });
+}
+
+/// Whether a connection is closed like this because of what we said on it.
+bool accuses(ec code) noexcept {
+  switch (code) {
+  case ec::frame_error:
+  case ec::syntax_error:
+  case ec::command_invalid:
+  case ec::channel_error:
+  case ec::unexpected_frame:
+  case ec::resource_error:
+  case ec::not_allowed:
+  case ec::not_implemented:
+  case ec::internal_error:
+    return true;
+  default:
+    return false;
+  }
+}
+
+std::string about(const amqp::publication& x) {
+  return fmt::format("exchange '{}' with routing key '{}'", amqp::printable(x.exchange),
+                     amqp::printable(x.routing_key));
+}
+
+failure failure_of(outbox::outcome x) {
+  switch (x) {
+  case outbox::outcome::unroutable:
+    return {ec::no_route, "no queue took the message"};
+  case outbox::outcome::in_doubt:
+    return {ec::in_doubt, "no queue took the message, but it was sent before a link was lost, and "
+                          "may have been taken then"};
+  default:
     return {};
-  text.remove_prefix(first + mark.size());
-  auto last = text.find('\'');
-  return last == std::string_view::npos ? std::string_view{} : text.substr(0, last);
+  }
+}
+
+std::string begin_of_ids(std::string_view server_id, std::uint64_t epoch) {
+  auto size = std::min(server_id.size(), max_id_prefix);
+  while (size > 0 && size < server_id.size() && (server_id[size] & 0xC0) == 0x80)
+    --size; // between the characters of UTF-8
+  return fmt::format("{}-{:x}-", server_id.substr(0, size), epoch);
 }
 
 } // namespace
 
+// -- into the outbox ----------------------------------------------------------------------
+
 void supervisor_state::send_first(std::vector<amqp::publication> unsent) {
+  id_prefix_ = begin_of_ids(config_.server_id, epoch_);
   if (!unsent.empty())
     log(log_level::info, fmt::format("sending {} messages of an earlier run", unsent.size()));
   for (auto& x : unsent) {
     publishing_.topology.want(exchange_named(x.exchange));
     stamp(x);
-    ++counters_.published;
-    answer_dropped(outbox_.push(std::move(x)));
+    unsent_rest_.push_back(std::move(x));
   }
+  last_unsent_ = last_publication_;
+  counters_.published += last_unsent_;
+  send_rest();
+}
+
+// What finds no room is not lost: it is in the file, and comes when there is some.
+void supervisor_state::send_rest() {
+  while (!unsent_rest_.empty()) {
+    auto& x = unsent_rest_.front();
+    const auto now = outbox_.expires(x) ? self_->clock().now() : outbox::time_point{};
+    auto drops = outbox_.push(x, now);
+    if (drops.size() == 1 && drops[0] == outbox::dropped{x.id, ec::outbox_full})
+      return;
+    unsent_rest_.pop_front();
+    answer_dropped(drops);
+  }
+  if (outbox_.has_deadlines())
+    schedule_expiry();
 }
 
 caf::result<published> supervisor_state::publish(amqp::publication x) {
-  if (auto err = refusal(x)) {
-    ++counters_.rejected;
-    log(log_level::warning, fmt::format("message not published: {}", text_of(err)));
-    return err;
+  if (auto reason = refusal(x))
+    return refuse(std::move(reason));
+  x.id = last_publication_ + 1;
+  auto alone = false;
+  if (!quarantine_.empty()) {
+    auto verdict = quarantine_.judge(x, self_->clock().now());
+    if (verdict.refused)
+      return refuse(std::move(verdict.refused));
+    alone = verdict.alone;
   }
   if (!publishing_.topology.knows_exchange(x.exchange)) {
     publishing_.topology.want(exchange_named(x.exchange));
     follow(publishing_);
   }
-  stamp(x);
-  auto promise = self_->make_response_promise();
-  if (promise.pending())
-    publishers_.emplace(x.id, waiting_publisher{promise, x.properties.message_id});
-  ++counters_.published;
-  answer_dropped(outbox_.push(std::move(x)));
-  schedule_flush();
+  push(std::move(x), alone);
   return caf::delegated<published>{};
 }
 
-caf::error supervisor_state::refusal(const amqp::publication& x) const {
-  if (stopping_ != stop_stage::none)
-    return make_error(ec::shutting_down, "the event center is stopping");
-  for (auto* name : {&x.exchange, &x.routing_key})
-    if (name->size() > 255)
-      return make_error(ec::invalid_argument,
-                        fmt::format("'{}': an exchange's name and a routing key have at most 255 "
-                                    "bytes",
-                                    *name));
-  return {};
+caf::error supervisor_state::refuse(failure reason) {
+  ++counters_.rejected;
+  log_repeated(log_level::warning, "message not published", reason.text,
+               "message not published: " + reason.text);
+  return make_error(std::move(reason));
 }
 
-void supervisor_state::stamp(amqp::publication& x) {
-  using std::chrono::system_clock;
-  x.id = ++last_publication_;
-  // A copy for a retry, or a message of an earlier run, keeps its place.
-  if (!x.properties.position)
-    x.properties.position = amqp::stream_position{epoch_, ++sequences_[x.exchange][x.routing_key]};
-  if (x.properties.message_id.empty())
-    x.properties.message_id = fmt::format("{}-{:x}-{}", config_.server_id, epoch_, x.id);
-  if (x.properties.timestamp == 0)
-    x.properties.timestamp =
-        static_cast<std::uint64_t>(system_clock::to_time_t(system_clock::now()));
+failure supervisor_state::refusal(const amqp::publication& x) const {
+  if (stopping_ != stop_stage::none)
+    return {ec::shutting_down, "the event center is stopping"};
+  if (max_body_ != 0 && x.body && x.body->size() > max_body_)
+    return {ec::content_too_large,
+            fmt::format("publish to {}: {} bytes, and the broker takes {} at most", about(x),
+                        x.body->size(), max_body_)};
+  return check(x);
 }
+
+void supervisor_state::push(amqp::publication x, bool alone) {
+  const auto place = stamp(x);
+  const auto id = x.id;
+  auto promise = self_->make_response_promise();
+  if (promise.pending())
+    publishers_.emplace(id, waiting_publisher{promise, x.properties.message_id});
+  ++counters_.published;
+  auto now = outbox::time_point{};
+  if (outbox_.expires(x)) {
+    now = self_->clock().now();
+    schedule_expiry();
+  }
+  auto drops = outbox_.push(std::move(x), now, alone);
+  // What is refused at once was never a part of its stream.
+  if (place && drops.size() == 1 && drops[0] == outbox::dropped{id, ec::outbox_full})
+    --place->sequence;
+  answer_dropped(drops);
+  schedule_flush();
+}
+
+amqp::stream_position* supervisor_state::stamp(amqp::publication& x) {
+  using std::chrono::system_clock;
+  auto& p = x.properties;
+  amqp::stream_position* place = nullptr;
+  x.id = ++last_publication_;
+  // A copy for a retry, or a message of an earlier run, keeps its place; that of a message
+  // without one must not look like ours.
+  if (is_copy(x)) {
+    set_header(p.headers, copy_header, id_prefix_ + std::to_string(x.id));
+  } else if (!p.position) {
+    place = &numbers_.next(x.exchange, x.routing_key);
+    p.position = *place;
+  }
+  if (p.message_id.empty())
+    p.message_id = id_prefix_ + std::to_string(x.id);
+  if (p.timestamp == 0)
+    p.timestamp = static_cast<std::uint64_t>(system_clock::to_time_t(system_clock::now()));
+  return place;
+}
+
+// -- to the link --------------------------------------------------------------------------
 
 // One message to ourselves behind those that wait already: many publications
 // become one batch.
@@ -104,42 +212,81 @@ void supervisor_state::flush() {
   if (unlogged_drops_ > 0)
     log(log_level::warning, fmt::format("outbox: {} messages were dropped", unlogged_drops_));
   unlogged_drops_ = 0;
+  const auto now = outbox_.has_deadlines() ? self_->clock().now() : outbox::time_point{};
   std::vector<amqp::publication> batch;
-  for (auto messages = outbox_.take(); !messages.empty(); messages = outbox_.take()) {
+  for (auto messages = outbox_.take(now); !messages.empty(); messages = outbox_.take(now)) {
     for (auto& message : messages) {
-      if (auto reason = x.topology.exchange_failure(message.exchange)) {
-        outbox_.settle(message.id);
-        ++counters_.rejected;
-        answer(message.id, std::move(reason));
-      } else {
+      auto reason = x.topology.exchange_failure(message.exchange);
+      if (!reason && !quarantine_.empty())
+        reason = quarantine_.refusal(message);
+      if (reason)
+        refuse_on_wire(message.id, std::move(reason));
+      else
         batch.push_back(std::move(message));
-      }
     }
   }
+  answer_dropped(outbox_.take_dropped());
   watch_confirms();
   if (!batch.empty())
     x.out->publish(x.incarnation, std::move(batch));
   continue_stop();
 }
 
+// -- answers ------------------------------------------------------------------------------
+
 void supervisor_state::on_confirmations(const confirmations& xs) {
+  using outcome = outbox::outcome;
   for (auto& x : xs.items) {
-    if (!outbox_.settle(x.id))
-      continue;
-    if (x.accepted) {
-      ++counters_.confirmed;
-      rejecting_since_.reset();
-      rejections_limit_ = first_rejections_limit;
-      answer(x.id, {});
-    } else {
+    if (!x.accepted) {
+      if (!outbox_.settle(x.id))
+        continue;
       ++counters_.rejected;
       doubt_publishing();
-      answer(x.id, {ec::publish_rejected, "the broker could not take the message"});
+      finish(x.id, {ec::publish_rejected, "the broker could not take the message"});
+      continue;
     }
+    const auto what = outbox_.confirm(x.id);
+    if (what == outcome::unknown)
+      continue;
+    rejecting_since_.reset();
+    rejections_limit_ = first_rejections_limit;
+    broker_takes_ = true;
+    if (!quarantine_.empty())
+      quarantine_.lift(x.id);
+    if (what == outcome::held) {
+      log_repeated(log_level::info, "message held", {},
+                   "no queue takes a persistent message after a loss of the link: it is tried "
+                   "again while bindings may still be made");
+      continue;
+    }
+    ++counters_.confirmed;
+    finish(x.id, failure_of(what));
   }
+  if (last_unsent_ != 0)
+    send_rest();
   if (outbox_.waiting() > 0)
     schedule_flush();
   continue_stop();
+}
+
+void supervisor_state::on_refused(const publication_refused& x) {
+  refuse_on_wire(x.id, x.reason);
+  schedule_flush();
+}
+
+void supervisor_state::refuse_on_wire(std::uint64_t id, failure reason) {
+  if (!outbox_.settle(id))
+    return;
+  ++counters_.rejected;
+  finish(id, std::move(reason));
+}
+
+void supervisor_state::finish(std::uint64_t id, failure reason) {
+  if (id <= last_unsent_ && unsent_file_ && !reason)
+    unsent_file_->settle(id - 1);
+  else if (id <= last_unsent_ && unsent_file_)
+    unsent_file_->set_aside(id - 1);
+  answer(id, std::move(reason));
 }
 
 // RabbitMQ can reject all that comes by one channel for good: such as was first used while
@@ -171,9 +318,9 @@ void supervisor_state::watch_confirms() {
 // The same message is the oldest at two looks: it has waited at least that long.
 void supervisor_state::on_unconfirmed() {
   watching_confirms_ = false;
-  auto oldest = outbox_.oldest_on_wire();
-  const auto last = std::exchange(oldest_unconfirmed_, oldest ? oldest->id : 0);
-  if (oldest && oldest->id == last && publishing_.blocked.empty()) {
+  const auto oldest = outbox_.oldest_on_wire();
+  const auto last = std::exchange(oldest_unconfirmed_, oldest);
+  if (oldest != 0 && oldest == last && publishing_.blocked.empty()) {
     log(log_level::warning, fmt::format("publishing link: no answer to a message for {} ms: trying "
                                         "another link",
                                         config_.outbox.confirm_timeout.count()));
@@ -184,69 +331,208 @@ void supervisor_state::on_unconfirmed() {
 }
 
 void supervisor_state::on_returned(const amqp::returned_message& x) {
-  ++counters_.returned;
-  log(log_level::warning, fmt::format("message to '{}' with routing key '{}' came back: {}",
-                                      x.exchange, x.routing_key, x.reason.text));
+  auto message = outbox_.returned(x);
   if (x.exchange.empty()) {
     consuming_.topology.queue_missing(x.routing_key);
     follow(consuming_);
   }
-  if (auto message = outbox_.on_wire(x.properties.message_id))
-    if (auto i = publishers_.find(message->id); i != publishers_.end())
-      i->second.returned = true;
+  // That a persistent message comes back is our own wish; its publisher may not care.
+  if (message && !message->mandatory)
+    return;
+  ++counters_.returned;
+  auto text =
+      fmt::format("message to exchange '{}' with routing key '{}' came back: {}",
+                  amqp::printable(x.exchange), amqp::printable(x.routing_key), x.reason.text);
+  log_repeated(log_level::warning, "message came back", x.exchange + ' ' + x.routing_key, text);
 }
 
 void supervisor_state::answer(std::uint64_t id, failure reason) {
   auto i = publishers_.find(id);
   if (i == publishers_.end()) {
     if (reason)
-      log(log_level::warning, fmt::format("message not published: {}", reason.text));
+      log_repeated(log_level::warning, "message not published", to_string(reason.code),
+                   "message not published: " + reason.text);
     return;
   }
   auto publisher = std::move(i->second);
   publishers_.erase(i);
   if (reason)
     publisher.promise.deliver(make_error(std::move(reason)));
-  else if (publisher.returned)
-    publisher.promise.deliver(make_error(ec::no_route, "no queue took the message"));
   else
     publisher.promise.deliver(published{std::move(publisher.message_id)});
 }
 
 void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
   for (auto& x : xs) {
-    if (counters_.dropped++ == 0 || unlogged_drops_ == 0)
-      log(log_level::warning,
-          fmt::format("outbox full ({} messages, {} bytes; policy {}): dropping messages",
-                      outbox_.waiting() + outbox_.unconfirmed(), outbox_.bytes(),
-                      to_string(config_.outbox.each.overflow)));
-    ++unlogged_drops_;
+    ++counters_.dropped;
+    if (x.reason == ec::expired) {
+      finish(x.id, {x.reason, "the message expired before it could be sent"});
+      continue;
+    }
+    if (unlogged_drops_++ == 0)
+      log_repeated(log_level::warning, "outbox full", {},
+                   fmt::format("outbox full ({} messages, {} bytes; policy {}): dropping messages",
+                               outbox_.waiting() + outbox_.unconfirmed(), outbox_.bytes(),
+                               to_string(config_.outbox.each.overflow)));
     if (auto i = publishers_.find(x.id); i != publishers_.end()) {
       auto promise = i->second.promise;
       publishers_.erase(i);
-      promise.deliver(make_error(x.reason, "the outbox is full: the broker is away or too slow"));
+      promise.deliver(
+          x.reason == ec::in_doubt
+              ? make_error(x.reason, "the message was dropped, but the broker may have "
+                                     "taken it before its link was lost")
+              : make_error(x.reason, "the outbox is full: the broker is away or too slow"));
     }
   }
 }
 
-// The broker closed the publishing channel. Publications are pipelined, so it
-// does not say which one it was about: its exchange is named in the reason.
-void supervisor_state::refuse_publishing(const failure& reason) {
-  auto& x = publishing_.topology;
-  if (reason.code == ec::not_found) {
-    // Our own consumers may have been bound to it.
+// -- what the broker refuses --------------------------------------------------------------
+
+// The broker closed the channel, or the connection, because of a publication.
+void supervisor_state::blame_publication(const failure& words) {
+  const auto now = self_->clock().now();
+  if (words.code == ec::not_found) {
+    // Our own consumers may have been bound to the exchange, and others.
     consuming_.topology.redeclare_exchanges();
     follow(consuming_);
-    return x.redeclare_exchanges();
+    publishing_.topology.redeclare_exchanges();
+    restore_routes();
   }
-  if (auto name = exchange_in(reason.text); x.knows_exchange(name))
-    return x.refuse_exchange(name, reason);
-  if (auto oldest = outbox_.oldest_on_wire()) {
-    const auto id = oldest->id;
-    outbox_.settle(id);
-    ++counters_.rejected;
-    answer(id, reason);
+  if (auto limit = size_limit_in(words))
+    max_body_ = *limit;
+  if (!config_.publisher_confirms) {
+    quarantine_.add(words, now);
+    return outbox_.rewind();
   }
+  auto culprit = outbox_.accuse(words);
+  if (!culprit)
+    return;
+  ++counters_.rejected;
+  broker_takes_ = false;
+  quarantine_.add(*culprit, words, now);
+  auto text = fmt::format("publish to {}: {}", about(*culprit), words.text);
+  log_repeated(log_level::warning, "publication refused",
+               culprit->exchange + ' ' + std::string{to_string(words.code)},
+               "the broker refused a message: " + text);
+  finish(culprit->id, {words.code, std::move(text)});
+}
+
+bool supervisor_state::on_publishing_lost(const failure& reason, bool explained) {
+  rejecting_since_.reset();
+  const auto took = broker_takes_;
+  const auto accused = !explained && accuses(reason.code) && outbox_.unconfirmed() > 0;
+  if (accused)
+    blame_publication(reason);
+  else
+    outbox_.rewind();
+  outbox_.restore();
+  // If message after message is refused, it is the broker.
+  return accused && took;
+}
+
+void supervisor_state::on_publishing_up() {
+  max_body_ = 0;
+  quarantine_.clear();
+  if (outbox_.restoring())
+    restore_routes();
+}
+
+// -- what no queue takes yet --------------------------------------------------------------
+
+void supervisor_state::restore_routes() {
+  outbox_.restore();
+  restore_until_ = self_->clock().now() + config_.outbox.restore_timeout;
+  schedule_probe();
+}
+
+void supervisor_state::schedule_probe() {
+  if (std::exchange(probe_scheduled_, true))
+    return;
+  self_->delayed_send(self_, probe_interval, probe_atom_v);
+}
+
+void supervisor_state::on_probe() {
+  probe_scheduled_ = false;
+  if (!outbox_.restoring() || !publishing_.up)
+    return; // the next link begins anew
+  if (self_->clock().now() < restore_until_) {
+    outbox_.probe();
+    schedule_probe();
+  } else {
+    if (outbox_.held() > 0)
+      log(log_level::warning,
+          fmt::format("{} persistent messages have found no queue for {} ms since the link is "
+                      "back: they are sent all the same",
+                      outbox_.held(), config_.outbox.restore_timeout.count()));
+    outbox_.end_restore();
+  }
+  schedule_flush();
+}
+
+// -- what is not worth sending any more ---------------------------------------------------
+
+void supervisor_state::schedule_expiry() {
+  if (!std::exchange(expiry_scheduled_, true))
+    self_->delayed_send(self_, expiry_interval, expire_atom_v);
+}
+
+void supervisor_state::on_expire() {
+  expiry_scheduled_ = false;
+  outbox_.expire(self_->clock().now());
+  answer_dropped(outbox_.take_dropped());
+  if (outbox_.has_deadlines())
+    schedule_expiry();
+  continue_stop();
+}
+
+// -- end ----------------------------------------------------------------------------------
+
+bool supervisor_state::published_all() const noexcept {
+  return outbox_.empty() && unsent_rest_.empty();
+}
+
+std::vector<amqp::publication> supervisor_state::hand_back_unsent() {
+  const auto now = self_->clock().now();
+  outbox_.expire(now);
+  answer_dropped(outbox_.take_dropped());
+  auto rest = outbox_.clear();
+  for (auto& x : unsent_rest_)
+    rest.push_back({std::move(x), false, {}});
+  std::vector<amqp::publication> unsent;
+  for (auto& x : rest) {
+    if (x.deadline)
+      x.message.properties.expiration =
+          std::chrono::ceil<std::chrono::milliseconds>(*x.deadline - now);
+    unsent.push_back(x.message);
+  }
+  const auto kept = keep_unsent(unsent);
+  for (auto& x : rest)
+    if (kept)
+      answer(x.message.id, {ec::kept_unsent, "the event center stopped before the broker had the "
+                                             "message: the next start sends it"});
+    else if (x.in_doubt)
+      answer(x.message.id, {ec::in_doubt, "the event center stopped before the broker had said "
+                                          "whether it has the message"});
+    else
+      answer(x.message.id,
+             {ec::shutting_down, "the event center stopped before the broker had the message"});
+  if (!unsent.empty() && !kept)
+    log(log_level::error, fmt::format("stopped with {} messages unsent", unsent.size()));
+  return unsent;
+}
+
+bool supervisor_state::keep_unsent(const std::vector<amqp::publication>& xs) {
+  auto file = std::exchange(unsent_file_, nullptr);
+  if (!file)
+    return false;
+  if (auto err = file->replace(xs, std::chrono::system_clock::now())) {
+    log(log_level::error, text_of(err));
+    return false;
+  }
+  if (!xs.empty())
+    log(log_level::info,
+        fmt::format("the next start sends the {} messages in '{}'", xs.size(), file->path()));
+  return true;
 }
 
 } // namespace actors

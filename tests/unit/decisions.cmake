@@ -17,4 +17,7 @@ actors_add_suites(
   ledger_storm.cpp
   ledger_suspects.cpp
   ledger_upkeep.cpp
-  outbox.cpp)
+  outbox.cpp
+  outbox_wire.cpp
+  publication_quarantine.cpp
+  stream_numbers.cpp)

@@ -25,6 +25,8 @@
 
 namespace actors {
 
+struct supervisor_settings;
+
 /// How a message is published.
 struct publish_options {
   /// Whether it counts as an error that no queue takes it (`ec::no_route`).
@@ -200,9 +202,8 @@ public:
 
 private:
   void drain(std::chrono::milliseconds limit);
-  std::vector<amqp::publication> stop_supervisor(std::chrono::milliseconds limit);
-  std::vector<amqp::publication> take_unsent() const;
-  void keep_unsent(const std::vector<amqp::publication>& xs) const;
+  std::size_t stop_supervisor(std::chrono::milliseconds limit);
+  void take_unsent(supervisor_settings& to) const;
 
   caf::actor_system& system_;
   shutdown_config shutdown_;

@@ -7,14 +7,19 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "actors/amqp/transport.hpp"
 
 namespace actors {
+
+/// A header that tells copies of one message apart: those for retries and dead letters.
+inline constexpr std::string_view copy_header = "x-la-copy";
 
 /// What happens to a publication that finds no room in the outbox. Whoever
 /// loses a message is told.
@@ -72,14 +77,28 @@ struct outbox_limits {
 /// the wire, then those that wait, last those kept aside, which enter at the
 /// end, one exchange's in order, as soon as it has room. A plain value: it
 /// sends nothing.
+///
+/// It finds the culprit when the broker closes the channel or the connection with several
+/// messages on the wire. RabbitMQ handles them in order: it has taken some, one is to blame,
+/// and those behind it were not looked at. All are *suspects*, and are sent again by halves,
+/// each when nothing else is on the wire: those that are answered are not to blame, and one
+/// that is alone when the broker closes again is the culprit.
+///
+/// It also keeps persistent messages from vanishing while bindings are still to be made
+/// after a broker's restart (`restore`): of each routing key one is sent ahead, and the
+/// others follow once a queue took it. Until then it is tried again.
 class outbox {
 public:
+  using time_point = std::chrono::steady_clock::time_point;
+
   explicit outbox(outbox_limits limits);
 
   outbox(outbox&&) = default;
   outbox& operator=(outbox&&) = default;
 
-  /// What became of the messages that were not kept.
+  /// What became of the messages that were not kept: `ec::outbox_full`,
+  /// `ec::outbox_dropped`, `ec::expired`, or `ec::in_doubt` for one that has been on the
+  /// wire, as the broker may have it.
   struct dropped {
     std::uint64_t id = 0;
     ec reason = ec::none;
@@ -87,30 +106,93 @@ public:
     bool operator==(const dropped&) const = default;
   };
 
+  /// Whether the message is worth sending for a limited time only. Then `push` is to be
+  /// told the time.
+  bool expires(const amqp::publication& x) const;
+
   /// Takes a message with an id above all earlier ones. Gives back those that
   /// the overflow policy dropped for it, itself perhaps. Messages on the wire
-  /// are never dropped.
-  std::vector<dropped> push(amqp::publication x);
+  /// are never dropped. One that goes `alone` has nothing else on the wire beside it.
+  std::vector<dropped> push(amqp::publication x, time_point now = {}, bool alone = false);
 
-  /// The waiting messages that the window has room for; they are on the wire
-  /// from now on.
-  std::vector<amqp::publication> take();
+  /// The waiting messages that the window has room for; they are on the wire from now on.
+  /// Those that are persistent are to be given back if no queue takes them. What expired
+  /// meanwhile is left to `take_dropped`.
+  std::vector<amqp::publication> take(time_point now = {});
 
-  /// Removes a message that the broker has answered, and lets those in that
-  /// were kept aside for want of its room. False: not on the wire.
+  /// What `take` and `expire` have dropped.
+  std::vector<dropped> take_dropped();
+
+  /// Drops what waits and is not worth sending any more. Linear in what waits.
+  void expire(time_point now);
+
+  /// Whether any message waits or is on the wire that can expire.
+  bool has_deadlines() const noexcept {
+    return deadlines_ > 0;
+  }
+
+  /// What became of a message that the broker has confirmed.
+  enum class outcome : std::uint8_t {
+    /// It was not on the wire.
+    unknown,
+    published,
+    /// No queue took it, which is certain, and its publisher wants to know.
+    unroutable,
+    /// No queue took it; but it was on the wire before, and may have been taken then.
+    in_doubt,
+    /// No queue took it, and it will be tried again.
+    held,
+  };
+
+  /// The broker has taken a message, or given it back before.
+  outcome confirm(std::uint64_t id);
+
+  /// Removes a message on the wire, and lets those in that were kept aside for want of its
+  /// room. False: not on the wire.
   bool settle(std::uint64_t id);
 
-  /// The link is lost: what was on the wire waits again, ahead of the rest.
+  /// The broker gave back a message that no queue took: notes it for `confirm`. Gives back
+  /// the message that it is, if it is on the wire.
+  const amqp::publication* returned(const amqp::returned_message& x);
+
+  /// The link is lost, or the channel: what was on the wire waits again, ahead of the rest.
   void rewind();
 
-  /// The first message on the wire with this message id.
-  const amqp::publication* on_wire(std::string_view message_id) const noexcept;
+  /// The same, when the broker closed channel or connection with these words, because of a
+  /// message: gives it back, removed, if it is known which.
+  std::optional<amqp::publication> accuse(const failure& words);
 
-  /// The message that has been on the wire for longest, if any.
-  const amqp::publication* oldest_on_wire() const noexcept;
+  /// Whether messages are suspected that are to be sent before all others.
+  bool has_suspects() const noexcept;
+
+  /// A link was lost: from now on persistent messages that no queue takes are held.
+  void restore();
+
+  /// Tries held messages again, the first of each routing key.
+  void probe();
+
+  /// The topology is as it will be: what no queue takes is gone.
+  void end_restore();
+
+  bool restoring() const noexcept {
+    return restoring_;
+  }
+
+  /// Which message has been on the wire for longest: a number that no other has, and no
+  /// other time that it was sent. 0: none.
+  std::uint64_t oldest_on_wire() const noexcept;
+
+  /// A message that was never confirmed.
+  struct remainder {
+    amqp::publication message;
+    /// It has been on the wire: the broker may have it.
+    bool in_doubt = false;
+    /// When it expires, if it does.
+    std::optional<time_point> deadline;
+  };
 
   /// Removes everything and gives it back, ascending by id.
-  std::vector<amqp::publication> clear();
+  std::vector<remainder> clear();
 
   std::size_t waiting() const noexcept {
     return waiting_.size();
@@ -120,14 +202,28 @@ public:
     return wire_.size();
   }
 
-  /// How many are kept aside. None, if nothing waits or is on the wire.
+  /// How many are kept aside. None, if nothing waits, is held or on the wire.
   std::size_t blocked() const noexcept {
     return blocked_;
+  }
+
+  /// How many wait for a queue that takes them.
+  std::size_t held() const noexcept {
+    return held_;
+  }
+
+  bool empty() const noexcept {
+    return waiting_.empty() && wire_.empty() && held_ == 0 && blocked_ == 0;
   }
 
   /// Of all messages that are not kept aside.
   std::size_t bytes() const noexcept {
     return bytes_;
+  }
+
+  /// Of how many exchanges something is remembered.
+  std::size_t exchanges() const noexcept {
+    return lanes_.size();
   }
 
 private:
@@ -137,9 +233,28 @@ private:
     amqp::publication message;
     std::size_t size = 0;
     lane* home = nullptr;
+    time_point deadline = time_point::max();
+    /// Counts all that were put on the wire; 0 before that.
+    std::uint64_t sent = 0;
+    /// It was on the wire when a link or channel ended, and was not given back.
+    bool in_doubt = false;
+    /// The broker gave it back, in this life of the channel.
+    bool returned = false;
+    /// To be sent when nothing else but suspects is on the wire.
+    bool suspect = false;
+    /// The last time that the broker closed channel or link because of a message while this
+    /// one was on the wire, 0 for never: the culprit is among those of one time.
+    std::uint32_t accused = 0;
+    /// Sent ahead of others of its routing key.
+    bool probe = false;
+
+    bool expires() const noexcept {
+      return deadline != time_point::max();
+    }
   };
 
-  using place = std::list<entry>::iterator;
+  using entries = std::list<entry>;
+  using place = entries::iterator;
 
   /// The messages of one exchange.
   struct lane {
@@ -151,11 +266,16 @@ private:
     std::unordered_map<std::string, place> latest;
     std::deque<entry> blocked;
     std::size_t blocked_bytes = 0;
-    /// On the wire and waiting.
+    /// On the wire, held and waiting.
     std::size_t messages = 0;
     std::size_t bytes = 0;
+    /// Held ones as well: what cannot be dropped.
     std::size_t messages_on_wire = 0;
     std::size_t bytes_on_wire = 0;
+    /// Whether queues took persistent messages.
+    bool routed = false;
+    /// Routing keys of persistent messages that no queue took in ordinary times.
+    std::unordered_set<std::string> unroutable;
 
     /// Whether this many messages and bytes are within the limits.
     bool allows(std::size_t messages, std::size_t bytes) const noexcept {
@@ -171,28 +291,79 @@ private:
     bool may_make_room(std::size_t size) const noexcept {
       return allows(messages_on_wire + 1, bytes_on_wire + size);
     }
+
+    bool is_empty() const noexcept {
+      return messages == 0 && blocked.empty();
+    }
+  };
+
+  /// A routing key after a loss: whether a queue takes its messages is not known until
+  /// the first was answered.
+  struct watched_key {
+    enum class stage : std::uint8_t { probing, paused, open };
+
+    stage at = stage::probing;
+    entries held;
   };
 
   lane& lane_of(const std::string& exchange);
+  void forget_empty_lanes();
   std::vector<dropped> push_blocking(entry x);
   std::vector<dropped> push_dropping_oldest(entry x);
   std::vector<dropped> push_latest(entry x);
   place append(entry x);
+  static dropped drop_of(const entry& x, ec reason) noexcept;
   /// Drops the oldest that wait, but not `spared`, until the limits hold.
   void shrink(lane& x, place spared, std::vector<dropped>& out);
+  /// Takes one out that waits, for good.
+  void remove_waiting(place x);
   void admit_blocked(lane& x);
-  /// The message at this place may not be replaced any more.
-  static void seal(place x);
+  /// A newer message does not replace it any more.
+  void seal(place x);
+
+  std::size_t trial_size();
+  /// Whether it must not leave before another of its routing key was answered.
+  bool must_wait(place x);
+  bool is_watched(const entry& x) const;
+  static std::string watch_key_of(const amqp::publication& x);
+  void put_on_wire(place x, time_point now, std::vector<amqp::publication>& out);
+  void hold(place x);
+  /// Has those before `last` wait again, ahead of the rest.
+  void release(entries& xs, place last);
+  void release_all();
+  void take_back_probes();
+  /// Has held messages wait in which one has expired.
+  void release_expired(time_point now);
+  void acquit_suspects();
+  void finish_probe(const entry& x, bool routed);
+  /// Takes one off the wire, for good.
+  void remove_from_wire(place x);
 
   outbox_limits limits_;
-  /// By exchange.
+  /// Whether an exchange has a default for `amqp::properties::expiration`.
+  bool has_ttl_ = false;
   std::unordered_map<std::string, lane> lanes_;
-  std::list<entry> wire_;
-  std::list<entry> waiting_;
+  /// How many lanes there may be before empty ones are forgotten.
+  std::size_t max_lanes_;
+  entries wire_;
+  entries waiting_;
   /// Of `wire_`, by id.
   std::unordered_map<std::uint64_t, place> places_;
+  /// The message that was given back last: they come in order.
+  std::uint64_t last_returned_ = 0;
+  std::uint64_t last_sent_ = 0;
   std::size_t bytes_ = 0;
   std::size_t blocked_ = 0;
+  /// How many entries have a deadline.
+  std::size_t deadlines_ = 0;
+  std::vector<dropped> expired_;
+  /// How often the broker has closed channel or link because of a message.
+  std::uint32_t accusations_ = 0;
+  /// The first suspect that the broker's words speak of, 0 for none.
+  std::uint64_t named_suspect_ = 0;
+  bool restoring_ = false;
+  std::size_t held_ = 0;
+  std::unordered_map<std::string, watched_key> keys_;
 };
 
 } // namespace actors

@@ -3,6 +3,8 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -23,6 +25,9 @@
 #include "actors/ledger.hpp"
 #include "actors/messages.hpp"
 #include "actors/outbox.hpp"
+#include "actors/publication_quarantine.hpp"
+#include "actors/stream_numbers.hpp"
+#include "actors/unsent_file.hpp"
 
 namespace actors {
 
@@ -34,6 +39,8 @@ struct supervisor_settings {
   std::uint64_t epoch = 0;
   /// What an earlier event center could not send: goes ahead of all else.
   std::vector<amqp::publication> unsent;
+  /// Where that came from, and where goes what we cannot send; null: nowhere.
+  std::shared_ptr<actors::unsent_file> unsent_file;
 };
 
 /// One of the links, over all its connections:
@@ -119,7 +126,11 @@ public:
   caf::result<published> publish(amqp::publication x);
   void on_confirmations(const confirmations& x);
   void on_returned(const amqp::returned_message& x);
+  void on_refused(const publication_refused& x);
+  caf::error refuse(failure reason);
   void on_unconfirmed();
+  void on_expire();
+  void on_probe();
   void flush();
 
   // -- end --------------------------------------------------------------------------
@@ -163,12 +174,29 @@ private:
   void schedule_release(asking_link& x);
   void schedule_verify(std::chrono::milliseconds delay);
   void send_first(std::vector<amqp::publication> unsent);
-  void stamp(amqp::publication& x);
+  void send_rest();
+  /// Gives it an id, a time and, if it has none, a place in its stream: that is given back.
+  amqp::stream_position* stamp(amqp::publication& x);
+  void push(amqp::publication x, bool alone = false);
   void schedule_flush();
-  caf::error refusal(const amqp::publication& x) const;
+  failure refusal(const amqp::publication& x) const;
+  /// A message is not in the outbox any more: its publisher is told, and the file.
+  void finish(std::uint64_t id, failure reason);
+  void refuse_on_wire(std::uint64_t id, failure reason);
   void answer(std::uint64_t id, failure reason);
   void answer_dropped(const std::vector<outbox::dropped>& xs);
-  void refuse_publishing(const failure& reason);
+  void blame_publication(const failure& words);
+  void on_publishing_up();
+  /// Nobody is suspected of a loss that is explained. Gives back whether the next link is
+  /// needed at once, to find out who is to blame.
+  bool on_publishing_lost(const failure& reason, bool explained);
+  void restore_routes();
+  void schedule_probe();
+  void schedule_expiry();
+  bool published_all() const noexcept;
+  std::vector<amqp::publication> hand_back_unsent();
+  /// Whether there is a file, and these messages are in it.
+  bool keep_unsent(const std::vector<amqp::publication>& xs);
   void doubt_publishing();
   void watch_confirms();
   void close(supervised_link& x);
@@ -190,13 +218,20 @@ private:
   bool verify_scheduled_ = false;
   std::uint64_t last_publication_ = 0;
   std::uint64_t heartbeats_ = 0;
-  /// The last sequence number by exchange and routing key.
-  std::unordered_map<std::string, std::unordered_map<std::string, std::uint64_t>> sequences_;
+  stream_numbers numbers_;
+  /// What the ids of our messages begin with.
+  std::string id_prefix_;
+  publication_quarantine quarantine_;
+  /// The largest body that the broker takes, as it said; 0 is unknown.
+  std::uint64_t max_body_ = 0;
+  /// Messages of a former run: those with ids up to `last_unsent_`. Some find no room yet.
+  std::shared_ptr<actors::unsent_file> unsent_file_;
+  std::uint64_t last_unsent_ = 0;
+  std::deque<amqp::publication> unsent_rest_;
   /// Who waits for the answer to a publication, and the message id to answer.
   struct waiting_publisher {
     caf::response_promise promise;
     std::string message_id;
-    bool returned = false;
   };
   std::unordered_map<std::uint64_t, waiting_publisher> publishers_;
   /// Since when the broker has rejected all messages.
@@ -206,6 +241,12 @@ private:
   /// The publication that was the oldest on the wire at the last look, 0 for none.
   std::uint64_t oldest_unconfirmed_ = 0;
   bool watching_confirms_ = false;
+  bool expiry_scheduled_ = false;
+  bool probe_scheduled_ = false;
+  /// Until when messages without a queue are tried again.
+  std::chrono::steady_clock::time_point restore_until_;
+  /// Whether the broker has taken a message since it last refused one for good.
+  bool broker_takes_ = true;
   bool flush_scheduled_ = false;
   /// Drops since the last line about them.
   std::uint64_t unlogged_drops_ = 0;

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "actors/amqp/transport.hpp"
+#include "actors/ec.hpp"
+
+/// What RabbitMQ says when it closes a channel because of a publication. Publications are
+/// pipelined, so that it does not say which one it means; its words narrow that down.
+namespace actors {
+
+/// Whether the broker's words speak of what this message has: its exchange, its routing key,
+/// its size.
+bool speaks_of(const failure& words, const amqp::publication& x);
+
+/// Whether a message that was alone on the wire is to blame for words like these. If not, it
+/// has to happen to it twice: an exchange may come back, a broker may have had a fault.
+bool is_certain(ec code) noexcept;
+
+/// The largest body that the broker says it takes, if it says so.
+std::optional<std::uint64_t> size_limit_in(const failure& words);
+
+/// The kinds of publications that the broker refuses, each for a time: those to an exchange,
+/// or those to an exchange with one routing key. What is of such a kind need not be sent, as
+/// it would close the channel again. After the time one is sent alone to see.
+class publication_quarantine {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// How many kinds are remembered.
+  static constexpr std::size_t max_kinds = 1'000;
+
+  explicit publication_quarantine(std::chrono::milliseconds duration) : duration_(duration) {
+    // nop
+  }
+
+  /// The broker refused this message with these words, beyond doubt. They may say nothing
+  /// about others.
+  void add(const amqp::publication& culprit, const failure& words, time_point now);
+
+  /// The broker refused a message that nobody remembers: what its words name is all there is.
+  void add(const failure& words, time_point now);
+
+  struct verdict {
+    /// Set, if the message is not to be sent.
+    failure refused;
+    /// It is the one that is to be sent alone, to see.
+    bool alone = false;
+  };
+
+  /// What is to be done with a message that is new.
+  verdict judge(const amqp::publication& x, time_point now);
+
+  /// Whether the message is of a refused kind and not the one that is tried. A message that
+  /// was judged before may be so by now.
+  failure refusal(const amqp::publication& x) const;
+
+  /// The broker has taken this message: its kind is refused no more.
+  void lift(std::uint64_t id);
+
+  /// Another broker, or the same one after a restart: all may be different.
+  void clear() noexcept {
+    kinds_.clear();
+  }
+
+  bool empty() const noexcept {
+    return kinds_.empty();
+  }
+
+  std::size_t size() const noexcept {
+    return kinds_.size();
+  }
+
+private:
+  struct kind {
+    failure words;
+    time_point until;
+    /// The message that is tried, 0 for none.
+    std::uint64_t trial = 0;
+  };
+
+  using kinds = std::unordered_map<std::string, kind>;
+
+  kinds::const_iterator find(const amqp::publication& x) const;
+
+  std::chrono::milliseconds duration_;
+  kinds kinds_;
+};
+
+} // namespace actors

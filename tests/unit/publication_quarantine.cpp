@@ -1,0 +1,119 @@
+#define CAF_SUITE publication_quarantine
+
+#include "actors/publication_quarantine.hpp"
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+using namespace std::chrono_literals;
+
+namespace {
+
+amqp::publication message(std::string exchange, std::string routing_key, std::uint64_t id = 1,
+                          std::size_t size = 4) {
+  amqp::publication result;
+  result.id = id;
+  result.exchange = std::move(exchange);
+  result.routing_key = std::move(routing_key);
+  result.body = std::make_shared<const std::string>(size, 'x');
+  return result;
+}
+
+const failure no_exchange_rights{
+    ec::access_refused,
+    "ACCESS_REFUSED - access to exchange 'Orders' in vhost '/' refused for user 'u' (403)"};
+const failure no_topic_rights{ec::access_refused,
+                              "ACCESS_REFUSED - access to topic 'secret' in exchange 'Orders' in "
+                              "vhost '/' refused for user 'u' (403)"};
+const failure no_default_rights{
+    ec::access_refused,
+    "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'u' (403)"};
+const failure too_large{ec::precondition_failed,
+                        "PRECONDITION_FAILED - message size 24000000 is larger than configured "
+                        "max size 16777216 (406)"};
+const failure too_large_once{
+    ec::precondition_failed,
+    "PRECONDITION_FAILED - message size 24000000 larger than max size 16777216 (406)"};
+
+const auto start = publication_quarantine::time_point{} + 1h;
+
+} // namespace
+
+CAF_TEST(the words of the broker speak of an exchange or a routing key or a size) {
+  CAF_CHECK(speaks_of(no_exchange_rights, message("Orders", "any")));
+  CAF_CHECK(!speaks_of(no_exchange_rights, message("Order", "any")));
+  CAF_CHECK(!speaks_of(no_exchange_rights, message("", "Orders")));
+  CAF_CHECK(speaks_of(no_topic_rights, message("Orders", "secret")));
+  CAF_CHECK(!speaks_of(no_topic_rights, message("Orders", "secre")));
+  CAF_CHECK(!speaks_of(no_topic_rights, message("Trade", "secret")));
+  CAF_CHECK(speaks_of(no_default_rights, message("", "queue")));
+  for (auto& words : {too_large, too_large_once}) {
+    CAF_CHECK(speaks_of(words, message("Trade", "k", 1, 24'000'000)));
+    CAF_CHECK(!speaks_of(words, message("Trade", "k", 1, 23'999'999)));
+    CAF_CHECK(size_limit_in(words) == 16'777'216u);
+  }
+  CAF_CHECK(!speaks_of({ec::internal_error, "INTERNAL_ERROR (541)"}, message("Orders", "k")));
+  CAF_CHECK(!size_limit_in(no_topic_rights));
+}
+
+CAF_TEST(a refused exchange refuses all of its messages and no others) {
+  publication_quarantine x{10s};
+  CAF_CHECK(x.empty());
+  x.add(message("Orders", "a"), no_exchange_rights, start);
+  CAF_CHECK(x.judge(message("Orders", "b", 2), start).refused.text == no_exchange_rights.text);
+  CAF_CHECK(!x.judge(message("Trade", "a", 3), start).refused);
+  CAF_CHECK(x.refusal(message("Orders", "b", 2)));
+}
+
+CAF_TEST(a refused routing key refuses no other key of its exchange) {
+  publication_quarantine x{10s};
+  x.add(message("Orders", "secret"), no_topic_rights, start);
+  CAF_CHECK(x.judge(message("Orders", "secret", 2), start).refused);
+  CAF_CHECK(!x.judge(message("Orders", "open", 3), start).refused);
+  CAF_CHECK(!x.judge(message("Trade", "secret", 4), start).refused);
+}
+
+CAF_TEST(after its time one message of a refused kind is tried alone) {
+  publication_quarantine x{10s};
+  x.add(message("Orders", "a"), no_exchange_rights, start);
+  CAF_CHECK(x.judge(message("Orders", "a", 2), start + 9s).refused);
+  auto trial = x.judge(message("Orders", "a", 3), start + 10s);
+  CAF_CHECK(!trial.refused && trial.alone);
+  CAF_CHECK(!x.refusal(message("Orders", "a", 3)));
+  CAF_CHECK(x.judge(message("Orders", "a", 4), start + 11s).refused);
+  CAF_CHECK(x.refusal(message("Orders", "a", 4)));
+  // Refused again: for as long again.
+  x.add(message("Orders", "a", 3), no_exchange_rights, start + 11s);
+  CAF_CHECK(x.judge(message("Orders", "a", 5), start + 20s).refused);
+  CAF_CHECK(x.judge(message("Orders", "a", 6), start + 21s).alone);
+  x.lift(6);
+  CAF_CHECK(x.empty());
+}
+
+CAF_TEST(words about one message refuse no others) {
+  publication_quarantine x{10s};
+  x.add(message("Trade", "k", 1, 24'000'000), too_large, start);
+  x.add(message("Trade", "k"), {ec::internal_error, "INTERNAL_ERROR (541)"}, start);
+  CAF_CHECK(x.empty());
+}
+
+CAF_TEST(without the message the words alone say what is refused) {
+  publication_quarantine x{10s};
+  x.add(no_topic_rights, start);
+  CAF_CHECK(x.judge(message("Orders", "secret", 2), start).refused);
+  CAF_CHECK(!x.judge(message("Orders", "open", 3), start).refused);
+  x.add(no_default_rights, start);
+  CAF_CHECK(x.judge(message("", "queue", 4), start).refused);
+}
+
+CAF_TEST(the number of refused kinds is bounded) {
+  publication_quarantine x{10s};
+  for (auto i = 0; i < 3'000; ++i) {
+    const auto name = "E" + std::to_string(i);
+    x.add(message(name, "k"),
+          {ec::access_refused, "access to exchange '" + name + "' in vhost '/' refused"},
+          start + i * 1ms);
+  }
+  CAF_CHECK_EQUAL(x.size(), publication_quarantine::max_kinds);
+  CAF_CHECK(x.refusal(message("E2999", "k", 9)));
+}
