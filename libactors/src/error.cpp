@@ -35,6 +35,16 @@ std::string text_of(const caf::error& x) {
   return caf::to_string(x);
 }
 
+std::string text_of(const std::exception_ptr& x) {
+  try {
+    std::rethrow_exception(x);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
+
 failure to_failure(const caf::error& x) {
   if (!x)
     return {};

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "actors/ledger.hpp"
+#include "actors/subscription.hpp"
 
 // A consumer's way through the ledger: its queues, its bindings, its start.
 
@@ -93,9 +94,11 @@ void ledger::on_reply(const consumer_request& about, const amqp::reply& reply) {
 
 void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
   if (!reply.error) {
-    if (x.stage == consumer_stage::checking)
-      say(true, "queue " + quoted(x.queue.name)
-                    + " exists with other settings, used as it is: " + x.reason.text);
+    if (x.stage == consumer_stage::checking) {
+      const auto warning = warning_about(x.queue);
+      say(true, "queue " + quoted(x.queue.name) + " exists with other settings, used as it is: "
+                    + x.reason.text + (warning.empty() ? "" : "; ") + std::string{warning});
+    }
     x.reason = {};
     x.queue_name = reply.queue;
     x.stage = consumer_stage::binding;

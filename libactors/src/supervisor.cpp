@@ -215,9 +215,12 @@ void supervisor_state::follow(supervised_link& x) {
     refused = refused || note.warning;
     log(note.warning ? log_level::warning : log_level::info, note.text);
   }
-  for (auto& request : x.topology.take_requests())
+  for (auto& request : x.topology.take_requests()) {
+    if (auto* declared = std::get_if<amqp::declare_queue>(&request.what))
+      declared->what = queue_on(std::move(declared->what), x.broker);
     if (x.connection)
       self_->send(x.connection, link_request{request.id, std::move(request.what)});
+  }
   auto news = x.topology.take_news();
   for (auto& item : news) {
     refused = refused || item.error;

@@ -88,6 +88,29 @@ CAF_TEST(a copy says where it came from and why it failed) {
   CAF_CHECK_EQUAL(*x.body, "body");
 }
 
+CAF_TEST(a copy keeps all properties and never expires) {
+  auto x = some_delivery();
+  x.properties.expiration = 5s;
+  x.properties.others = std::make_shared<const amqp::other_properties>(amqp::other_properties{
+      .content_type = "application/json", .correlation_id = "c", .reply_to = "r", .priority = 3});
+  x.properties.headers.emplace_back("nested", amqp::opaque_value{'F', "bytes"});
+  const auto copy = copy_for("orders.dead", x, 1, "no").properties;
+  CAF_CHECK_EQUAL(copy.expiration.count(), 0);
+  CAF_CHECK(argument(copy.headers, "x-la-expiration") == amqp::field_value{std::int64_t{5'000}});
+  CAF_REQUIRE(copy.others);
+  CAF_CHECK(*copy.others == *x.properties.others);
+  CAF_CHECK(argument(copy.headers, "nested")
+            == (amqp::field_value{amqp::opaque_value{'F', "bytes"}}));
+}
+
+CAF_TEST(a copy that no handler was for counts its rounds and no attempts) {
+  auto x = unmatched_copy_for("orders", some_delivery(), 7);
+  CAF_CHECK_EQUAL(unmatched_rounds_of(x.properties), 7u);
+  CAF_CHECK_EQUAL(attempts_of(x.properties), 0u);
+  CAF_CHECK(argument(x.properties.headers, "x-la-exchange")
+            == amqp::field_value{std::string{"Trade"}});
+}
+
 CAF_TEST(a copy that comes back is what it was) {
   auto copy = copy_for("orders.retry.1000", some_delivery(), 1, "no");
   amqp::delivery x;
