@@ -5,10 +5,12 @@
 #include <caf/exit_reason.hpp>
 #include <fmt/core.h>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "actors/consumer_ids.hpp"
 #include "actors/error.hpp"
 #include "actors/feed.hpp"
 #include "actors/logging.hpp"
+#include "guarded.hpp"
 
 namespace actors {
 
@@ -21,8 +23,8 @@ std::string consumer_text(const subscription& x) {
 
 /// Ends that nobody needs to look into.
 bool is_failure(const caf::error& reason) noexcept {
-  return reason && reason != caf::exit_reason::user_shutdown
-         && reason != caf::exit_reason::normal && reason != caf::exit_reason::kill;
+  return reason && reason != caf::exit_reason::user_shutdown && reason != caf::exit_reason::normal
+         && reason != caf::exit_reason::kill;
 }
 
 } // namespace
@@ -45,6 +47,7 @@ dispatcher_state::dispatcher_state(caf::event_based_actor* self) : self_(self) {
 void dispatcher_state::init(dispatcher_settings settings, caf::actor supervisor) {
   settings_ = std::move(settings);
   supervisor_ = std::move(supervisor);
+  self_->monitor(supervisor_);
   decoder_ = delivery_decoder{settings_.limits};
 }
 
@@ -102,9 +105,8 @@ caf::error dispatcher_state::refusal(const subscription& what, const caf::actor&
 }
 
 caf::error dispatcher_state::conflict(const subscription& what, const std::string& queue) const {
-  if (queue.size() > 255)
-    return make_error(ec::invalid_argument,
-                      fmt::format("queue '{}': a name has at most 255 bytes", queue));
+  if (auto unsayable = amqp::check(amqp::declare_queue{queue_for(what, queue)}))
+    return make_error(std::move(unsayable));
   auto known = by_queue_.find(queue);
   if (known == by_queue_.end())
     return {};
@@ -229,6 +231,39 @@ void dispatcher_state::forget(subscription_id id) {
   handlers_.erase(x);
 }
 
+// Without a supervisor nothing comes any more.
+void dispatcher_state::on_down(const caf::actor_addr& who, const caf::error& reason) {
+  if (who != supervisor_.address())
+    return on_subscriber_down(who, reason);
+  if (reason != caf::exit_reason::user_shutdown)
+    tell_all_lost({ec::connection_lost, "the supervisor has ended: " + text_of(reason)});
+}
+
+// Nobody has a reason to end us but the event center, and it says "stop".
+void dispatcher_state::on_exit(const caf::error& reason) {
+  tell_all_lost({ec::connection_lost, "the dispatcher has ended: " + text_of(reason)});
+  self_->quit(reason);
+}
+
+void dispatcher_state::tell_all_lost(const failure& reason) {
+  for (auto& [id, x] : handlers_) {
+    x.counters.consuming = false;
+    tell_lost(x, reason);
+  }
+}
+
+// A fault of ours. What strategies had of all links comes again, as they are renewed: no
+// delivery may stay without an answer.
+void dispatcher_state::on_exception(const std::exception_ptr& what) {
+  const failure reason{ec::handler_failed,
+                       "the dispatcher failed with a message: " + text_of(what)};
+  log(log_level::error, reason.text + "; its links are renewed, all subscriptions stay");
+  flush_scheduled_ = false;
+  for (auto& [id, x] : consumers_)
+    lose(id, x, reason);
+  self_->send(supervisor_, close_atom_v, link_role::consuming);
+}
+
 void dispatcher_state::on_subscriber_down(const caf::actor_addr& who, const caf::error& reason) {
   auto i = subscribers_.find(who);
   if (i == subscribers_.end())
@@ -320,7 +355,11 @@ void dispatcher_state::fail(subscription_id id, const failure& reason) {
 }
 
 void dispatcher_state::on_consumers_lost(const consumers_lost& lost) {
-  for (auto id : lost.consumers) {
+  auto ids = lost.consumers;
+  if (ids.empty()) // all
+    for (auto& [id, x] : consumers_)
+      ids.push_back(id);
+  for (auto id : ids) {
     auto i = consumers_.find(id);
     if (i != consumers_.end())
       lose(id, i->second, lost.reason);
@@ -434,7 +473,9 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher
                          caf::actor supervisor) {
   auto& state = self->state;
   state.init(std::move(settings), std::move(supervisor));
-  self->set_down_handler([&state](caf::down_msg& x) { state.on_subscriber_down(x.source, x.reason); });
+  self->set_down_handler(
+      guarded(state, [&state](caf::down_msg& x) { state.on_down(x.source, x.reason); }));
+  self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.reason); });
   // CAF sends back what a handler returns, even if the event was no request. An
   // error would end us by default; a value must not be answered in turn, as our
   // complaint would end the strategy.
@@ -443,24 +484,28 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher
     return caf::result<caf::message>{caf::delegated<caf::message>{}};
   });
   return {
-      [&state](delivery_batch& x) { state.on_deliveries(x); },
-      [&state](flush_atom) { state.on_flush(); },
-      [&state](requeue_atom, std::uint64_t life, std::uint64_t tag) {
-        state.on_pause_over({life, tag});
-      },
-      [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
-        return state.subscribe(std::move(what), std::move(subscriber));
-      },
-      [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); },
-      [&state](const consumer_state& x) { state.on_consumer_state(x); },
-      [&state](const consumers_lost& x) { state.on_consumers_lost(x); },
-      [&state](tick_atom) { state.on_tick(); },
-      [&state](status_atom) { return state.status(); },
-      [&state](drain_atom, std::uint64_t limit) {
-        return state.drain(std::chrono::milliseconds{limit});
-      },
-      [&state](drain_atom) { state.on_drain_deadline(); },
-      [&state](stop_atom) { state.stop(); },
+      guarded(state, [&state](delivery_batch& x) { state.on_deliveries(x); }),
+      guarded(state, [&state](flush_atom) { state.on_flush(); }),
+      guarded(state,
+              [&state](requeue_atom, std::uint64_t life, std::uint64_t tag) {
+                state.on_pause_over({life, tag});
+              }),
+      guarded(state,
+              [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
+                return state.subscribe(std::move(what), std::move(subscriber));
+              }),
+      guarded(state,
+              [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); }),
+      guarded(state, [&state](const consumer_state& x) { state.on_consumer_state(x); }),
+      guarded(state, [&state](const consumers_lost& x) { state.on_consumers_lost(x); }),
+      guarded(state, [&state](tick_atom) { state.on_tick(); }),
+      guarded(state, [&state](status_atom) { return state.status(); }),
+      guarded(state,
+              [&state](drain_atom, std::uint64_t limit) {
+                return state.drain(std::chrono::milliseconds{limit});
+              }),
+      guarded(state, [&state](drain_atom) { state.on_drain_deadline(); }),
+      guarded(state, [&state](stop_atom) { state.stop(); }),
   };
 }
 

@@ -8,6 +8,7 @@
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "dispatcher_wake_up.hpp"
+#include "guarded.hpp"
 
 // A delivery's way to the strategies.
 
@@ -23,6 +24,12 @@ std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
   return std::nullopt;
 }
 
+std::string_view kline_type_of(const event_codec& codec, const caf::message& what) noexcept try {
+  return codec.kline_type(what);
+} catch (...) { // a codec may be the user's
+  return {};
+}
+
 /// What `delivery_policy::latest_per_key` keeps one of: klines of one routing key
 /// have several types.
 std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
@@ -30,14 +37,14 @@ std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
   auto result = x.routing_key;
   if (codec.kline_type) {
     result += '\n';
-    result += codec.kline_type(what);
+    result += kline_type_of(codec, what);
   }
   return result;
 }
 
 /// Whether a subscription wants a message of its routing key.
 bool wants(const subscription& x, const caf::message& what) {
-  return x.kline_type.empty() || x.codec.kline_type(what) == x.kline_type;
+  return x.kline_type.empty() || kline_type_of(x.codec, what) == x.kline_type;
 }
 
 } // namespace
@@ -51,8 +58,15 @@ void dispatcher_state::on_deliveries(delivery_batch& batch) {
   const auto scheduled = std::exchange(flush_scheduled_, true);
   {
     dispatcher_wake_up later{*self_};
-    for (auto& x : batch.items)
-      dispatch(life, x);
+    for (auto& x : batch.items) {
+      const auto id = x.consumer; // it may be moved from
+      const auto tag = x.tag;
+      try {
+        dispatch(life, x);
+      } catch (...) {
+        settle_poison({life, tag}, id, std::current_exception());
+      }
+    }
     flush();
   }
   flush_scheduled_ = scheduled;
@@ -144,6 +158,16 @@ void dispatcher_state::settle_unreadable(delivery_key key, const amqp::delivery&
   settle(key, x.consumer, verdict::reject);
 }
 
+// Of what a user's code may throw nothing should come to this; if it does, it is the end
+// of that message alone.
+void dispatcher_state::settle_poison(delivery_key key, amqp::consumer_id id,
+                                     const std::exception_ptr& what) {
+  ++counters_.malformed;
+  log_repeated(log_level::error, "cannot be dispatched", "",
+               "a message is rejected, as it cannot be dispatched: " + text_of(what));
+  settle(key, id, verdict::reject);
+}
+
 // Of a queue that is kept it is not ours to drop: another process may want it, or a
 // strategy that will be back.
 void dispatcher_state::settle_unmatched(delivery_key key, amqp::delivery& x, consumer& from) {
@@ -213,8 +237,9 @@ stream_tracker::verdict dispatcher_state::follow_stream(handler& to, const amqp:
 void dispatcher_state::report_malformed(const amqp::delivery& x, const consumer& from,
                                         const caf::error& reason) {
   ++counters_.malformed;
-  log(log_level::warning, fmt::format("queue '{}': message from {}:{} dropped: {}", from.queue_name,
-                                      x.exchange, x.routing_key, text_of(reason)));
+  log_repeated(log_level::warning, "malformed", from.queue_name,
+               fmt::format("queue '{}': message from {}:{} dropped: {}", from.queue_name,
+                           x.exchange, x.routing_key, text_of(reason)));
 }
 
 // -- to a strategy, on dispatch ---------------------------------------------------------
@@ -262,24 +287,10 @@ void dispatcher_state::send(handler& to, delivery_window<offer>::item x) {
     return self_->send(to.subscriber, std::move(x.what.what));
   schedule_tick();
   self_->request(to.subscriber, caf::infinite, std::move(x.what.what))
-      .then([this, id = to.counters.id, mark = x.mark] { on_mark(id, mark, {}); },
-            [this, id = to.counters.id, mark = x.mark](const caf::error& err) {
+      .then(guarded(*this, [this, id = to.counters.id, mark = x.mark] { on_mark(id, mark, {}); }),
+            guarded(*this, [this, id = to.counters.id, mark = x.mark](const caf::error& err) {
               on_mark(id, mark, err);
-            });
-}
-
-// All up to this one have been handled: there is room for more.
-void dispatcher_state::on_mark(subscription_id id, std::uint64_t mark, const caf::error& err) {
-  auto i = handlers_.find(id);
-  if (i == handlers_.end())
-    return;
-  auto& x = i->second;
-  if (verdict_of(err) != verdict::ack)
-    count_failure(x, err);
-  now_ = self_->clock().now();
-  x.window.handled(mark);
-  pump(x);
-  continue_drain();
+            }));
 }
 
 void dispatcher_state::tell(const handler& to, std::vector<stream_notice>& notices) {
@@ -302,8 +313,8 @@ void dispatcher_state::on_unasked_error(const caf::error& reason) {
 
 void dispatcher_state::count_failure(handler& x, const caf::error& reason) {
   ++x.counters.failed;
-  log(log_level::warning,
-      fmt::format("handler of {} failed: {}", to_string(x.what), text_of(reason)));
+  log_repeated(log_level::warning, "handler failed", to_string(x.what),
+               fmt::format("handler of {} failed: {}", to_string(x.what), text_of(reason)));
 }
 
 } // namespace actors

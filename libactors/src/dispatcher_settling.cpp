@@ -7,6 +7,7 @@
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
+#include "guarded.hpp"
 
 // What strategies answer, and what becomes of a delivery.
 
@@ -51,10 +52,10 @@ void dispatcher_state::ask(handler& to, const amqp::delivery& x, const caf::mess
     open.from = std::make_shared<const message_origin>(
         message_origin{x.exchange, x.routing_key, x.properties.position});
   self_->request(to.subscriber, caf::infinite, what)
-      .then([this, key, id, from = open.from] { on_answer(key, id, from, {}); },
-            [this, key, id, from = open.from](const caf::error& err) {
+      .then(guarded(*this, [this, key, id, from = open.from] { on_answer(key, id, from, {}); }),
+            guarded(*this, [this, key, id, from = open.from](const caf::error& err) {
               on_answer(key, id, from, err);
-            });
+            }));
 }
 
 void dispatcher_state::on_answer(delivery_key key, subscription_id id, const origin_ptr& from,
@@ -101,14 +102,30 @@ void dispatcher_state::count(handler& x, const caf::error& err) {
   const auto outcome = verdict_of(err);
   ++(outcome == verdict::ack ? x.counters.succeeded : x.counters.failed);
   if (outcome == verdict::requeue)
-    log(log_level::warning, fmt::format("handler of {} failed ({}): {}", to_string(x.what),
-                                        to_string(x.what.error), text_of(err)));
+    log_repeated(log_level::warning, "handler failed", to_string(x.what),
+                 fmt::format("handler of {} failed ({}): {}", to_string(x.what),
+                             to_string(x.what.error), text_of(err)));
   else if (outcome == verdict::reject)
-    log(log_level::error, fmt::format("the strategy that subscribed {} has no handler for its "
-                                      "events: message rejected",
-                                      to_string(x.what)));
+    log_repeated(log_level::error, "no handler", to_string(x.what),
+                 fmt::format("the strategy that subscribed {} has no handler for its "
+                             "events: message rejected",
+                             to_string(x.what)));
   if (x.removed && x.counters.in_flight == 0)
     forget(x.counters.id);
+}
+
+// All up to this one have been handled: there is room for more.
+void dispatcher_state::on_mark(subscription_id id, std::uint64_t mark, const caf::error& err) {
+  auto i = handlers_.find(id);
+  if (i == handlers_.end())
+    return;
+  auto& x = i->second;
+  if (verdict_of(err) != verdict::ack)
+    count_failure(x, err);
+  now_ = self_->clock().now();
+  x.window.handled(mark);
+  pump(x);
+  continue_drain();
 }
 
 // -- time -------------------------------------------------------------------------------------
@@ -159,9 +176,10 @@ void dispatcher_state::give_up_marks(handler& x) {
   if (late == 0)
     return;
   x.counters.timed_out += late;
-  log(log_level::warning, fmt::format("the strategy that subscribed {} has not answered within {} "
-                                      "ms: it gets more all the same",
-                                      to_string(x.what), x.what.time_limit.count()));
+  log_repeated(log_level::warning, "no answer", to_string(x.what),
+               fmt::format("the strategy that subscribed {} has not answered within {} "
+                           "ms: it gets more all the same",
+                           to_string(x.what), x.what.time_limit.count()));
   pump(x);
 }
 
@@ -204,12 +222,11 @@ void dispatcher_state::move(delivery_key key, open_delivery& x) {
   auto queue = again ? retry_queue_name(plan.queue, delay_of(plan.retry, attempts))
                      : dead_letter_queue_name(plan.queue);
   if (!again)
-    log(log_level::error,
-        fmt::format("message from {}:{} goes to the dead letters '{}': {}", x.original->exchange,
-                    x.original->routing_key, queue, x.error));
+    log_repeated(log_level::error, "dead letter", queue,
+                 fmt::format("message from {}:{} goes to the dead letters '{}': {}",
+                             x.original->exchange, x.original->routing_key, queue, x.error));
   ++(again ? counters_.retried : counters_.dead_lettered);
-  send_copy(key, x.consumer,
-            copy_for(std::move(queue), std::move(*x.original), attempts, x.error));
+  send_copy(key, x.consumer, copy_for(std::move(queue), std::move(*x.original), attempts, x.error));
 }
 
 // The original is acknowledged when the broker has the copy: if we die in between, there
@@ -217,8 +234,8 @@ void dispatcher_state::move(delivery_key key, open_delivery& x) {
 void dispatcher_state::send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy) {
   deliveries_.move(key, id);
   self_->request(supervisor_, caf::infinite, publish_atom_v, std::move(copy))
-      .then([this, key](const published&) { on_moved(key, {}); },
-            [this, key](const caf::error& err) { on_moved(key, err); });
+      .then(guarded(*this, [this, key](const published&) { on_moved(key, {}); }),
+            guarded(*this, [this, key](const caf::error& err) { on_moved(key, err); }));
 }
 
 void dispatcher_state::on_moved(delivery_key key, const caf::error& err) {
@@ -228,9 +245,10 @@ void dispatcher_state::on_moved(delivery_key key, const caf::error& err) {
   if (!err) {
     settle(key, *consumer, verdict::ack);
   } else {
-    log(log_level::warning, "a message goes back to its queue, as its copy could not be sent to "
-                            "the retries or dead letters: "
-                                + text_of(err));
+    log_repeated(log_level::warning, "copy not sent", to_string(code_of(err)),
+                 "a message goes back to its queue, as its copy could not be sent to "
+                 "the retries or dead letters: "
+                     + text_of(err));
     pause(key, {*consumer, verdict::release}, requeue_pause);
   }
   continue_drain();
@@ -260,10 +278,10 @@ void dispatcher_state::on_flush() {
 }
 
 void dispatcher_state::flush() {
-  deliveries_.flush([](amqp::outlet& out, std::uint32_t incarnation,
-                       std::vector<amqp::settlement> settlements) {
-    out.settle(incarnation, std::move(settlements));
-  });
+  deliveries_.flush(
+      [](amqp::outlet& out, std::uint32_t incarnation, std::vector<amqp::settlement> settlements) {
+        out.settle(incarnation, std::move(settlements));
+      });
 }
 
 } // namespace actors

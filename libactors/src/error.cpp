@@ -2,6 +2,7 @@
 
 #include <caf/atom.hpp>
 #include <caf/message.hpp>
+#include <caf/sec.hpp>
 
 namespace actors {
 
@@ -30,7 +31,8 @@ ec code_of(const caf::error& x) noexcept {
 }
 
 std::string text_of(const caf::error& x) {
-  if (ours(x) && x.context().match_elements<std::string>())
+  const auto is_told = ours(x) || x == caf::sec::runtime_error; // the latter of an exception
+  if (is_told && x.context().match_elements<std::string>())
     return x.context().get_as<std::string>(0);
   return caf::to_string(x);
 }

@@ -1,6 +1,7 @@
 #include "actors/open_deliveries.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "actors/consumer_ids.hpp"
 
@@ -22,6 +23,13 @@ int strength(verdict x) noexcept {
     return 3;
   }
   return 0;
+}
+
+/// Takes the entries out that `which` says so of, after it.
+template <class Map, class Which>
+void take_if(Map& xs, Which which) {
+  for (auto i = xs.begin(); i != xs.end();)
+    i = which(*i) ? xs.erase(i) : std::next(i);
 }
 
 bool is_done(const open_delivery& x) noexcept {
@@ -83,7 +91,7 @@ void open_deliveries::lost(amqp::consumer_id id) {
   auto* where = entry ? find(entry.mapped()) : nullptr;
   if (!where)
     return;
-  std::erase_if(where->waiting, [&](auto& y) {
+  take_if(where->waiting, [&](auto& y) {
     if (y.second.consumer != id)
       return false;
     where->window.settle(y.first, reads_stream(id) ? verdict::ack : verdict::release);
@@ -193,13 +201,13 @@ std::vector<std::pair<delivery_key, open_delivery>>
 open_deliveries::give_back(const std::set<subscription_id>& gone) {
   std::vector<std::pair<delivery_key, open_delivery>> result;
   for (auto& where : lives_)
-    std::erase_if(where->waiting, [&](auto& y) {
+    take_if(where->waiting, [&](auto& y) {
       const auto done = actors::give_back(y.second, gone);
       if (done)
         result.emplace_back(delivery_key{where->id, y.first}, std::move(y.second));
       return done;
     });
-  std::erase_if(hanging_, [&](auto& y) { return actors::give_back(y.second, gone); });
+  take_if(hanging_, [&](auto& y) { return actors::give_back(y.second, gone); });
   std::erase_if(followers_, [&](auto& y) { return gone.contains(std::get<0>(y.first)); });
   return result;
 }
@@ -265,8 +273,8 @@ std::vector<delivery_key> open_deliveries::take_followers(subscription_id id,
 // -- looking --------------------------------------------------------------------------------------
 
 std::vector<open_deliveries::late_answer> open_deliveries::late(
-  time_point now,
-  const std::function<std::chrono::milliseconds(subscription_id)>& limit_of) const {
+    time_point now,
+    const std::function<std::chrono::milliseconds(subscription_id)>& limit_of) const {
   std::vector<late_answer> result;
   auto look = [&](delivery_key key, const open_delivery& x) {
     for (auto id : x.waiting) {

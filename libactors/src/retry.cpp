@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 namespace actors {
@@ -74,6 +75,41 @@ amqp::publication copy_to(std::string queue, amqp::delivery x) {
   result.body = std::make_shared<const std::string>(std::move(x.body));
   result.mandatory = true;
   return result;
+}
+
+/// The routing key that a message had in the exchange where it was first dead.
+std::optional<std::string> first_routing_key(const std::vector<amqp::field_value>& deaths,
+                                             std::string_view exchange) {
+  // The latest death comes first.
+  for (auto i = deaths.rbegin(); i != deaths.rend(); ++i) {
+    auto* opaque = std::get_if<amqp::opaque_value>(&*i);
+    const auto death = opaque ? amqp::as_table(*opaque) : std::nullopt;
+    if (!death)
+      continue;
+    auto* from = find<std::string>(*death, "exchange");
+    auto* listed = find<amqp::opaque_value>(*death, "routing-keys");
+    const auto keys = listed ? amqp::as_list(*listed) : std::nullopt;
+    if (!from || *from != exchange || !keys || keys->empty())
+      continue;
+    if (auto* key = std::get_if<std::string>(&keys->front()))
+      return *key;
+  }
+  return std::nullopt;
+}
+
+/// One that the broker has moved, of its own accord, from a queue that it had come to by
+/// an exchange.
+void restore_moved(amqp::delivery& x) {
+  auto* exchange = find<std::string>(x.properties.headers, "x-first-death-exchange");
+  auto* deaths = find<amqp::opaque_value>(x.properties.headers, "x-death");
+  if (!exchange || exchange->empty() || !deaths)
+    return;
+  const auto list = amqp::as_list(*deaths);
+  auto key = list ? first_routing_key(*list, *exchange) : std::nullopt;
+  if (!key)
+    return;
+  x.exchange = std::string{*exchange};
+  x.routing_key = std::move(*key);
 }
 
 } // namespace
@@ -159,7 +195,7 @@ void restore_origin(amqp::delivery& x) {
   auto exchange = find<std::string>(x.properties.headers, exchange_header);
   auto routing_key = find<std::string>(x.properties.headers, routing_key_header);
   if (!exchange || !routing_key)
-    return;
+    return restore_moved(x);
   x.exchange = *exchange;
   x.routing_key = *routing_key;
 }

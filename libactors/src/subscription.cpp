@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "actors/error.hpp"
 
 namespace actors {
@@ -19,12 +20,12 @@ bool says_no_limit(const std::pair<std::string, amqp::field_value>& x) noexcept 
   return limit && *limit == queue_limits::without_limit && x.first == delivery_limit_argument;
 }
 
-/// "RabbitMQ 4.0.5" is 4, another broker 0.
+/// "RabbitMQ 4.0.5" is 4, a broker of another product 0.
 int major_version(std::string_view broker) noexcept {
-  constexpr std::string_view product = "RabbitMQ ";
   auto result = 0;
-  if (broker.starts_with(product))
-    std::from_chars(broker.data() + product.size(), broker.data() + broker.size(), result);
+  for (std::string_view product : {"RabbitMQ ", "in-process broker "})
+    if (broker.starts_with(product))
+      std::from_chars(broker.data() + product.size(), broker.data() + broker.size(), result);
   return result;
 }
 
@@ -152,6 +153,22 @@ caf::error check_handler(const subscription& x) {
                       "requeue: choose one");
   if (!x.kline_type.empty() && !x.codec.kline_type)
     return refused(x, "only klines have a type, so '" + x.kline_type + "' would match nothing");
+  return caf::none;
+}
+
+/// What AMQP or RabbitMQ cannot take, e.g. what is no UTF-8, or an offset without a meaning.
+caf::error check_wire(const subscription& x) {
+  const auto queue = x.queue.value_or("default");
+  amqp::consumer consumer{.queue = queue, .prefetch_count = x.prefetch_count, .no_ack = x.no_ack};
+  if (x.kind == queue_kind::stream)
+    consumer.arguments = {{"x-stream-offset", x.offset}};
+  const amqp::operation operations[]{amqp::declare_exchange{{.name = x.exchange}},
+                                     amqp::declare_queue{queue_for(x, queue)},
+                                     amqp::bind_queue{{x.exchange, queue, x.routing_key}},
+                                     amqp::start_consumer{std::move(consumer)}};
+  for (auto& operation : operations)
+    if (auto refusal = amqp::check(operation))
+      return make_error(refusal.code, "subscription: " + refusal.text);
   return caf::none;
 }
 
@@ -308,7 +325,8 @@ std::string to_string(const subscription& x) {
 }
 
 caf::error check(const subscription& x) {
-  for (auto* part : {check_names, check_queue, check_retry, check_handler, check_effect})
+  for (auto* part :
+       {check_names, check_queue, check_retry, check_handler, check_effect, check_wire})
     if (auto err = part(x))
       return err;
   return caf::none;

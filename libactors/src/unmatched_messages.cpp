@@ -28,8 +28,9 @@ constexpr std::size_t max_seen = 10'000;
 std::size_t fingerprint(const amqp::delivery& x) noexcept {
   const std::hash<std::string_view> hash;
   auto result = hash(x.exchange);
-  for (std::string_view part : {std::string_view{x.routing_key},
-                                std::string_view{x.properties.message_id}, std::string_view{x.body}})
+  for (std::string_view part :
+       {std::string_view{x.routing_key}, std::string_view{x.properties.message_id},
+        std::string_view{x.body}})
     result = result * 31 + hash(part);
   return result;
 }

@@ -150,3 +150,51 @@ CAF_TEST(a long error is cut between its characters) {
   CAF_CHECK(kept.size() <= 1'000 && kept.size() % 3 == 0);
   CAF_CHECK(error.starts_with(kept));
 }
+
+namespace {
+
+// AMQP's encoding of what RabbitMQ says of a message that it has moved.
+
+std::string number(std::size_t x) {
+  std::string result;
+  for (auto shift : {24, 16, 8, 0})
+    result += static_cast<char>(x >> shift & 0xFF);
+  return result;
+}
+
+std::string long_text(const std::string& x) {
+  return 'S' + number(x.size()) + x;
+}
+
+std::string sized(const std::string& x) {
+  return number(x.size()) + x;
+}
+
+std::string entry(const std::string& key, const std::string& value) {
+  return static_cast<char>(key.size()) + key + value;
+}
+
+std::string death(const std::string& exchange, const std::string& routing_key) {
+  return 'F'
+         + sized(entry("exchange", long_text(exchange)) + entry("queue", long_text("orders"))
+                 + entry("routing-keys", 'A' + sized(long_text(routing_key))));
+}
+
+} // namespace
+
+// By the delivery limit or their expiration, and back by whoever looked at them.
+CAF_TEST(a dead letter of the broker that is moved back is what it was) {
+  amqp::delivery x;
+  x.routing_key = "orders";
+  x.properties.headers = {
+      {"x-first-death-exchange", std::string{"Trade"}},
+      {"x-death", amqp::opaque_value{'A', sized(death("", "orders") + death("Trade", "a.b"))}}};
+  restore_origin(x);
+  CAF_CHECK_EQUAL(x.exchange, "Trade");
+  CAF_CHECK_EQUAL(x.routing_key, "a.b");
+  amqp::delivery odd;
+  odd.properties.headers = {{"x-first-death-exchange", std::string{"Trade"}},
+                            {"x-death", amqp::opaque_value{'A', "no list"}}};
+  restore_origin(odd);
+  CAF_CHECK_EQUAL(odd.exchange, "");
+}

@@ -113,6 +113,14 @@ CAF_TEST(names have a length) {
   CAF_CHECK(problem(subscription::to_events(longest + 'x', "#")).ends_with("allowed are 255"));
 }
 
+// RabbitMQ would close the connection of all others for it.
+CAF_TEST(what cannot be said to a broker is refused) {
+  for (auto& x : {trades("okx", "BTC\xFF"), trades("okx", "BTC").on_queue("q\xFF"),
+                  subscription::to_events("Tr\nade", "#"),
+                  trades("okx", "BTC").on_stream("log", std::string{"yesterday"})})
+    CAF_CHECK(problem(x).starts_with("invalid_argument: subscription"));
+}
+
 CAF_TEST(what contradicts itself is refused) {
   CAF_CHECK_EQUAL(problem(trades("okx", "#").acked(ack_policy::on_success).multi()),
                   "invalid_argument: subscription 'Trade:okx.#': no_ack forgets each message on "
@@ -158,7 +166,7 @@ CAF_TEST(a quorum queue without a limit says so where the broker has one by defa
   unlimited.emplace_back("x-delivery-limit", std::int64_t{-1});
   CAF_CHECK(queue_on(x, "RabbitMQ 4.0.5").arguments == unlimited);
   CAF_CHECK(queue_on(x, "RabbitMQ 4.3.6").arguments == unlimited);
-  for (auto broker : {"RabbitMQ 3.10.8", "in-process broker", "", "RabbitMQ"})
+  for (auto broker : {"RabbitMQ 3.10.8", "in-process broker 3.10", "", "RabbitMQ", "LavinMQ 4"})
     CAF_CHECK(queue_on(x, broker).arguments == quorum);
   auto asked = trades("p", "s").on_quorum_queue("q").limited(
       {.delivery_limit = queue_limits::without_limit});

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,7 +61,7 @@ public:
 
   caf::result<subscribed> subscribe(subscription what, caf::actor subscriber);
   caf::result<void> unsubscribe(subscription_id id);
-  void on_subscriber_down(const caf::actor_addr& who, const caf::error& reason);
+  void on_down(const caf::actor_addr& who, const caf::error& reason);
   void on_consumer_state(const consumer_state& x);
   void on_consumers_lost(const consumers_lost& x);
 
@@ -78,6 +79,8 @@ public:
   caf::result<drained> drain(std::chrono::milliseconds limit);
   void on_drain_deadline();
   void stop();
+  void on_exit(const caf::error& reason);
+  void on_exception(const std::exception_ptr& what);
 
 private:
   using time_point = std::chrono::steady_clock::time_point;
@@ -165,6 +168,8 @@ private:
   void give_back_unanswered(const std::set<subscription_id>& gone);
   void establish(handler& x, const consumer& from);
   void fail(subscription_id id, const failure& reason);
+  void on_subscriber_down(const caf::actor_addr& who, const caf::error& reason);
+  void tell_all_lost(const failure& reason);
   void lose(amqp::consumer_id id, consumer& x, const failure& reason);
   void resume_stream(amqp::consumer_id id, consumer& x);
   void tell_lost(handler& x, const failure& reason);
@@ -175,9 +180,10 @@ private:
   void dispatch(std::uint64_t life, amqp::delivery& x);
   void settle_unknown(std::uint64_t life, const amqp::delivery& x);
   void settle_unreadable(delivery_key key, const amqp::delivery& x, consumer& from);
+  void settle_poison(delivery_key key, amqp::consumer_id id, const std::exception_ptr& what);
   void settle_unmatched(delivery_key key, amqp::delivery& x, consumer& from);
-  void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
-                   delivery_key key, open_delivery& open);
+  void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what, delivery_key key,
+                   open_delivery& open);
   void skip(handler& to, const amqp::delivery& x);
   stream_tracker::verdict follow_stream(handler& to, const amqp::delivery& x);
   void report_malformed(const amqp::delivery& x, const consumer& from, const caf::error& reason);

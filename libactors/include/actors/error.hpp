@@ -19,7 +19,8 @@ caf::error make_error(failure x);
 /// Gives back the code of an error made here, `ec::none` for any other.
 ec code_of(const caf::error& x) noexcept;
 
-/// Gives back the text of an error made here, CAF's own rendering otherwise.
+/// Gives back the text of an error made here, what the exception said for an actor that
+/// ended with one, CAF's own rendering otherwise.
 std::string text_of(const caf::error& x);
 
 /// Gives back what an exception says, or that it is no `std::exception`.

@@ -14,6 +14,7 @@
 #include <caf/make_message.hpp>
 #include <caf/message.hpp>
 
+#include "actors/amqp/transport.hpp"
 #include "actors/error.hpp"
 #include "actors/json.hpp"
 #include "actors/market.hpp"
@@ -166,3 +167,7 @@ struct caf::allowed_unsafe_message_type<T> : std::true_type {};
 
 template <>
 struct caf::allowed_unsafe_message_type<actors::event> : std::true_type {};
+
+/// What a handler gets by `raw_codec`.
+template <>
+struct caf::allowed_unsafe_message_type<actors::amqp::delivery> : std::true_type {};

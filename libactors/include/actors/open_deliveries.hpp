@@ -208,8 +208,8 @@ private:
   };
 
   /// A message that a subscription has in hand.
-  using in_hand = std::tuple<subscription_id, std::string, std::string, std::uint64_t,
-                             std::uint64_t>;
+  using in_hand =
+      std::tuple<subscription_id, std::string, std::string, std::uint64_t, std::uint64_t>;
 
   std::optional<open_delivery> take(delivery_key key, waiting_list list, subscription_id id,
                                     verdict what, std::string error);

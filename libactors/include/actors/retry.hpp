@@ -77,8 +77,9 @@ amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t at
 /// letters; a next handler is not told of it.
 amqp::publication unmatched_copy_for(std::string queue, amqp::delivery x, std::uint32_t rounds);
 
-/// Gives a copy that comes back the exchange and routing key that it was
-/// published with. Other messages are left as they are.
+/// Gives a copy that comes back the exchange and routing key that it was published with,
+/// and so a message that the broker itself has moved (by `x-first-death-exchange` and
+/// `x-death`). Other messages are left as they are.
 void restore_origin(amqp::delivery& x);
 
 } // namespace actors
