@@ -18,8 +18,8 @@
 
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/config.hpp"
+#include "actors/event_center_strategy.hpp"
 #include "actors/hand_over.hpp"
-#include "actors/introduction.hpp"
 #include "actors/market.hpp"
 #include "actors/messages.hpp"
 #include "actors/subscription.hpp"

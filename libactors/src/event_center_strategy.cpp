@@ -1,4 +1,4 @@
-#include "actors/introduction.hpp"
+#include "actors/event_center_strategy.hpp"
 
 #include <exception>
 #include <string>
