@@ -1,7 +1,9 @@
 #include "event_center_watch.hpp"
 
+#include <memory>
 #include <utility>
 
+#include <caf/actor_cast.hpp>
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/exit_reason.hpp>
@@ -14,6 +16,8 @@ namespace actors {
 namespace {
 
 struct watched {
+  /// Ourselves: CAF ends an actor that nobody knows.
+  caf::actor self;
   caf::actor_addr dispatcher;
   int alive = 2;
   std::function<void(const std::string&)> on_failure;
@@ -35,11 +39,16 @@ void on_end(watched& x, const caf::down_msg& down) {
 caf::behavior watch(caf::event_based_actor* self, const caf::actor& dispatcher,
                     const caf::actor& supervisor,
                     std::function<void(const std::string&)> on_failure) {
-  self->set_down_handler([self, x = watched{dispatcher.address(), 2, std::move(on_failure)}](
-                             caf::down_msg& down) mutable {
-    on_end(x, down);
-    if (x.alive == 0)
-      self->quit();
+  auto x = std::make_shared<watched>();
+  x->self = caf::actor_cast<caf::actor>(self);
+  x->dispatcher = dispatcher.address();
+  x->on_failure = std::move(on_failure);
+  self->set_down_handler([self, x](caf::down_msg& down) {
+    on_end(*x, down);
+    if (x->alive > 0)
+      return;
+    self->quit();
+    x->self = nullptr;
   });
   self->monitor(dispatcher);
   self->monitor(supervisor);

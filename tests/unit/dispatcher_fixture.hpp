@@ -87,7 +87,10 @@ inline caf::behavior strategy(caf::stateful_actor<strategy_state>* self,
       [=](caf::tick_atom) { seen->open.at(0).deliver(caf::unit); },
       [=](caf::ok_atom) {
         for (auto& x : std::exchange(seen->open, {}))
-          x.deliver(caf::unit);
+          if (seen->failing)
+            x.deliver(make_error(ec::handler_failed, "no"));
+          else
+            x.deliver(caf::unit);
       },
   };
 }
