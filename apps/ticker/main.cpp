@@ -62,7 +62,7 @@ caf::expected<std::vector<actors::subscription>> parse_keys(const options& x) {
     auto what = ticker::parse_key(key, !x.json);
     if (!what)
       return std::move(what.error());
-    result.push_back(std::move(*what).multi(x.no_ack));
+    result.push_back(x.no_ack ? what->prefetch(1).multi() : std::move(*what));
   }
   return result;
 }

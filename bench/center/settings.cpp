@@ -27,9 +27,8 @@ actors::subscription subscription_for(const bench::work& x, const strategy_optio
                                     : actors::subscription::to<actors::orderbook>(routing_key);
   if (how.feed)
     return result;
-  return std::move(result)
-      .on_queue(x.queue)
-      .prefetch(x.prefetch)
+  return result.on_queue(x.queue)
+      .prefetch(x.no_ack ? 1 : x.prefetch)
       .acked(how.on_success ? actors::ack_policy::on_success : actors::ack_policy::on_dispatch)
       .multi(x.no_ack);
 }

@@ -2,11 +2,15 @@
 
 #include <algorithm>
 
+#include <caf/exit_reason.hpp>
 #include <fmt/core.h>
 
+#include "actors/amqp/wire_rules.hpp"
+#include "actors/consumer_ids.hpp"
 #include "actors/error.hpp"
 #include "actors/feed.hpp"
 #include "actors/logging.hpp"
+#include "guarded.hpp"
 
 namespace actors {
 
@@ -17,29 +21,13 @@ std::string consumer_text(const subscription& x) {
   return fmt::format("prefetch count {}{}", x.prefetch_count, x.no_ack ? " and no_ack" : "");
 }
 
-// -- ids of consumers -------------------------------------------------------------------
-
-constexpr amqp::consumer_id no_ack_bit = 1;
-constexpr amqp::consumer_id stream_bit = 2;
-
-amqp::consumer_id make_consumer_id(std::uint32_t count, const subscription& what) noexcept {
-  auto id = count << 2;
-  if (what.no_ack)
-    id |= no_ack_bit;
-  if (what.kind == queue_kind::stream)
-    id |= stream_bit;
-  return id;
+/// Ends that nobody needs to look into.
+bool is_failure(const caf::error& reason) noexcept {
+  return reason && reason != caf::exit_reason::user_shutdown && reason != caf::exit_reason::normal
+         && reason != caf::exit_reason::kill;
 }
 
 } // namespace
-
-bool dispatcher_state::is_no_ack(amqp::consumer_id id) noexcept {
-  return (id & no_ack_bit) != 0;
-}
-
-bool dispatcher_state::reads_stream(amqp::consumer_id id) noexcept {
-  return (id & stream_bit) != 0;
-}
 
 std::string queue_name(const dispatcher_settings& settings, const subscription& x) {
   if (x.queue)
@@ -59,7 +47,8 @@ dispatcher_state::dispatcher_state(caf::event_based_actor* self) : self_(self) {
 void dispatcher_state::init(dispatcher_settings settings, caf::actor supervisor) {
   settings_ = std::move(settings);
   supervisor_ = std::move(supervisor);
-  decoder_ = payload_decoder{settings_.limits};
+  self_->monitor(supervisor_);
+  decoder_ = delivery_decoder{settings_.limits};
 }
 
 // -- subscriptions ----------------------------------------------------------------------
@@ -67,11 +56,14 @@ void dispatcher_state::init(dispatcher_settings settings, caf::actor supervisor)
 caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::actor subscriber) {
   if (draining_)
     return make_error(ec::shutting_down, "the event center is stopping");
+  auto queue = queue_name(settings_, what);
+  auto err = refusal(what, subscriber);
   // A feed goes on by credit: answers would say nothing more.
   if (settings_.feeds && is_feed(what))
     what.no_ack = true;
-  auto queue = queue_name(settings_, what);
-  if (auto err = refusal(what, subscriber, queue)) {
+  if (!err)
+    err = conflict(what, queue);
+  if (err) {
     log(log_level::error, "not subscribed: " + text_of(err));
     return err;
   }
@@ -95,7 +87,8 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
   if (theirs.empty())
     self_->monitor(x.subscriber);
   theirs.insert(id);
-  schedule_tick();
+  if (x.what.stale_after.count() > 0)
+    schedule_tick();
 
   if (from.bound.contains({x.what.exchange, from.queue, x.what.routing_key}))
     establish(x, from);
@@ -104,16 +97,16 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
   return caf::delegated<subscribed>{};
 }
 
-caf::error dispatcher_state::refusal(const subscription& what, const caf::actor& subscriber,
-                                     const std::string& queue) const {
+caf::error dispatcher_state::refusal(const subscription& what, const caf::actor& subscriber) {
   if (!subscriber)
     return make_error(ec::invalid_argument,
                       fmt::format("subscription {}: its strategy is no actor", to_string(what)));
-  if (auto err = check(what))
-    return err;
-  if (queue.size() > 255)
-    return make_error(ec::invalid_argument,
-                      fmt::format("queue '{}': a name has at most 255 bytes", queue));
+  return check(what);
+}
+
+caf::error dispatcher_state::conflict(const subscription& what, const std::string& queue) const {
+  if (auto unsayable = amqp::check(amqp::declare_queue{queue_for(what, queue)}))
+    return make_error(std::move(unsayable));
   auto known = by_queue_.find(queue);
   if (known == by_queue_.end())
     return {};
@@ -171,7 +164,7 @@ caf::result<void> dispatcher_state::unsubscribe(subscription_id id) {
 
 // Takes a subscription out of the table. What its subscriber has not answered
 // yet may still be answered, or its end be noticed.
-void dispatcher_state::remove(subscription_id id, const caf::error& reason) {
+void dispatcher_state::remove(subscription_id id, const caf::error& reason, ending how) {
   auto& x = handlers_.at(id);
   x.removed = true;
   if (x.promise.pending())
@@ -184,6 +177,9 @@ void dispatcher_state::remove(subscription_id id, const caf::error& reason) {
       retire(x.consumer, from);
     by_queue_.erase(from.queue);
     consumers_.erase(x.consumer);
+  } else if (how == ending::strategy_ended && from.what.kind != queue_kind::transient) {
+    // The binding of a queue that is kept stays: what comes until the strategy is back
+    // waits for it.
   } else if (from.handlers.bound_to(x.what.exchange, x.what.routing_key).empty()) {
     amqp::binding unused{x.what.exchange, from.queue, x.what.routing_key};
     from.bound.erase(unused);
@@ -197,7 +193,8 @@ void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
   if (busy_queues_.contains(x.queue))
     return; // it was never wanted
   // What its strategies leave behind goes back ahead of all that follows.
-  give_back_paused(id);
+  deliveries_.resume_all(id);
+  flush();
   self_->send(supervisor_, unwant_atom_v, id);
   retiring_.emplace(id, x.queue);
   if (!x.queue.empty())
@@ -211,7 +208,9 @@ void dispatcher_state::on_retired(amqp::consumer_id id) {
     return;
   const auto& queue = retired.mapped();
   busy_queues_.erase(queue);
-  give_back_paused(id);
+  deliveries_.resume_all(id);
+  flush();
+  deliveries_.retired(id);
   if (draining_)
     return continue_drain();
   auto next = by_queue_.find(queue);
@@ -232,40 +231,77 @@ void dispatcher_state::forget(subscription_id id) {
   handlers_.erase(x);
 }
 
-void dispatcher_state::on_subscriber_down(const caf::actor_addr& who) {
+// Without a supervisor nothing comes any more.
+void dispatcher_state::on_down(const caf::actor_addr& who, const caf::error& reason) {
+  if (who != supervisor_.address())
+    return on_subscriber_down(who, reason);
+  if (reason != caf::exit_reason::user_shutdown)
+    tell_all_lost({ec::connection_lost, "the supervisor has ended: " + text_of(reason)});
+}
+
+// Nobody has a reason to end us but the event center, and it says "stop".
+void dispatcher_state::on_exit(const caf::error& reason) {
+  tell_all_lost({ec::connection_lost, "the dispatcher has ended: " + text_of(reason)});
+  self_->quit(reason);
+}
+
+void dispatcher_state::tell_all_lost(const failure& reason) {
+  for (auto& [id, x] : handlers_) {
+    x.counters.consuming = false;
+    tell_lost(x, reason);
+  }
+}
+
+// A fault of ours. What strategies had of all links comes again, as they are renewed: no
+// delivery may stay without an answer.
+void dispatcher_state::on_exception(const std::exception_ptr& what) {
+  const failure reason{ec::handler_failed,
+                       "the dispatcher failed with a message: " + text_of(what)};
+  log(log_level::error, reason.text + "; its links are renewed, all subscriptions stay");
+  flush_scheduled_ = false;
+  for (auto& [id, x] : consumers_)
+    lose(id, x, reason);
+  self_->send(supervisor_, close_atom_v, link_role::consuming);
+}
+
+void dispatcher_state::on_subscriber_down(const caf::actor_addr& who, const caf::error& reason) {
   auto i = subscribers_.find(who);
   if (i == subscribers_.end())
     return;
   const auto gone = std::move(i->second);
   subscribers_.erase(i);
-  requeue_unanswered(gone);
-  log(log_level::info, fmt::format("a subscriber ended: {} subscriptions removed", gone.size()));
+  report_end(gone, reason);
+  give_back_unanswered(gone);
   for (auto id : gone) {
     auto& x = handlers_.at(id);
     x.counters.in_flight = 0;
     if (x.removed)
       forget(id);
     else
-      remove(id, make_error(ec::not_subscribed, "the strategy ended before the broker answered"));
+      remove(id, make_error(ec::not_subscribed, "the strategy ended before the broker answered"),
+             ending::strategy_ended);
   }
+  continue_drain();
+}
+
+void dispatcher_state::report_end(const std::set<subscription_id>& gone, const caf::error& reason) {
+  const auto& first = handlers_.at(*gone.begin());
+  const auto& named = first.what.strategy;
+  const auto who = named.empty() ? fmt::format("actor {}", first.counters.subscriber)
+                                 : fmt::format("'{}' (actor {})", named, first.counters.subscriber);
+  const auto what = fmt::format("its {} subscriptions ({}{}) are removed", gone.size(),
+                                to_string(first.what), gone.size() > 1 ? ", ..." : "");
+  if (is_failure(reason))
+    log(log_level::warning,
+        fmt::format("strategy {} has failed: {}: {}", who, text_of(reason), what));
+  else
+    log(log_level::info, fmt::format("strategy {} has ended: {}", who, what));
 }
 
 // What a strategy had not answered when it ended goes back to its queue.
-void dispatcher_state::requeue_unanswered(const std::set<subscription_id>& gone) {
-  if (std::none_of(gone.begin(), gone.end(),
-                   [this](auto id) { return handlers_.at(id).counters.in_flight > 0; }))
-    return;
-  for (auto& [tag, open] : unanswered_) {
-    if (std::erase_if(open.waiting, [&](auto id) { return gone.contains(id); }) == 0)
-      continue;
-    // That it ended is no fault of this message, unless a handler failed with it.
-    if (open.error.empty())
-      open.plan = nullptr;
-    open.outcome = ack_window::verdict::requeue;
-    if (open.waiting.empty())
-      finish(tag, open);
-  }
-  std::erase_if(unanswered_, [](auto& entry) { return entry.second.waiting.empty(); });
+void dispatcher_state::give_back_unanswered(const std::set<subscription_id>& gone) {
+  for (auto& [key, open] : deliveries_.give_back(gone))
+    finish(key, open);
 }
 
 void dispatcher_state::on_consumer_state(const consumer_state& x) {
@@ -319,14 +355,30 @@ void dispatcher_state::fail(subscription_id id, const failure& reason) {
 }
 
 void dispatcher_state::on_consumers_lost(const consumers_lost& lost) {
-  for (auto& [id, x] : consumers_) {
-    x.bound.clear();
-    if (x.what.kind == queue_kind::stream && x.next_offset)
-      resume_stream(id, x);
+  auto ids = lost.consumers;
+  if (ids.empty()) // all
+    for (auto& [id, x] : consumers_)
+      ids.push_back(id);
+  for (auto id : ids) {
+    auto i = consumers_.find(id);
+    if (i != consumers_.end())
+      lose(id, i->second, lost.reason);
+    else
+      deliveries_.lost(id);
   }
-  for (auto& [id, x] : handlers_) {
-    x.counters.consuming = false;
-    tell_lost(x, lost.reason);
+  continue_drain();
+}
+
+void dispatcher_state::lose(amqp::consumer_id id, consumer& x, const failure& reason) {
+  x.bound.clear();
+  if (x.what.kind == queue_kind::stream && x.next_offset)
+    resume_stream(id, x);
+  deliveries_.lost(id);
+  x.life = 0;
+  for (auto member : x.members) {
+    auto& theirs = handlers_.at(member);
+    theirs.counters.consuming = false;
+    tell_lost(theirs, reason);
   }
 }
 
@@ -346,9 +398,8 @@ void dispatcher_state::tell_restored(handler& x) {
 // Goes on where it was: at the first message that has no answer yet, or else
 // behind the last one.
 void dispatcher_state::resume_stream(amqp::consumer_id id, consumer& x) {
-  for (auto& [tag, open] : unanswered_)
-    if (open.consumer == id && open.offset)
-      x.next_offset = std::min(*x.next_offset, *open.offset);
+  if (auto first = deliveries_.first_offset(id))
+    x.next_offset = std::min(*x.next_offset, *first);
   for (auto member : x.members)
     want(id, x, handlers_.at(member).what);
 }
@@ -392,7 +443,7 @@ caf::result<drained> dispatcher_state::drain(std::chrono::milliseconds limit) {
 }
 
 void dispatcher_state::continue_drain() {
-  if (!drain_promise_.pending() || !retiring_.empty() || !unanswered_.empty() || !moving_.empty())
+  if (!drain_promise_.pending() || !retiring_.empty() || deliveries_.unfinished() > 0)
     return;
   if (std::all_of(handlers_.begin(), handlers_.end(),
                   [](auto& x) { return x.second.window.waiting() == 0; }))
@@ -402,7 +453,7 @@ void dispatcher_state::continue_drain() {
 void dispatcher_state::on_drain_deadline() {
   if (!drain_promise_.pending())
     return;
-  drained result{unanswered_.size() + moving_.size()};
+  drained result{deliveries_.unfinished()};
   for (auto& [id, x] : handlers_)
     result.unhandled += x.window.waiting();
   if (result.unhandled > 0)
@@ -422,7 +473,9 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher
                          caf::actor supervisor) {
   auto& state = self->state;
   state.init(std::move(settings), std::move(supervisor));
-  self->set_down_handler([&state](caf::down_msg& x) { state.on_subscriber_down(x.source); });
+  self->set_down_handler(
+      guarded(state, [&state](caf::down_msg& x) { state.on_down(x.source, x.reason); }));
+  self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.reason); });
   // CAF sends back what a handler returns, even if the event was no request. An
   // error would end us by default; a value must not be answered in turn, as our
   // complaint would end the strategy.
@@ -431,24 +484,28 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher
     return caf::result<caf::message>{caf::delegated<caf::message>{}};
   });
   return {
-      [&state](delivery_batch& x) { state.on_deliveries(x); },
-      [&state](flush_atom) { state.on_flush(); },
-      [&state](requeue_atom, std::uint64_t life, std::uint64_t tag) {
-        state.on_requeue(life, tag);
-      },
-      [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
-        return state.subscribe(std::move(what), std::move(subscriber));
-      },
-      [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); },
-      [&state](const consumer_state& x) { state.on_consumer_state(x); },
-      [&state](const consumers_lost& x) { state.on_consumers_lost(x); },
-      [&state](tick_atom) { state.on_tick(); },
-      [&state](status_atom) { return state.status(); },
-      [&state](drain_atom, std::uint64_t limit) {
-        return state.drain(std::chrono::milliseconds{limit});
-      },
-      [&state](drain_atom) { state.on_drain_deadline(); },
-      [&state](stop_atom) { state.stop(); },
+      guarded(state, [&state](delivery_batch& x) { state.on_deliveries(x); }),
+      guarded(state, [&state](flush_atom) { state.on_flush(); }),
+      guarded(state,
+              [&state](requeue_atom, std::uint64_t life, std::uint64_t tag) {
+                state.on_pause_over({life, tag});
+              }),
+      guarded(state,
+              [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
+                return state.subscribe(std::move(what), std::move(subscriber));
+              }),
+      guarded(state,
+              [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); }),
+      guarded(state, [&state](const consumer_state& x) { state.on_consumer_state(x); }),
+      guarded(state, [&state](const consumers_lost& x) { state.on_consumers_lost(x); }),
+      guarded(state, [&state](tick_atom) { state.on_tick(); }),
+      guarded(state, [&state](status_atom) { return state.status(); }),
+      guarded(state,
+              [&state](drain_atom, std::uint64_t limit) {
+                return state.drain(std::chrono::milliseconds{limit});
+              }),
+      guarded(state, [&state](drain_atom) { state.on_drain_deadline(); }),
+      guarded(state, [&state](stop_atom) { state.stop(); }),
   };
 }
 

@@ -1,46 +1,20 @@
 #include <algorithm>
+#include <exception>
 
-#include <caf/sec.hpp>
 #include <fmt/core.h>
 
+#include "actors/consumer_ids.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "dispatcher_wake_up.hpp"
+#include "guarded.hpp"
 
-// A delivery's way through the dispatcher: in, to the strategies, and its end.
+// A delivery's way to the strategies.
 
 namespace actors {
 
 namespace {
-
-using namespace std::chrono_literals;
-
-/// Before a message goes back to its queue for another time.
-constexpr auto requeue_pause = 1s;
-
-/// How often time limits and silent streams are looked at.
-constexpr auto tick_interval = 250ms;
-
-using verdict = ack_window::verdict;
-
-/// What a handler's answer means for its message.
-verdict verdict_of(const caf::error& x) noexcept {
-  // CAF reports an answer that `then` has no handler for as an error of its
-  // own; to us any answer means that the handler has returned.
-  if (!x || x == caf::sec::unexpected_response)
-    return verdict::ack;
-  // A strategy without a handler for the event has none the next time either.
-  return x == caf::sec::unexpected_message ? verdict::reject : verdict::requeue;
-}
-
-/// The verdict on a message that two handlers answered differently: whoever
-/// needs it again gets it again.
-verdict stronger(verdict x, verdict y) noexcept {
-  if (x == verdict::requeue || y == verdict::requeue)
-    return verdict::requeue;
-  return x == verdict::reject ? x : y;
-}
 
 std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
   for (auto& [name, value] : x.headers)
@@ -50,6 +24,12 @@ std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
   return std::nullopt;
 }
 
+std::string_view kline_type_of(const event_codec& codec, const caf::message& what) noexcept try {
+  return codec.kline_type(what);
+} catch (...) { // a codec may be the user's
+  return {};
+}
+
 /// What `delivery_policy::latest_per_key` keeps one of: klines of one routing key
 /// have several types.
 std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
@@ -57,9 +37,14 @@ std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
   auto result = x.routing_key;
   if (codec.kline_type) {
     result += '\n';
-    result += codec.kline_type(what);
+    result += kline_type_of(codec, what);
   }
   return result;
+}
+
+/// Whether a subscription wants a message of its routing key.
+bool wants(const subscription& x, const caf::message& what) {
+  return x.kline_type.empty() || kline_type_of(x.codec, what) == x.kline_type;
 }
 
 } // namespace
@@ -67,49 +52,48 @@ std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
 // -- a message comes in -------------------------------------------------------------------
 
 void dispatcher_state::on_deliveries(delivery_batch& batch) {
-  open_window(batch);
+  const auto life = deliveries_.enter(batch.out, batch.incarnation);
   now_ = self_->clock().now();
   // One flush at the end does for all of them.
   const auto scheduled = std::exchange(flush_scheduled_, true);
   {
     dispatcher_wake_up later{*self_};
-    for (auto& x : batch.items)
-      dispatch(x);
+    for (auto& x : batch.items) {
+      const auto id = x.consumer; // it may be moved from
+      const auto tag = x.tag;
+      try {
+        dispatch(life, x);
+      } catch (...) {
+        settle_poison({life, tag}, id, std::current_exception());
+      }
+    }
     flush();
   }
   flush_scheduled_ = scheduled;
 }
 
-void dispatcher_state::open_window(const delivery_batch& batch) {
-  if (out_ == batch.out && incarnation_ == batch.incarnation)
-    return;
-  out_ = batch.out;
-  incarnation_ = batch.incarnation;
-  ++life_;
-  window_ = ack_window{};
-  unanswered_.clear();
-  paused_.clear();
-  moving_.clear();
-}
-
-void dispatcher_state::dispatch(amqp::delivery& x) {
+void dispatcher_state::dispatch(std::uint64_t life, amqp::delivery& x) {
   ++counters_.received;
   auto i = consumers_.find(x.consumer);
   if (i == consumers_.end())
-    return settle_unknown(x);
+    return settle_unknown(life, x);
   auto& from = i->second;
+  if (from.life != life) {
+    deliveries_.began(x.consumer, life);
+    from.life = life;
+  }
   if (draining_ && !from.what.no_ack)
-    return settle_unknown(x);
+    return settle_unknown(life, x);
   if (!from.what.no_ack)
-    window_.open(x.tag);
+    deliveries_.arrived(x.tag);
+  const delivery_key key{life, x.tag};
+  if (x.unreadable)
+    return settle_unreadable(key, x, from);
   restore_origin(x);
   auto& ids = from.handlers.match(x.exchange, x.routing_key);
-  if (ids.empty()) {
-    ++counters_.unmatched;
-    return settle(x.tag, x.consumer, verdict::ack);
-  }
-  const auto tag = x.tag;
-  unanswered open;
+  if (ids.empty())
+    return settle_unmatched(key, x, from);
+  open_delivery open;
   open.consumer = x.consumer;
   open.pause = x.redelivered;
   open.since = now_;
@@ -121,22 +105,18 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
   }
   caf::error malformed;
   auto readable = false;
-  decoded_.clear();
-  opened_ = false;
-  unreadable_ = {};
+  decoder_.begin(x, from.queue_name, from.what.prefetch_count);
   for (auto id : ids) {
     auto& to = handlers_.at(id);
-    auto& message = message_for(to.what.codec, x, from);
+    auto& message = decoder_.get(to.what.codec);
     if (!message) {
       malformed = message.error();
-      if (unreadable_)
-        continue; // nobody's failure
-      ++to.counters.failed;
-      follow_stream(to, x);
+      if (!decoder_.failed_to_open()) // else nobody's failure
+        skip(to, x);
       continue;
     }
     readable = true;
-    dispatch_to(to, x, *message, open);
+    dispatch_to(to, x, *message, key, open);
   }
   if (malformed)
     report_malformed(x, from, malformed);
@@ -146,111 +126,99 @@ void dispatcher_state::dispatch(amqp::delivery& x) {
   }
   if (open.plan)
     open.original = std::move(x);
-  if (open.waiting.empty())
-    return finish(tag, open);
-  unanswered_.emplace(tag, std::move(open));
+  if (open.waiting.empty() && open.following.empty())
+    return finish(key, open);
+  deliveries_.wait(key, std::move(open));
   schedule_tick();
 }
 
 // A consumer that was cancelled while this was on its way: back to its queue, for
 // others; once the consumer has ended, as it would only get it again.
-void dispatcher_state::settle_unknown(const amqp::delivery& x) {
+void dispatcher_state::settle_unknown(std::uint64_t life, const amqp::delivery& x) {
   ++counters_.unmatched;
   if (is_no_ack(x.consumer))
     return;
-  window_.open(x.tag);
+  deliveries_.arrived(x.tag);
   if (retiring_.contains(x.consumer))
-    paused_.emplace(x.tag, x.consumer);
+    deliveries_.pause({life, x.tag}, {x.consumer, verdict::release});
   else
-    settle(x.tag, x.consumer, verdict::requeue);
+    settle({life, x.tag}, x.consumer, verdict::release);
 }
 
-// All at once: they take their places in the queue again.
-void dispatcher_state::give_back_paused(amqp::consumer_id id) {
-  std::erase_if(paused_, [&](auto& entry) {
-    if (entry.second == id)
-      settle(entry.first, id, verdict::requeue);
-    return entry.second == id;
-  });
-  flush();
+// Skipped by the link, which cannot take it. A strategy that follows its streams sees the
+// gap with the next message.
+void dispatcher_state::settle_unreadable(delivery_key key, const amqp::delivery& x,
+                                         consumer& from) {
+  ++counters_.unreadable;
+  if (!std::exchange(from.told_unreadable, true))
+    log(log_level::error,
+        fmt::format("queue '{}': a message from {}:{} is rejected, as this link cannot take it, "
+                    "and so is each like it: {}",
+                    from.queue_name, x.exchange, x.routing_key, x.unreadable->text));
+  settle(key, x.consumer, verdict::reject);
 }
 
-/// The message in the form that a handler wants; made once for all who want the same.
-const caf::expected<caf::message>& dispatcher_state::message_for(const event_codec& codec,
-                                                                 const amqp::delivery& x,
-                                                                 const consumer& from) {
-  auto known = std::find_if(decoded_.begin(), decoded_.end(),
-                            [&](const decoded& y) { return y.codec == codec; });
-  if (known != decoded_.end())
-    return known->message;
-  auto make = [&]() -> caf::expected<caf::message> {
-    if (codec.raw)
-      return caf::make_message(x);
-    if (!std::exchange(opened_, true))
-      unreadable_ = open_body(x, from);
-    if (unreadable_)
-      return unreadable_;
-    return decode(codec);
-  };
-  return decoded_.emplace_back(decoded{codec, make()}).message;
+// Of what a user's code may throw nothing should come to this; if it does, it is the end
+// of that message alone.
+void dispatcher_state::settle_poison(delivery_key key, amqp::consumer_id id,
+                                     const std::exception_ptr& what) {
+  ++counters_.malformed;
+  log_repeated(log_level::error, "cannot be dispatched", "",
+               "a message is rejected, as it cannot be dispatched: " + text_of(what));
+  settle(key, id, verdict::reject);
 }
 
-caf::error dispatcher_state::open_body(const amqp::delivery& x, const consumer& from) {
-  auto parts = decoder_.open(x.body);
-  if (!parts)
-    return std::move(parts.error());
-  checked_ = parts->checked;
-  received_ = {.name = parts->name,
-               .data = parts->data,
-               .max_depth = settings_.limits.max_depth - 1, // the event's own object is one
-               .exchange = x.exchange,
-               .queue = from.queue_name,
-               .routing_key = x.routing_key,
-               .prefetch_count = from.what.prefetch_count};
-  return {};
-}
-
-caf::expected<caf::message> dispatcher_state::decode(const event_codec& codec) {
-  auto make = [&]() -> caf::expected<caf::message> {
-    if (!codec.name.empty() && codec.name != received_.name)
-      return make_error(ec::unexpected_event, fmt::format("event '{}' where '{}' is expected",
-                                                          received_.name, codec.name));
-    return codec.decode(received_);
-  };
-  auto message = make();
-  if (message || checked_)
-    return message;
-  // The parts were found by a shortcut: look closely before giving up.
-  auto parts = decoder_.check();
-  checked_ = true;
-  if (!parts)
-    return std::move(parts.error());
-  received_.name = parts->name;
-  received_.data = parts->data;
-  return make();
-}
-
-bool dispatcher_state::wants(const handler& x, const caf::message& what) {
-  auto& type = x.what.kline_type;
-  return type.empty() || x.what.codec.kline_type(what) == type;
+// Of a queue that is kept it is not ours to drop: another process may want it, or a
+// strategy that will be back.
+void dispatcher_state::settle_unmatched(delivery_key key, amqp::delivery& x, consumer& from) {
+  using fate = unmatched_messages::fate;
+  ++counters_.unmatched;
+  if (from.what.no_ack
+      || (from.what.kind != queue_kind::durable && from.what.kind != queue_kind::quorum))
+    return settle(key, x.consumer, verdict::ack);
+  const auto has_dead_letters = !queues_beside(from.what, {}).empty();
+  const auto what = from.unmatched.judge(x, has_dead_letters, now_);
+  if (!std::exchange(from.told_unmatched, true))
+    log(log_level::warning,
+        fmt::format("queue '{}': no handler here is for {}:{}: it goes back for whoever wants it, "
+                    "and so does each like it",
+                    from.queue_name, x.exchange, x.routing_key));
+  if (what.what == fate::release && what.pause.count() == 0)
+    return settle(key, x.consumer, verdict::release);
+  open_deliveries::paused_delivery paused{x.consumer, verdict::release};
+  if (what.what == fate::end_of_queue) {
+    paused.copy = unmatched_copy_for(from.queue, std::move(x), what.round);
+  } else if (what.what == fate::dead_letter) {
+    ++counters_.dead_lettered;
+    paused.copy = unmatched_copy_for(dead_letter_queue_name(from.queue), std::move(x), what.round);
+  }
+  pause(key, std::move(paused), what.pause);
 }
 
 void dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
-                                   unanswered& open) {
+                                   delivery_key key, open_delivery& open) {
   const auto place = follow_stream(to, x);
   if (place == stream_tracker::verdict::handled) {
     ++to.counters.duplicates;
   } else if (place == stream_tracker::verdict::in_hand) {
-    // Needed only if the first one fails: ask again later.
-    open.outcome = verdict::requeue;
-    open.pause = true;
-  } else if (to.what.ack == ack_policy::on_success && wants(to, what)) {
-    ask(to, x, what, open);
+    // Needed only if the first one fails: it gets that one's verdict.
+    open.following.push_back(to.counters.id);
+    deliveries_.follow(to.counters.id, {x.exchange, x.routing_key, x.properties.position}, key);
+  } else if (!wants(to.what, what)) {
+    to.streams.handled(x.exchange, x.routing_key, x.properties.position);
+  } else if (to.what.ack == ack_policy::on_success) {
+    ask(to, x, what, key, open);
   } else {
     to.streams.handled(x.exchange, x.routing_key, x.properties.position);
-    if (wants(to, what))
-      hand_over(to, x, what);
+    hand_over(to, x, what);
   }
+}
+
+// It cannot be read as what this handler wants.
+void dispatcher_state::skip(handler& to, const amqp::delivery& x) {
+  ++to.counters.failed;
+  if (follow_stream(to, x) == stream_tracker::verdict::fresh)
+    to.streams.failed(x.exchange, x.routing_key, x.properties.position);
 }
 
 stream_tracker::verdict dispatcher_state::follow_stream(handler& to, const amqp::delivery& x) {
@@ -269,8 +237,9 @@ stream_tracker::verdict dispatcher_state::follow_stream(handler& to, const amqp:
 void dispatcher_state::report_malformed(const amqp::delivery& x, const consumer& from,
                                         const caf::error& reason) {
   ++counters_.malformed;
-  log(log_level::warning, fmt::format("queue '{}': message from {}:{} dropped: {}", from.queue_name,
-                                      x.exchange, x.routing_key, text_of(reason)));
+  log_repeated(log_level::warning, "malformed", from.queue_name,
+               fmt::format("queue '{}': message from {}:{} dropped: {}", from.queue_name,
+                           x.exchange, x.routing_key, text_of(reason)));
 }
 
 // -- to a strategy, on dispatch ---------------------------------------------------------
@@ -318,24 +287,10 @@ void dispatcher_state::send(handler& to, delivery_window<offer>::item x) {
     return self_->send(to.subscriber, std::move(x.what.what));
   schedule_tick();
   self_->request(to.subscriber, caf::infinite, std::move(x.what.what))
-      .then([this, id = to.counters.id, mark = x.mark] { on_mark(id, mark, {}); },
-            [this, id = to.counters.id, mark = x.mark](const caf::error& err) {
+      .then(guarded(*this, [this, id = to.counters.id, mark = x.mark] { on_mark(id, mark, {}); }),
+            guarded(*this, [this, id = to.counters.id, mark = x.mark](const caf::error& err) {
               on_mark(id, mark, err);
-            });
-}
-
-// All up to this one have been handled: there is room for more.
-void dispatcher_state::on_mark(subscription_id id, std::uint64_t mark, const caf::error& err) {
-  auto i = handlers_.find(id);
-  if (i == handlers_.end())
-    return;
-  auto& x = i->second;
-  if (verdict_of(err) != verdict::ack)
-    count_failure(x, err);
-  now_ = self_->clock().now();
-  x.window.handled(mark);
-  pump(x);
-  continue_drain();
+            }));
 }
 
 void dispatcher_state::tell(const handler& to, std::vector<stream_notice>& notices) {
@@ -358,243 +313,8 @@ void dispatcher_state::on_unasked_error(const caf::error& reason) {
 
 void dispatcher_state::count_failure(handler& x, const caf::error& reason) {
   ++x.counters.failed;
-  log(log_level::warning,
-      fmt::format("handler of {} failed: {}", to_string(x.what), text_of(reason)));
-}
-
-// -- to a strategy, on success ------------------------------------------------------------
-
-void dispatcher_state::ask(handler& to, const amqp::delivery& x, const caf::message& what,
-                           unanswered& open) {
-  const auto id = to.counters.id;
-  ++to.counters.delivered;
-  ++to.counters.in_flight;
-  open.waiting.push_back(id);
-  origin_ptr from;
-  if (x.properties.position)
-    from = std::make_shared<const origin>(origin{x.exchange, x.routing_key, x.properties.position});
-  open.from = from;
-  self_->request(to.subscriber, caf::infinite, what)
-      .then([=, this, life = life_, tag = x.tag] { on_answer(life, tag, id, from, {}); },
-            [=, this, life = life_, tag = x.tag](const caf::error& err) {
-              on_answer(life, tag, id, from, err);
-            });
-}
-
-void dispatcher_state::on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id,
-                                 const origin_ptr& from, const caf::error& err) {
-  auto outcome = verdict_of(err);
-  // Its strategy ended before it came to this message.
-  const auto unhandled = err == caf::sec::request_receiver_down;
-  if (auto x = handlers_.find(id); x != handlers_.end()) {
-    auto& streams = x->second.streams;
-    if (from && outcome == verdict::requeue)
-      streams.failed(from->exchange, from->routing_key, from->position);
-    else if (from)
-      streams.handled(from->exchange, from->routing_key, from->position);
-    if (outcome == verdict::requeue && x->second.what.error == error_policy::reject && !unhandled)
-      outcome = verdict::reject;
-    if (x->second.given_up.erase({life, tag}) > 0)
-      return; // too late for anything else
-    count(x->second, err);
-  }
-  if (life != life_)
-    return;
-  auto i = unanswered_.find(tag);
-  if (i == unanswered_.end())
-    return;
-  auto& open = i->second;
-  if (std::erase(open.waiting, id) == 0)
-    return;
-  open.outcome = stronger(open.outcome, outcome);
-  if (outcome != verdict::ack && !unhandled)
-    open.error = text_of(err);
-  if (!open.waiting.empty())
-    return;
-  auto done = std::move(open);
-  unanswered_.erase(i);
-  finish(tag, done);
-  continue_drain();
-}
-
-void dispatcher_state::count(handler& x, const caf::error& err) {
-  --x.counters.in_flight;
-  const auto outcome = verdict_of(err);
-  ++(outcome == verdict::ack ? x.counters.succeeded : x.counters.failed);
-  if (outcome == verdict::requeue)
-    log(log_level::warning, fmt::format("handler of {} failed ({}): {}", to_string(x.what),
-                                        to_string(x.what.error), text_of(err)));
-  else if (outcome == verdict::reject)
-    log(log_level::error, fmt::format("the strategy that subscribed {} has no handler for its "
-                                      "events: message rejected",
-                                      to_string(x.what)));
-  if (x.removed && x.counters.in_flight == 0)
-    forget(x.counters.id);
-}
-
-// -- time -------------------------------------------------------------------------------------
-
-void dispatcher_state::schedule_tick() {
-  if (tick_scheduled_ || !needs_tick())
-    return;
-  tick_scheduled_ = true;
-  self_->delayed_send(self_, tick_interval, tick_atom_v);
-}
-
-bool dispatcher_state::needs_tick() const {
-  return !unanswered_.empty() || std::any_of(handlers_.begin(), handlers_.end(), [](auto& x) {
-    return x.second.window.in_hand() > 0 || x.second.what.stale_after.count() > 0;
-  });
-}
-
-void dispatcher_state::on_tick() {
-  tick_scheduled_ = false;
-  now_ = self_->clock().now();
-  give_up_answers();
-  for (auto& [id, x] : handlers_) {
-    give_up_marks(x);
-    if (x.what.stale_after.count() > 0)
-      for (auto& notice : x.streams.stale(now_, x.what.stale_after))
-        self_->send(x.subscriber, std::move(notice));
-  }
-  schedule_tick();
-}
-
-// A handler that neither answers nor ends must not hold a message for ever.
-void dispatcher_state::give_up_answers() {
-  struct late_answer {
-    std::uint64_t tag;
-    subscription_id id;
-    origin_ptr from;
-  };
-  std::vector<late_answer> late;
-  for (auto& [tag, open] : unanswered_)
-    for (auto id : open.waiting) {
-      const auto limit = handlers_.at(id).what.time_limit;
-      if (limit.count() > 0 && now_ - open.since >= limit)
-        late.push_back({tag, id, open.from});
-    }
-  for (auto& x : late) {
-    auto& handler = handlers_.at(x.id);
-    ++handler.counters.timed_out;
-    on_answer(life_, x.tag, x.id, x.from,
-              make_error(ec::handler_timeout,
-                         fmt::format("no answer within {} ms", handler.what.time_limit.count())));
-    if (auto i = handlers_.find(x.id); i != handlers_.end())
-      i->second.given_up.emplace(life_, x.tag);
-  }
-}
-
-void dispatcher_state::give_up_marks(handler& x) {
-  if (x.what.time_limit.count() == 0)
-    return;
-  const auto late = x.window.give_up(now_ - x.what.time_limit);
-  if (late == 0)
-    return;
-  x.counters.timed_out += late;
-  log(log_level::warning, fmt::format("the strategy that subscribed {} has not answered within {} "
-                                      "ms: it gets more all the same",
-                                      to_string(x.what), x.what.time_limit.count()));
-  pump(x);
-}
-
-// -- a message's end ----------------------------------------------------------------------------
-
-// What goes back again and again goes back after a pause, or it would keep the
-// broker, us and the log busy.
-void dispatcher_state::finish(std::uint64_t tag, unanswered& x) {
-  if (x.outcome == verdict::ack)
-    return settle(tag, x.consumer, verdict::ack);
-  if (x.plan && !x.error.empty())
-    return move(tag, x);
-  if (x.outcome == verdict::reject)
-    return settle(tag, x.consumer, verdict::reject);
-  if (x.pause)
-    return pause(tag, x.consumer);
-  settle(tag, x.consumer, verdict::requeue);
-}
-
-void dispatcher_state::pause(std::uint64_t tag, amqp::consumer_id id) {
-  paused_.emplace(tag, id);
-  self_->delayed_send(self_, requeue_pause, requeue_atom_v, life_, tag);
-}
-
-void dispatcher_state::on_requeue(std::uint64_t life, std::uint64_t tag) {
-  if (life != life_)
-    return;
-  if (auto paused = paused_.extract(tag))
-    settle(tag, paused.mapped(), verdict::requeue);
-}
-
-// Sends a copy to the retries or the dead letters. The original is acknowledged
-// when the broker has the copy: if we die in between, there are two of it.
-void dispatcher_state::move(std::uint64_t tag, unanswered& x) {
-  const auto attempts = attempts_of(x.original->properties) + 1;
-  const auto& plan = *x.plan;
-  const auto again = plan.policy == error_policy::retry && x.outcome == verdict::requeue
-                     && attempts <= plan.retry.max_retries;
-  auto queue = again ? retry_queue_name(plan.queue, delay_of(plan.retry, attempts))
-                     : dead_letter_queue_name(plan.queue);
-  if (!again)
-    log(log_level::error,
-        fmt::format("message from {}:{} goes to the dead letters '{}': {}", x.original->exchange,
-                    x.original->routing_key, queue, x.error));
-  ++(again ? counters_.retried : counters_.dead_lettered);
-  moving_.emplace(tag, x.consumer);
-  self_
-      ->request(supervisor_, caf::infinite, publish_atom_v,
-                copy_for(std::move(queue), std::move(*x.original), attempts, x.error))
-      .then([this, life = life_, tag](const published&) { on_moved(life, tag, {}); },
-            [this, life = life_, tag](const caf::error& err) { on_moved(life, tag, err); });
-}
-
-void dispatcher_state::on_moved(std::uint64_t life, std::uint64_t tag, const caf::error& err) {
-  if (life != life_)
-    return;
-  auto moved = moving_.extract(tag);
-  if (moved.empty())
-    return;
-  if (!err) {
-    settle(tag, moved.mapped(), verdict::ack);
-  } else {
-    log(log_level::warning, "a failed message goes back to its queue, as it could not be sent to "
-                            "its retries or dead letters: "
-                                + text_of(err));
-    pause(tag, moved.mapped());
-  }
-  continue_drain();
-}
-
-// Of no effect for deliveries of a no_ack consumer: the window never saw them. A
-// stream takes nothing back, and RabbitMQ ends the connection of whoever tries.
-void dispatcher_state::settle(std::uint64_t tag, amqp::consumer_id id, verdict what) {
-  if (reads_stream(id))
-    what = verdict::ack;
-  if (!window_.settle(tag, what))
-    return;
-  if (what == verdict::requeue)
-    ++counters_.requeued;
-  schedule_flush();
-}
-
-// One message to ourselves behind those that wait already: many answers become
-// few acknowledgements.
-void dispatcher_state::schedule_flush() {
-  if (flush_scheduled_)
-    return;
-  flush_scheduled_ = true;
-  self_->send(self_, flush_atom_v);
-}
-
-void dispatcher_state::on_flush() {
-  flush_scheduled_ = false;
-  flush();
-}
-
-void dispatcher_state::flush() {
-  auto settlements = window_.flush();
-  if (!settlements.empty())
-    out_->settle(incarnation_, std::move(settlements));
+  log_repeated(log_level::warning, "handler failed", to_string(x.what),
+               fmt::format("handler of {} failed: {}", to_string(x.what), text_of(reason)));
 }
 
 } // namespace actors

@@ -2,6 +2,7 @@
 
 #include <caf/atom.hpp>
 #include <caf/message.hpp>
+#include <caf/sec.hpp>
 
 namespace actors {
 
@@ -30,9 +31,20 @@ ec code_of(const caf::error& x) noexcept {
 }
 
 std::string text_of(const caf::error& x) {
-  if (ours(x) && x.context().match_elements<std::string>())
+  const auto is_told = ours(x) || x == caf::sec::runtime_error; // the latter of an exception
+  if (is_told && x.context().match_elements<std::string>())
     return x.context().get_as<std::string>(0);
   return caf::to_string(x);
+}
+
+std::string text_of(const std::exception_ptr& x) {
+  try {
+    std::rethrow_exception(x);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
 }
 
 failure to_failure(const caf::error& x) {

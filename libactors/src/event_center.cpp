@@ -16,6 +16,7 @@
 #include "actors/logging.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/unsent_file.hpp"
+#include "event_center_watch.hpp"
 
 namespace actors {
 
@@ -123,6 +124,7 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
   // An in-process broker does its work in the thread that publishes: it had better
   // be the supervisor's, with many messages at once.
   hands_over_ = brokers_.empty();
+  watch_center(system, dispatcher_, supervisor_, settings.on_failure);
   caf::anon_send(supervisor_, start_atom_v, dispatcher_);
 }
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "actors/ledger.hpp"
+#include "actors/subscription.hpp"
 
 // A consumer's way through the ledger: its queues, its bindings, its start.
 
@@ -116,9 +117,11 @@ void ledger::on_reply(const about_consumer& about, const amqp::reply& reply) {
 
 void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
   if (!reply.error) {
-    if (x.stage == consumer_stage::checking)
-      say(true, "queue " + quoted(x.queue.name)
-                    + " exists with other settings, used as it is: " + x.reason.text);
+    if (x.stage == consumer_stage::checking) {
+      const auto warning = warning_about(x.queue);
+      say(true, "queue " + quoted(x.queue.name) + " exists with other settings, used as it is: "
+                    + x.reason.text + (warning.empty() ? "" : "; ") + std::string{warning});
+    }
     x.found = x.stage == consumer_stage::checking;
     x.reason = {};
     x.queue_name = reply.queue;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 namespace actors {
@@ -12,6 +13,8 @@ constexpr std::string_view exchange_header = "x-la-exchange";
 constexpr std::string_view routing_key_header = "x-la-routing-key";
 constexpr std::string_view attempts_header = "x-la-attempts";
 constexpr std::string_view error_header = "x-la-error";
+constexpr std::string_view expiration_header = "x-la-expiration";
+constexpr std::string_view unmatched_header = "x-la-unmatched";
 
 /// A header travels with each further delivery: an error's text is cut here.
 constexpr std::size_t max_error = 1'000;
@@ -50,6 +53,63 @@ amqp::queue beside(const amqp::queue& of, std::string name) {
   if (is_quorum(of))
     result.arguments = {{"x-queue-type", std::string{"quorum"}}};
   return result;
+}
+
+std::uint32_t count_of(const amqp::properties& x, std::string_view header) noexcept {
+  auto count = find<std::int64_t>(x.headers, header);
+  return count && *count > 0 ? static_cast<std::uint32_t>(*count) : 0;
+}
+
+/// To a queue by its name; what it was published to travels in headers.
+amqp::publication copy_to(std::string queue, amqp::delivery x) {
+  amqp::publication result;
+  result.routing_key = std::move(queue);
+  result.properties = std::move(x.properties);
+  result.properties.persistent = true;
+  auto& headers = result.properties.headers;
+  if (const auto expiration = std::exchange(result.properties.expiration, {});
+      expiration.count() > 0)
+    set(headers, expiration_header, std::int64_t{expiration.count()});
+  set(headers, exchange_header, std::move(x.exchange));
+  set(headers, routing_key_header, std::move(x.routing_key));
+  result.body = std::make_shared<const std::string>(std::move(x.body));
+  result.mandatory = true;
+  return result;
+}
+
+/// The routing key that a message had in the exchange where it was first dead.
+std::optional<std::string> first_routing_key(const std::vector<amqp::field_value>& deaths,
+                                             std::string_view exchange) {
+  // The latest death comes first.
+  for (auto i = deaths.rbegin(); i != deaths.rend(); ++i) {
+    auto* opaque = std::get_if<amqp::opaque_value>(&*i);
+    const auto death = opaque ? amqp::as_table(*opaque) : std::nullopt;
+    if (!death)
+      continue;
+    auto* from = find<std::string>(*death, "exchange");
+    auto* listed = find<amqp::opaque_value>(*death, "routing-keys");
+    const auto keys = listed ? amqp::as_list(*listed) : std::nullopt;
+    if (!from || *from != exchange || !keys || keys->empty())
+      continue;
+    if (auto* key = std::get_if<std::string>(&keys->front()))
+      return *key;
+  }
+  return std::nullopt;
+}
+
+/// One that the broker has moved, of its own accord, from a queue that it had come to by
+/// an exchange.
+void restore_moved(amqp::delivery& x) {
+  auto* exchange = find<std::string>(x.properties.headers, "x-first-death-exchange");
+  auto* deaths = find<amqp::opaque_value>(x.properties.headers, "x-death");
+  if (!exchange || exchange->empty() || !deaths)
+    return;
+  const auto list = amqp::as_list(*deaths);
+  auto key = list ? first_routing_key(*list, *exchange) : std::nullopt;
+  if (!key)
+    return;
+  x.exchange = std::string{*exchange};
+  x.routing_key = std::move(*key);
 }
 
 } // namespace
@@ -94,8 +154,12 @@ std::vector<amqp::queue> retry_queues(const amqp::queue& of, const retry_policy&
   return result;
 }
 
+// As a subscription of it by `on_quorum_queue` would declare it.
 amqp::queue dead_letter_queue(const amqp::queue& of) {
-  return beside(of, dead_letter_queue_name(of.name));
+  auto result = beside(of, dead_letter_queue_name(of.name));
+  if (is_quorum(of))
+    result.arguments.emplace_back("x-delivery-limit", std::int64_t{-1});
+  return result;
 }
 
 amqp::field_table dead_letter_arguments(std::string_view queue) {
@@ -104,23 +168,24 @@ amqp::field_table dead_letter_arguments(std::string_view queue) {
 }
 
 std::uint32_t attempts_of(const amqp::properties& x) noexcept {
-  auto attempts = find<std::int64_t>(x.headers, attempts_header);
-  return attempts && *attempts > 0 ? static_cast<std::uint32_t>(*attempts) : 0;
+  return count_of(x, attempts_header);
+}
+
+std::uint32_t unmatched_rounds_of(const amqp::properties& x) noexcept {
+  return count_of(x, unmatched_header);
 }
 
 amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t attempts,
                            std::string_view error) {
-  amqp::publication result;
-  result.routing_key = std::move(queue);
-  result.properties = std::move(x.properties);
-  result.properties.persistent = true;
-  auto& headers = result.properties.headers;
-  set(headers, exchange_header, std::move(x.exchange));
-  set(headers, routing_key_header, std::move(x.routing_key));
-  set(headers, attempts_header, std::int64_t{attempts});
-  set(headers, error_header, std::string{cut(error)});
-  result.body = std::make_shared<const std::string>(std::move(x.body));
-  result.mandatory = true;
+  auto result = copy_to(std::move(queue), std::move(x));
+  set(result.properties.headers, attempts_header, std::int64_t{attempts});
+  set(result.properties.headers, error_header, std::string{cut(error)});
+  return result;
+}
+
+amqp::publication unmatched_copy_for(std::string queue, amqp::delivery x, std::uint32_t rounds) {
+  auto result = copy_to(std::move(queue), std::move(x));
+  set(result.properties.headers, unmatched_header, std::int64_t{rounds});
   return result;
 }
 
@@ -130,7 +195,7 @@ void restore_origin(amqp::delivery& x) {
   auto exchange = find<std::string>(x.properties.headers, exchange_header);
   auto routing_key = find<std::string>(x.properties.headers, routing_key_header);
   if (!exchange || !routing_key)
-    return;
+    return restore_moved(x);
   x.exchange = *exchange;
   x.routing_key = *routing_key;
 }

@@ -1,10 +1,33 @@
 #include "actors/subscription.hpp"
 
+#include <algorithm>
+#include <charconv>
+
+#include "actors/amqp/wire_rules.hpp"
 #include "actors/error.hpp"
 
 namespace actors {
 
 namespace {
+
+constexpr auto delivery_limit_argument = "x-delivery-limit";
+
+/// Of RabbitMQ: the first one that has a delivery limit by default.
+constexpr int first_with_limit = 4;
+
+bool says_no_limit(const std::pair<std::string, amqp::field_value>& x) noexcept {
+  auto* limit = std::get_if<std::int64_t>(&x.second);
+  return limit && *limit == queue_limits::without_limit && x.first == delivery_limit_argument;
+}
+
+/// "RabbitMQ 4.0.5" is 4, a broker of another product 0.
+int major_version(std::string_view broker) noexcept {
+  auto result = 0;
+  for (std::string_view product : {"RabbitMQ ", "in-process broker "})
+    if (broker.starts_with(product))
+      std::from_chars(broker.data() + product.size(), broker.data() + broker.size(), result);
+  return result;
+}
 
 // The length of an AMQP short string.
 constexpr std::size_t max_name = 255;
@@ -66,8 +89,12 @@ caf::error check_names(const subscription& x) {
 }
 
 caf::error check_queue(const subscription& x) {
-  if (x.limits.delivery_limit > 0 && x.kind != queue_kind::quorum)
+  if (x.limits.delivery_limit != 0 && x.kind != queue_kind::quorum)
     return refused(x, "only quorum queues have a delivery limit: use on_quorum_queue");
+  if (x.limits.delivery_limit < queue_limits::without_limit)
+    return refused(x, "a delivery limit is 1 or more, or queue_limits::without_limit");
+  if (x.limits.message_ttl.count() < 0 || x.limits.expires.count() < 0)
+    return refused(x, "a queue's limits are 0 or more");
   if (x.single_active && x.kind != queue_kind::durable && x.kind != queue_kind::quorum)
     return refused(x,
                    "a single active consumer is for a queue that is kept: use on_durable_queue or "
@@ -102,6 +129,22 @@ caf::error check_retry(const subscription& x) {
   return caf::none;
 }
 
+caf::error check_effect(const subscription& x) {
+  if (x.no_ack && x.prefetch_count != subscription{}.prefetch_count)
+    return refused(x, "a prefetch count has no effect with no_ack, which '#' as platform or symbol "
+                      "switches on: leave one out, no_ack by multi(false)");
+  if (x.ack == ack_policy::on_success && x.window != delivery_limits{})
+    return refused(x, "what waits on success is bounded by the prefetch count, so keeping has no "
+                      "effect: leave it out");
+  if (x.ack == ack_policy::on_dispatch && x.kind != queue_kind::stream
+      && x.error != error_policy::requeue)
+    return refused(x, "what becomes of failed messages has no effect on dispatch: acknowledge on "
+                      "success or leave it out");
+  if (x.time_limit.count() < 0 || x.stale_after.count() < 0)
+    return refused(x, "a time limit and an age are 0 or more");
+  return caf::none;
+}
+
 caf::error check_handler(const subscription& x) {
   if (!x.codec.decode)
     return refused(x, "its codec has no decode function");
@@ -110,6 +153,22 @@ caf::error check_handler(const subscription& x) {
                       "requeue: choose one");
   if (!x.kline_type.empty() && !x.codec.kline_type)
     return refused(x, "only klines have a type, so '" + x.kline_type + "' would match nothing");
+  return caf::none;
+}
+
+/// What AMQP or RabbitMQ cannot take, e.g. what is no UTF-8, or an offset without a meaning.
+caf::error check_wire(const subscription& x) {
+  const auto queue = x.queue.value_or("default");
+  amqp::consumer consumer{.queue = queue, .prefetch_count = x.prefetch_count, .no_ack = x.no_ack};
+  if (x.kind == queue_kind::stream)
+    consumer.arguments = {{"x-stream-offset", x.offset}};
+  const amqp::operation operations[]{amqp::declare_exchange{{.name = x.exchange}},
+                                     amqp::declare_queue{queue_for(x, queue)},
+                                     amqp::bind_queue{{x.exchange, queue, x.routing_key}},
+                                     amqp::start_consumer{std::move(consumer)}};
+  for (auto& operation : operations)
+    if (auto refusal = amqp::check(operation))
+      return make_error(refusal.code, "subscription: " + refusal.text);
   return caf::none;
 }
 
@@ -141,99 +200,112 @@ subscription subscription::to_events(std::string exchange, std::string routing_k
   return result;
 }
 
-subscription&& subscription::on_queue(std::string name) && {
-  queue = std::move(name);
-  return std::move(*this);
+subscription subscription::on_queue(std::string name) const {
+  auto result = *this;
+  result.queue = std::move(name);
+  return result;
 }
 
-subscription&& subscription::on_durable_queue(std::string name) && {
-  kind = queue_kind::durable;
-  queue = std::move(name);
-  return std::move(*this);
+subscription subscription::on_durable_queue(std::string name) const {
+  auto result = on_queue(std::move(name));
+  result.kind = queue_kind::durable;
+  return result;
 }
 
-subscription&& subscription::on_quorum_queue(std::string name) && {
-  kind = queue_kind::quorum;
-  queue = std::move(name);
-  return std::move(*this);
+subscription subscription::on_quorum_queue(std::string name) const {
+  auto result = on_queue(std::move(name));
+  result.kind = queue_kind::quorum;
+  return result;
 }
 
-subscription&& subscription::on_stream(std::string name, amqp::field_value from) && {
-  kind = queue_kind::stream;
-  queue = std::move(name);
-  offset = std::move(from);
-  prefetch_count = 100;
-  no_ack = false;
+subscription subscription::on_stream(std::string name, amqp::field_value from) const {
+  auto result = on_queue(std::move(name));
+  result.kind = queue_kind::stream;
+  result.offset = std::move(from);
+  result.prefetch_count = 100;
+  result.no_ack = false;
   if (error == error_policy::requeue)
-    error = error_policy::reject;
-  return std::move(*this);
+    result.error = error_policy::reject;
+  return result;
 }
 
-subscription&& subscription::limited(queue_limits x) && {
-  limits = x;
-  return std::move(*this);
+subscription subscription::limited(queue_limits x) const {
+  auto result = *this;
+  result.limits = x;
+  return result;
 }
 
-subscription&& subscription::single_active_consumer() && {
-  single_active = true;
-  return std::move(*this);
+subscription subscription::single_active_consumer() const {
+  auto result = *this;
+  result.single_active = true;
+  return result;
 }
 
-subscription&& subscription::prefetch(std::uint16_t count) && {
-  prefetch_count = count;
-  return std::move(*this);
+subscription subscription::prefetch(std::uint16_t count) const {
+  auto result = *this;
+  result.prefetch_count = count;
+  return result;
 }
 
-subscription&& subscription::multi(bool on) && {
-  no_ack = on;
-  return std::move(*this);
+subscription subscription::multi(bool on) const {
+  auto result = *this;
+  result.no_ack = on;
+  return result;
 }
 
-subscription&& subscription::acked(ack_policy policy) && {
-  ack = policy;
+subscription subscription::acked(ack_policy policy) const {
+  auto result = *this;
+  result.ack = policy;
   if (policy == ack_policy::on_success)
-    no_ack = false;
-  return std::move(*this);
+    result.no_ack = false;
+  return result;
 }
 
-subscription&& subscription::on_error(error_policy policy) && {
-  error = policy;
-  return std::move(*this).acked(ack_policy::on_success);
+subscription subscription::on_error(error_policy policy) const {
+  auto result = acked(ack_policy::on_success);
+  result.error = policy;
+  return result;
 }
 
-subscription&& subscription::dead_lettered() && {
-  return std::move(*this).on_error(error_policy::dead_letter);
+subscription subscription::dead_lettered() const {
+  return on_error(error_policy::dead_letter);
 }
 
-subscription&& subscription::retried(retry_policy policy) && {
-  retry = policy;
-  return std::move(*this).on_error(error_policy::retry);
+subscription subscription::retried(retry_policy policy) const {
+  auto result = on_error(error_policy::retry);
+  result.retry = policy;
+  return result;
 }
 
-subscription&& subscription::within(std::chrono::milliseconds limit) && {
-  time_limit = limit;
-  return std::move(*this);
+subscription subscription::within(std::chrono::milliseconds limit) const {
+  auto result = *this;
+  result.time_limit = limit;
+  return result;
 }
 
-subscription&& subscription::keeping(delivery_policy policy, std::size_t max_waiting) && {
-  window = {policy, max_waiting};
-  return std::move(*this);
+subscription subscription::keeping(delivery_policy policy, std::size_t max_waiting) const {
+  auto result = *this;
+  result.window = {policy, max_waiting};
+  return result;
 }
 
-subscription&& subscription::of_type(std::string type) && {
-  kline_type = std::move(type);
-  return std::move(*this);
+subscription subscription::of_type(std::string type) const {
+  auto result = *this;
+  result.kline_type = std::move(type);
+  return result;
 }
 
-subscription&& subscription::deduplicated(bool on) && {
-  deduplicate = on;
-  return std::move(*this);
+subscription subscription::deduplicated(bool on) const {
+  auto result = *this;
+  result.deduplicate = on;
+  return result;
 }
 
-subscription&& subscription::with_stream_events(std::chrono::milliseconds max_age) && {
-  stream_events = true;
-  stale_after = max_age;
-  return std::move(*this);
+subscription subscription::with_stream_events(std::chrono::milliseconds max_age) const {
+  auto result = *this;
+  result.stream_events = true;
+  result.stale_after = max_age;
+  return result;
 }
 
 subscription orderbooks(std::string_view platform, std::string_view symbol) {
@@ -253,7 +325,8 @@ std::string to_string(const subscription& x) {
 }
 
 caf::error check(const subscription& x) {
-  for (auto* part : {check_names, check_queue, check_retry, check_handler})
+  for (auto* part :
+       {check_names, check_queue, check_retry, check_handler, check_effect, check_wire})
     if (auto err = part(x))
       return err;
   return caf::none;
@@ -279,13 +352,30 @@ amqp::queue queue_for(const subscription& x, std::string name) {
   add_limit(arguments, "x-max-length-bytes", static_cast<std::int64_t>(x.limits.max_length_bytes));
   add_limit(arguments, "x-message-ttl", x.limits.message_ttl.count());
   add_limit(arguments, "x-expires", x.limits.expires.count());
-  add_limit(arguments, "x-delivery-limit", x.limits.delivery_limit);
+  if (x.kind == queue_kind::quorum)
+    arguments.emplace_back(delivery_limit_argument,
+                           std::int64_t{x.limits.delivery_limit > 0 ? x.limits.delivery_limit
+                                                                    : queue_limits::without_limit});
   if (x.single_active)
     arguments.emplace_back("x-single-active-consumer", true);
   if (has_dead_letters(x) && x.kind != queue_kind::stream)
     for (auto& argument : dead_letter_arguments(result.name))
       arguments.push_back(std::move(argument));
   return result;
+}
+
+amqp::queue queue_on(amqp::queue x, std::string_view broker) {
+  if (major_version(broker) < first_with_limit)
+    std::erase_if(x.arguments, says_no_limit);
+  return x;
+}
+
+std::string_view warning_about(const amqp::queue& x) noexcept {
+  if (std::none_of(x.arguments.begin(), x.arguments.end(), says_no_limit))
+    return {};
+  return "if it has a delivery limit (20 by default on RabbitMQ 4), the broker drops what comes "
+         "back more often, or sends it to the dead letters: delete the queue to have it declared "
+         "anew, or set a policy";
 }
 
 std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue) {

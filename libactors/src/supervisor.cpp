@@ -61,6 +61,11 @@ void supervisor_state::start(caf::actor dispatcher) {
     on_heartbeat();
 }
 
+// The broker takes back what the link has delivered, and the next one begins anew.
+void supervisor_state::renew(link_role role) {
+  close(link(role));
+}
+
 const amqp::endpoint& supervisor_state::endpoint_of(const supervised_link& x) const {
   return config_.endpoints[x.endpoints.current()];
 }
@@ -338,6 +343,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
   return {
       [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); },
       [&state](connect_atom, link_role role) { state.connect(role); },
+      [&state](close_atom, link_role role) { state.renew(role); },
       [&state](const link_up& x) { state.on_up(x); },
       [&state](const link_blocked& x) { state.on_blocked(x); },
       [&state](const link_unblocked& x) { state.on_unblocked(x); },

@@ -117,9 +117,11 @@ void supervisor_state::follow(asking_link& x) {
                  note.text);
   }
   for (auto& request : x.topology.take_requests()) {
-    auto& by = request.by == ledger::way::apart ? apart_.connection : x.connection;
-    if (by)
-      self_->send(by, link_request{request.id, std::move(request.what)});
+    auto& by = request.by == ledger::way::apart ? apart_ : static_cast<supervised_link&>(x);
+    if (auto* declared = std::get_if<amqp::declare_queue>(&request.what))
+      declared->what = queue_on(std::move(declared->what), by.broker);
+    if (by.connection)
+      self_->send(by.connection, link_request{request.id, std::move(request.what)});
   }
   auto news = x.topology.take_news();
   for (auto& item : news) {

@@ -57,10 +57,10 @@ CAF_TEST(a subscriber that wants the queue otherwise is told so) {
   subscribed_strategy(eth_trades());
   add_strategy();
   CAF_CHECK(code_of(subscribe(eth_trades().prefetch(1))->error) == ec::subscription_conflict);
-  CAF_CHECK(code_of(subscribe(eth_trades().multi())->error) == ec::subscription_conflict);
+  CAF_CHECK(code_of(subscribe(eth_trades().prefetch(1).multi())->error) == ec::subscription_conflict);
 }
 
-CAF_TEST(the death of a strategy requeues what it has not answered and unsubscribes it) {
+CAF_TEST(the death of a strategy gives back what it has not answered and unsubscribes it) {
   auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
   seen->silent = true;
   deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)))});
@@ -68,7 +68,7 @@ CAF_TEST(the death of a strategy requeues what it has not answered and unsubscri
   caf::anon_send_exit(strategies.back(), caf::exit_reason::user_shutdown);
   sched.run();
   CAF_CHECK(settled()
-            == (std::vector<amqp::settlement>{{1, verdict::requeue}, {2, verdict::requeue}}));
+            == (std::vector<amqp::settlement>{{1, verdict::release}, {2, verdict::release}}));
   CAF_CHECK(status().handlers.empty());
 }
 
@@ -85,12 +85,7 @@ CAF_TEST(the last unsubscribe cancels the consumer) {
   CAF_CHECK(status().handlers.empty());
   // What was on its way goes back to its queue, for others.
   deliver({delivery(1, body(some_trade()))});
-  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
-}
-
-amqp::delivery numbered(amqp::delivery x, std::uint64_t sequence, std::uint64_t epoch = 1) {
-  x.properties.position = amqp::stream_position{epoch, sequence};
-  return x;
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::release}}));
 }
 
 CAF_TEST(the next consumer of a queue waits until the former one has handed back) {
@@ -115,7 +110,7 @@ CAF_TEST(the next consumer of a queue waits until the former one has handed back
       sut,
       consumer_state{first.consumer.id, "q", std::nullopt, {ec::consumer_cancelled, "gone"}, true});
   sched.run();
-  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::release}}));
   auto next = slow_supervisor.take<wanted_consumer>();
   CAF_REQUIRE_EQUAL(next.size(), 1u);
   CAF_CHECK_NOT_EQUAL(next[0].consumer.id, first.consumer.id);
@@ -123,7 +118,7 @@ CAF_TEST(the next consumer of a queue waits until the former one has handed back
 
 CAF_TEST(a subscription survives the loss of its consumer) {
   auto seen = subscribed_strategy(eth_trades());
-  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, {}});
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, consumer_ids});
   sched.run();
   CAF_CHECK(!status().handlers.at(0).consuming);
   caf::anon_send(sut, consumer_state{consumer_ids[0], "q", std::nullopt, {ec::not_found, "gone"}});
@@ -134,6 +129,52 @@ CAF_TEST(a subscription survives the loss of its consumer) {
   CAF_CHECK(status().handlers.at(0).consuming);
   deliver({delivery(1, body(some_trade()))}, 2);
   CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+}
+
+// A channel of its own, e.g. of a queue that the broker has closed one for.
+CAF_TEST(only the consumers that are named are lost) {
+  auto one = subscribed_strategy(eth_trades().on_queue("one").with_stream_events());
+  auto two = subscribed_strategy(eth_trades().on_queue("two").with_stream_events());
+  caf::anon_send(sut, consumers_lost{{ec::access_refused, "no"}, {consumer_ids[0]}});
+  sched.run();
+  CAF_CHECK_EQUAL(one->events.size(), 1u);
+  CAF_CHECK(two->events.empty());
+  CAF_CHECK(!status().handlers.at(0).consuming);
+  CAF_CHECK(status().handlers.at(1).consuming);
+}
+
+// Two keys on one queue that is kept: what comes for the one that is away waits for it.
+CAF_TEST(the binding of a queue that is kept stays when its strategy ends) {
+  const auto what = eth_trades().on_durable_queue("q");
+  auto other = what;
+  other.routing_key = "okx.#";
+  subscribed_strategy(what);
+  auto away = subscribed_strategy(other);
+  end_last_strategy();
+  auto back = subscribed_strategy(other);
+  CAF_CHECK_EQUAL(wanted.size(), 2u); // it is bound still
+  CAF_CHECK(last_answer->ok);
+  deliver({delivery(1, body(some_trade(1)), "okx.ETH/USDT")});
+  CAF_CHECK(back->trades == list{1});
+  CAF_CHECK(away->trades.empty());
+  CAF_CHECK(unbound.empty());
+  unsubscribe(last_answer->ok->id);
+  CAF_CHECK_EQUAL(unbound.size(), 1u);
+}
+
+// The time grows with their number, not with its square.
+CAF_TEST(thousands of subscriptions of as many queues are made in time) {
+  constexpr auto count = 5'000;
+  add_strategy();
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto i = 0; i < count; ++i) {
+    auto what = trades("binance", std::to_string(i)).on_queue(std::to_string(i));
+    caf::anon_send(sut, subscribe_atom_v, std::move(what), strategies.back());
+  }
+  sched.run();
+  confirm();
+  CAF_CHECK(status().handlers.size() == static_cast<std::size_t>(count));
+  CAF_CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{20});
 }
 
 CAF_TEST(a default queue name ends with the instance) {
@@ -194,12 +235,12 @@ CAF_TEST(an unsubscribed strategy may still answer what it has) {
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::ack}}));
 }
 
-CAF_TEST(the end of an unsubscribed strategy requeues what it has not answered) {
+CAF_TEST(the end of an unsubscribed strategy gives back what it has not answered) {
   subscribed_strategy(eth_trades().acked(ack_policy::on_success))->silent = true;
   deliver({delivery(1, body(some_trade(1)))});
   unsubscribe(last_answer->ok->id);
   end_last_strategy();
-  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::release}}));
 }
 
 CAF_TEST(a subscription ends once) {

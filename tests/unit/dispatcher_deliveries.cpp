@@ -29,6 +29,63 @@ CAF_TEST(what no handler wants is acknowledged and counted) {
   CAF_CHECK(status().unmatched == 1u);
 }
 
+// Another process may want it, or a strategy that comes back.
+CAF_TEST(what no handler is for goes back to a queue that is kept) {
+  auto seen = subscribed_strategy(eth_trades().on_durable_queue("q"));
+  auto other = delivery(1, body(some_trade()), "binance.BTC/USDT");
+  deliver({other});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::release}}));
+  // Nobody has taken it: it comes back, and goes behind all others soon.
+  for (other.tag = 2; copies.empty() && other.tag < 10; ++other.tag) {
+    deliver({other});
+    advance(std::chrono::milliseconds{100});
+  }
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK_EQUAL(copies[0].routing_key, "q");
+  CAF_CHECK_EQUAL(*copies[0].body, body(some_trade()));
+  for (auto& x : settled())
+    CAF_CHECK(x.what == verdict::release || x.tag == other.tag - 1);
+  CAF_CHECK(status().unmatched > 1u);
+  // For whoever has a handler for it by then it is what it was.
+  auto late = subscribed_strategy(trades("binance", "BTC/USDT").prefetch(10).on_durable_queue("q"));
+  auto back = delivery(other.tag, body(some_trade()), "q", "");
+  back.properties = copies[0].properties;
+  deliver({back});
+  CAF_CHECK_EQUAL(late->trades.size(), 1u);
+  CAF_CHECK(seen->trades.empty());
+}
+
+CAF_TEST(what no handler is for ends in the dead letters if there are any) {
+  subscribed_strategy(eth_trades().on_durable_queue("q").dead_lettered());
+  auto other = delivery(1, body(some_trade()), "binance.BTC/USDT");
+  for (; other.tag < 1'000; ++other.tag) {
+    deliver({other});
+    advance(std::chrono::milliseconds{100});
+    if (!copies.empty() && copies.back().routing_key == "q.dead")
+      break;
+    if (!copies.empty())
+      other.properties = copies.back().properties;
+  }
+  CAF_REQUIRE(!copies.empty());
+  CAF_CHECK_EQUAL(copies.back().routing_key, "q.dead");
+  CAF_CHECK(status().dead_lettered == 1u);
+}
+
+CAF_TEST(a message that the link could not take is rejected and hurts nobody) {
+  auto seen = subscribed_strategy(eth_trades().with_stream_events());
+  auto bad = delivery(2, {});
+  bad.unreadable =
+      std::make_shared<const failure>(failure{ec::limit_exceeded, "headers of 140000 bytes"});
+  deliver({numbered(delivery(1, body(some_trade(1))), 1), bad,
+           numbered(delivery(3, body(some_trade(3))), 3)});
+  CAF_CHECK(seen->trades == (list{1, 3}));
+  CAF_CHECK(seen->events == std::vector<std::string>{"gap 2 to 2"});
+  CAF_CHECK(status().unreadable == 1u);
+  auto all = settled();
+  CAF_REQUIRE(!all.empty());
+  CAF_CHECK(all.front() == (amqp::settlement{2, verdict::reject}));
+}
+
 CAF_TEST(on dispatch acknowledges a batch with one multiple) {
   subscribed_strategy(eth_trades())->failing = true;
   deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2))),
@@ -113,6 +170,20 @@ CAF_TEST(a malformed body is rejected and hurts nobody) {
   CAF_CHECK(items[4] == (amqp::settlement{5, verdict::ack}));
 }
 
+// Nothing that a user's code throws may end more than its own message.
+CAF_TEST(whatever a codec throws rejects its message and hurts nobody) {
+  auto rude = eth_trades().on_queue("q");
+  rude.codec = {.name = {},
+                .decode = [](const received_event&) -> caf::expected<caf::message> { throw 7; }};
+  auto unlucky = subscribed_strategy(rude);
+  deliver({delivery(1, body(some_trade(1)))});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::reject}}));
+  CAF_CHECK(status().malformed == 1u);
+  auto seen = subscribed_strategy(eth_trades());
+  deliver({delivery(2, body(some_trade(2)))});
+  CAF_CHECK(seen->trades == list{2});
+}
+
 CAF_TEST(a generic subscription gets the data as it came whatever its name) {
   auto seen = subscribed_strategy(subscription::to_events("Trade", "#"));
   deliver({delivery(1, body("ANY", R"({"x": 8680.70000000, "t": 1558949307370})"))});
@@ -165,16 +236,41 @@ CAF_TEST(a failed message is no copy when it comes again) {
   CAF_CHECK(seen->trades == (list{1, 1}));
 }
 
-CAF_TEST(a copy of a message in hand goes back and comes after a pause) {
-  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success));
-  seen->silent = true;
-  deliver({numbered(delivery(1, body(some_trade(1))), 1)}, 1);
-  deliver({numbered(delivery(1, body(some_trade(1))), 1)}, 2);
-  CAF_CHECK(seen->trades == list{1});
-  CAF_CHECK(settled().empty());
-  sched.advance_time(std::chrono::seconds{1});
+// Delivered again when the link fell while the handler was busy.
+CAF_TEST(a copy of a message in hand gets the verdict of that one) {
+  for (auto failing : {false, true}) {
+    auto seen = subscribed_strategy(eth_trades().on_queue("q").acked(ack_policy::on_success));
+    seen->silent = true;
+    const auto first = failing ? 10u : 1u;
+    deliver({numbered(delivery(1, body(some_trade(1))), 1)}, first);
+    caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, consumer_ids});
+    sched.run();
+    deliver({numbered(delivery(1, body(some_trade(1))), 1)}, first + 1);
+    advance(std::chrono::seconds{10});
+    CAF_CHECK(seen->trades == list{1});
+    CAF_CHECK(settled().empty());
+    seen->failing = failing;
+    answer_at_last();
+    const auto expected = failing ? verdict::requeue : verdict::ack;
+    CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, expected}}));
+    unsubscribe(last_answer->ok->id);
+  }
+}
+
+CAF_TEST(several channels deliver at once and each gets its own answers) {
+  auto one = subscribed_strategy(eth_trades().on_queue("one").acked(ack_policy::on_success));
+  one->silent = true;
+  deliver({delivery(1, body(some_trade(1)))}, 1);
+  const auto first = strategies.back();
+  auto two = subscribed_strategy(eth_trades().on_queue("two").acked(ack_policy::on_success));
+  deliver({delivery(1, body(some_trade(2)))}, 2);
+  CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
+  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 2u);
+  settled();
+  caf::anon_send(first, caf::ok_atom::value);
   sched.run();
-  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::requeue}}));
+  CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
+  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 1u);
 }
 
 CAF_TEST(a strategy that asks for it is told of gaps and restarts in order) {

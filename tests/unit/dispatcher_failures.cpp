@@ -78,7 +78,7 @@ CAF_TEST(a failed message whose copy does not arrive goes back after a pause) {
   deliver({delivery(1, body(some_trade()))});
   CAF_CHECK(settled().empty());
   advance(1s);
-  CAF_CHECK(settled() == (settlements{{1, verdict::requeue}}));
+  CAF_CHECK(settled() == (settlements{{1, verdict::release}}));
 }
 
 CAF_TEST(a retried copy is no duplicate of what failed but is one of what was handled) {
@@ -131,7 +131,7 @@ CAF_TEST(a strategy that throws fails with one message and leaves the others unt
   CAF_CHECK_EQUAL(*copies[0].body, body(some_trade(1)));
   auto all = settled();
   std::sort(all.begin(), all.end(), [](auto& x, auto& y) { return x.tag < y.tag; });
-  CAF_CHECK(all == (settlements{{1, verdict::ack}, {2, verdict::requeue}}));
+  CAF_CHECK(all == (settlements{{1, verdict::ack}, {2, verdict::release}}));
 }
 
 CAF_TEST(queues for retries and dead letters are wanted beside the queue) {
@@ -185,6 +185,30 @@ CAF_TEST(a late answer counts for copies and for nothing else) {
   CAF_CHECK(settled() == (settlements{{1, verdict::ack}, {2, verdict::ack}}));
 }
 
+// The broker delivers it again meanwhile: the copy is not handled as well, and does not go
+// round for ever.
+CAF_TEST(a time limit goes on when the link falls) {
+  auto seen = subscribed_strategy(eth_trades().on_durable_queue("orders").retried().within(2s));
+  seen->silent = true;
+  deliver({numbered(delivery(1, body(some_trade(1))), 1)}, 1);
+  advance(1s);
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, consumer_ids});
+  sched.run();
+  auto again = numbered(delivery(1, body(some_trade(1))), 1);
+  again.redelivered = true;
+  deliver({again}, 2);
+  CAF_CHECK(settled().empty());
+  advance(1250ms);
+  CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK_EQUAL(copies[0].routing_key, "orders.retry.1000");
+  CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
+  // Its retry is handled, now that the handler is well.
+  seen->silent = false;
+  deliver({brought_back(delivery(2, {}), copies.at(0))}, 2);
+  CAF_CHECK_EQUAL(seen->trades.size(), 2u);
+}
+
 CAF_TEST(without a time limit a handler has all the time) {
   subscribed_strategy(eth_trades().acked(ack_policy::on_success).within(0ms))->silent = true;
   deliver({delivery(1, body(some_trade(1)))});
@@ -207,7 +231,7 @@ CAF_TEST(a stream is read on from the first message without an answer) {
   }
   deliver(xs);
   answer_first_at_last();
-  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "lost"}, {}});
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "lost"}, consumer_ids});
   sched.run();
   auto again = supervisor.take<wanted_consumer>();
   CAF_REQUIRE_EQUAL(again.size(), 1u);
@@ -229,7 +253,7 @@ CAF_TEST(whatever fails of a stream is acknowledged) {
 CAF_TEST(a strategy that asks for it is told of lost and restored links) {
   auto seen = subscribed_strategy(eth_trades().with_stream_events());
   auto unaware = subscribed_strategy(eth_trades());
-  const consumers_lost lost{{ec::connection_lost, "gone"}};
+  const consumers_lost lost{{ec::connection_lost, "gone"}, consumer_ids};
   for (auto i = 0; i < 2; ++i) {
     caf::anon_send(sut, lost); // the second says nothing new
     sched.run();

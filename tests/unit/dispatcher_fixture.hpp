@@ -87,7 +87,10 @@ inline caf::behavior strategy(caf::stateful_actor<strategy_state>* self,
       [=](caf::tick_atom) { seen->open.at(0).deliver(caf::unit); },
       [=](caf::ok_atom) {
         for (auto& x : std::exchange(seen->open, {}))
-          x.deliver(caf::unit);
+          if (seen->failing)
+            x.deliver(make_error(ec::handler_failed, "no"));
+          else
+            x.deliver(caf::unit);
       },
   };
 }
@@ -97,6 +100,9 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
       : supervisor(
           sys,
           caf::behavior{[](status_atom) { return supervisor_status{}; },
+                        [this](unwant_atom, amqp::consumer_id, const amqp::binding& x) {
+                          unbound.push_back(x);
+                        },
                         [](unwant_atom, amqp::consumer_id id) {
                           return consumer_state{
                               id, "", std::nullopt, {ec::consumer_cancelled, "cancelled"}, true};
@@ -235,6 +241,8 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
   /// What was sent to the retries and the dead letters, and whether it arrives.
   std::vector<amqp::publication> copies;
   bool refusing_copies = false;
+  /// Bindings that are wanted no more.
+  std::vector<amqp::binding> unbound;
   collector supervisor;
   std::shared_ptr<scripted_link> link;
   amqp::outlet_ptr out;

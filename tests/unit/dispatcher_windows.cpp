@@ -166,6 +166,33 @@ CAF_TEST(draining hands nothing out and waits for what was) {
   CAF_CHECK(code_of(subscribe(eth_trades())->error) == ec::shutting_down);
 }
 
+// What it had not answered comes again: there is nothing to wait for.
+CAF_TEST(draining ends when the last strategy ends) {
+  subscribed_strategy(eth_trades().acked(ack_policy::on_success))->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  std::optional<drained> done;
+  sys.spawn([&](caf::event_based_actor* owner) {
+    owner->request(sut, caf::infinite, drain_atom_v, std::uint64_t{5'000})
+        .then([&](const drained& x) { done = x; });
+  });
+  sched.run();
+  CAF_CHECK(!done);
+  end_last_strategy();
+  CAF_CHECK(done);
+}
+
+CAF_TEST(nothing is sent after unsubscribe was answered) {
+  auto seen = subscribed_strategy(
+      eth_trades().acked(ack_policy::on_success).with_stream_events(1s).within(0ms));
+  seen->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  unsubscribe(last_answer->ok->id);
+  advance(2s);
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, consumer_ids});
+  advance(2s);
+  CAF_CHECK(seen->events.empty());
+}
+
 CAF_TEST(draining ends with its limit and says what is left) {
   subscribed_strategy(eth_trades().acked(ack_policy::on_success))->silent = true;
   deliver({delivery(1, body(some_trade(1))), delivery(2, body(some_trade(2)))});

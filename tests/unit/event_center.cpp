@@ -4,6 +4,10 @@
 
 #include "actors/event_center.hpp"
 
+#include <stdexcept>
+#include <tuple>
+
+#include "event_center_watch.hpp"
 #include "support/silent_sink.hpp"
 #include "unit/memory_center_fixture.hpp"
 
@@ -261,6 +265,61 @@ CAF_TEST(an event center that is not started says so at once) {
   none.status(self).receive([](const center_status&) {}, count);
   none.publish(some_trade(1)); // lost, as nobody waits for it
   CAF_CHECK_EQUAL(errors, 3);
+}
+
+// CAF forgets what the exception said.
+CAF_TEST(a strategy that throws ends with the text of its exception) {
+  caf::error reason;
+  auto handler_of_its_own = false;
+  for (auto own : {false, true}) {
+  auto broken = sys.spawn([&, own](caf::event_based_actor* self) {
+    if (own)
+      self->set_exception_handler([&](caf::scheduled_actor*, std::exception_ptr&) {
+        handler_of_its_own = true;
+        return make_error(ec::handler_failed, "mine");
+      });
+    center.subscribe(self, trades("binance", "ETH/USDT").acked(ack_policy::on_success));
+    return caf::behavior{[](const trade&) { throw std::runtime_error("a bug of the strategy"); }};
+  });
+  sys.spawn([&, broken](caf::event_based_actor* watch) {
+    watch->monitor(broken);
+    watch->set_down_handler([&, watch](caf::down_msg& x) {
+      reason = std::move(x.reason);
+      watch->quit();
+    });
+    return caf::behavior{[](caf::unit_t) {}};
+  });
+  start();
+  publish(some_trade(1));
+  CAF_CHECK_EQUAL(text_of(reason), own ? "mine" : "a bug of the strategy");
+  }
+  CAF_CHECK(handler_of_its_own);
+}
+
+// Nobody sends one of its actors an exit, but if somebody does, it is not deaf in silence.
+CAF_TEST(the end of an event center is told to its strategies and its owner) {
+  for (auto* ends : {&dispatcher_actor, &supervisor_actor}) {
+    std::tie(dispatcher_actor, supervisor_actor) = spawn_center("");
+    center = event_center{dispatcher_actor, supervisor_actor};
+    std::vector<std::string> failures;
+    watch_center(sys, dispatcher_actor, supervisor_actor,
+                 [&](const std::string& x) { failures.push_back(x); });
+    std::vector<std::string> told;
+    strategies.push_back(sys.spawn([&](caf::event_based_actor* self) {
+      center.subscribe(self, trades("binance", "ETH/USDT").with_stream_events());
+      return caf::behavior{[](const trade&) {},
+                           [&](const link_lost& x) { told.push_back(x.reason); }};
+    }));
+    start();
+    CAF_CHECK(told.empty() && failures.empty());
+    caf::anon_send_exit(*ends, caf::exit_reason::unhandled_exception);
+    sched.run();
+    caf::anon_send_exit(dispatcher_actor, caf::exit_reason::kill);
+    caf::anon_send_exit(supervisor_actor, caf::exit_reason::kill);
+    sched.run();
+    CAF_CHECK_EQUAL(told.size(), 1u);
+    CAF_CHECK_EQUAL(failures.size(), 1u);
+  }
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -2,6 +2,7 @@
 
 #include "actors/event_type.hpp"
 
+#include <stdexcept>
 #include <string>
 
 #include "caf/test/dsl.hpp"
@@ -28,6 +29,38 @@ caf::error from_json(const boost::json::value& in, funding& out) {
   out.rate = in.at("r").to_number<double>();
   if (out.rate > 1)
     return make_error(ec::malformed_json, "EVENT_FUNDING: key 'r' is above 1");
+  return caf::none;
+}
+
+// One that reads its text itself, and throws what is no exception.
+struct rude {
+  static constexpr std::string_view event_name = "EVENT_RUDE";
+  static constexpr std::string_view exchange = "Rude";
+};
+
+caf::error from_json(std::string_view, rude&, std::size_t) {
+  throw 7;
+}
+
+void append_json(std::string& out, const rude&) {
+  out += "{}";
+}
+
+// One that cannot even be made.
+struct unmakeable {
+  static constexpr std::string_view event_name = "EVENT_UNMAKEABLE";
+  static constexpr std::string_view exchange = "Unmakeable";
+
+  unmakeable() {
+    throw std::runtime_error("not today");
+  }
+};
+
+boost::json::value to_json(const unmakeable&) {
+  return {};
+}
+
+caf::error from_json(const boost::json::value&, unmakeable&) {
   return caf::none;
 }
 
@@ -87,6 +120,13 @@ CAF_TEST(what a user function throws is an error) {
   CAF_CHECK(funding_problem("[]").starts_with("malformed_json: EVENT_FUNDING: "));
   CAF_CHECK(funding_problem(R"({"p": 1, "s": "", "r": 0})")
                 .starts_with("malformed_json: EVENT_FUNDING: "));
+}
+
+CAF_TEST(whatever is thrown at an event is an error) {
+  CAF_CHECK_EQUAL(problem(codec_of<app::rude>().decode(received("EVENT_RUDE", "{}"))),
+                  "malformed_json: EVENT_RUDE: an exception that is no std::exception");
+  CAF_CHECK_EQUAL(problem(codec_of<app::unmakeable>().decode(received("EVENT_UNMAKEABLE", "{}"))),
+                  "malformed_json: EVENT_UNMAKEABLE: not today");
 }
 
 CAF_TEST(broken text does not reach a user function) {

@@ -9,7 +9,9 @@ actors_add_suites(
   SOURCES
   delivery_queue.cpp
   delivery_window.cpp
+  open_deliveries.cpp
   retry.cpp
   sequence_set.cpp
   stream_tracker.cpp
+  unmatched_messages.cpp
   unsent_file.cpp)

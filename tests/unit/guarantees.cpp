@@ -103,6 +103,32 @@ CAF_TEST(a message that succeeds at its retry is done) {
 }
 
 // Somebody has deleted it: its message stays where it is until it is there again.
+// Somebody has deleted it: its message stays where it is until it is there again.
+// A publisher that numbers nothing, such as AIOQuant: its copies must not be taken for
+// messages that we have published ourselves.
+CAF_TEST(retries of unnumbered messages are not lost) {
+  auto seen = add(orders({.delay = 10ms}));
+  for (std::int64_t i = 1; i <= 5; ++i)
+    publish(some_trade(i));
+  seen->failures = 5;
+  auto python = amqp::make_memory_transport(broker);
+  python->connect({}, std::make_shared<silent_sink>());
+  std::vector<amqp::publication> xs;
+  for (std::int64_t i = 11; i <= 15; ++i) {
+    auto& x = xs.emplace_back();
+    x.exchange = "Trade";
+    x.routing_key = "binance.ETH/USDT";
+    x.body = std::make_shared<const std::string>(
+        payload_encoder{}.seal(trade::event_name, data_of(some_trade(i))));
+  }
+  python->out()->publish(1, std::move(xs));
+  sched.run();
+  for (auto i = 0; i < 10; ++i)
+    advance(20ms);
+  CAF_CHECK(seen->trades == (list{1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 11, 12, 13, 14, 15}));
+  python->close();
+}
+
 CAF_TEST(a missing retry queue comes back and loses nothing) {
   auto seen = add(orders({.delay = 10ms}));
   broker->delete_queue("orders.retry.10");

@@ -88,6 +88,29 @@ CAF_TEST(a copy says where it came from and why it failed) {
   CAF_CHECK_EQUAL(*x.body, "body");
 }
 
+CAF_TEST(a copy keeps all properties and never expires) {
+  auto x = some_delivery();
+  x.properties.expiration = 5s;
+  x.properties.others = std::make_shared<const amqp::other_properties>(amqp::other_properties{
+      .content_type = "application/json", .correlation_id = "c", .reply_to = "r", .priority = 3});
+  x.properties.headers.emplace_back("nested", amqp::opaque_value{'F', "bytes"});
+  const auto copy = copy_for("orders.dead", x, 1, "no").properties;
+  CAF_CHECK_EQUAL(copy.expiration.count(), 0);
+  CAF_CHECK(argument(copy.headers, "x-la-expiration") == amqp::field_value{std::int64_t{5'000}});
+  CAF_REQUIRE(copy.others);
+  CAF_CHECK(*copy.others == *x.properties.others);
+  CAF_CHECK(argument(copy.headers, "nested")
+            == (amqp::field_value{amqp::opaque_value{'F', "bytes"}}));
+}
+
+CAF_TEST(a copy that no handler was for counts its rounds and no attempts) {
+  auto x = unmatched_copy_for("orders", some_delivery(), 7);
+  CAF_CHECK_EQUAL(unmatched_rounds_of(x.properties), 7u);
+  CAF_CHECK_EQUAL(attempts_of(x.properties), 0u);
+  CAF_CHECK(argument(x.properties.headers, "x-la-exchange")
+            == amqp::field_value{std::string{"Trade"}});
+}
+
 CAF_TEST(a copy that comes back is what it was) {
   auto copy = copy_for("orders.retry.1000", some_delivery(), 1, "no");
   amqp::delivery x;
@@ -126,4 +149,52 @@ CAF_TEST(a long error is cut between its characters) {
   auto kept = std::get<std::string>(argument(x.properties.headers, "x-la-error"));
   CAF_CHECK(kept.size() <= 1'000 && kept.size() % 3 == 0);
   CAF_CHECK(error.starts_with(kept));
+}
+
+namespace {
+
+// AMQP's encoding of what RabbitMQ says of a message that it has moved.
+
+std::string number(std::size_t x) {
+  std::string result;
+  for (auto shift : {24, 16, 8, 0})
+    result += static_cast<char>(x >> shift & 0xFF);
+  return result;
+}
+
+std::string long_text(const std::string& x) {
+  return 'S' + number(x.size()) + x;
+}
+
+std::string sized(const std::string& x) {
+  return number(x.size()) + x;
+}
+
+std::string entry(const std::string& key, const std::string& value) {
+  return static_cast<char>(key.size()) + key + value;
+}
+
+std::string death(const std::string& exchange, const std::string& routing_key) {
+  return 'F'
+         + sized(entry("exchange", long_text(exchange)) + entry("queue", long_text("orders"))
+                 + entry("routing-keys", 'A' + sized(long_text(routing_key))));
+}
+
+} // namespace
+
+// By the delivery limit or their expiration, and back by whoever looked at them.
+CAF_TEST(a dead letter of the broker that is moved back is what it was) {
+  amqp::delivery x;
+  x.routing_key = "orders";
+  x.properties.headers = {
+      {"x-first-death-exchange", std::string{"Trade"}},
+      {"x-death", amqp::opaque_value{'A', sized(death("", "orders") + death("Trade", "a.b"))}}};
+  restore_origin(x);
+  CAF_CHECK_EQUAL(x.exchange, "Trade");
+  CAF_CHECK_EQUAL(x.routing_key, "a.b");
+  amqp::delivery odd;
+  odd.properties.headers = {{"x-first-death-exchange", std::string{"Trade"}},
+                            {"x-death", amqp::opaque_value{'A', "no list"}}};
+  restore_origin(odd);
+  CAF_CHECK_EQUAL(odd.exchange, "");
 }

@@ -56,6 +56,39 @@ CAF_TEST(refinements are chained) {
   CAF_CHECK_EQUAL(problem(x), "none");
 }
 
+CAF_TEST(variables and temporaries are refined alike) {
+  const auto base = trades("okx", "BTC/USDT");
+  auto x = base.prefetch(10);
+  CAF_CHECK_EQUAL(base.prefetch_count, 1u);
+  x = x.on_queue("audit");
+  x = std::move(x).acked(ack_policy::on_success);
+  CAF_CHECK_EQUAL(x.exchange, "Trade");
+  CAF_CHECK_EQUAL(x.routing_key, "okx.BTC/USDT");
+  CAF_CHECK_EQUAL(*x.queue, "audit");
+  CAF_CHECK_EQUAL(x.prefetch_count, 10u);
+  auto&& y = trades("okx", "BTC/USDT").prefetch(20);
+  CAF_CHECK_EQUAL(y.routing_key, "okx.BTC/USDT");
+}
+
+CAF_TEST(what has no effect is refused) {
+  auto ends = [](const subscription& x, std::string_view text) {
+    return problem(x).ends_with(text);
+  };
+  constexpr auto no_prefetch = "leave one out, no_ack by multi(false)";
+  CAF_CHECK(ends(trades("okx", "#").prefetch(10), no_prefetch));
+  CAF_CHECK(ends(trades("okx", "BTC/USDT").prefetch(10).multi(), no_prefetch));
+  CAF_CHECK_EQUAL(problem(trades("okx", "#").multi(false).prefetch(10)), "none");
+  CAF_CHECK_EQUAL(problem(trades("okx", "#").prefetch(10).acked(ack_policy::on_success)), "none");
+  CAF_CHECK(ends(trades("okx", "BTC/USDT")
+                     .acked(ack_policy::on_success)
+                     .keeping(delivery_policy::latest_per_key),
+                 "so keeping has no effect: leave it out"));
+  CAF_CHECK(
+      ends(trades("okx", "BTC/USDT").on_error(error_policy::reject).acked(ack_policy::on_dispatch),
+           "acknowledge on success or leave it out"));
+  CAF_CHECK(ends(trades("okx", "BTC/USDT").within(-1ms), "are 0 or more"));
+}
+
 CAF_TEST(events of any name) {
   auto x = subscription::to_events("Signals", "a.*");
   CAF_CHECK_EQUAL(x.exchange, "Signals");
@@ -78,6 +111,14 @@ CAF_TEST(names have a length) {
                   "invalid_argument: subscription to exchange 'E': the queue's name has 256 "
                   "bytes, allowed are 255");
   CAF_CHECK(problem(subscription::to_events(longest + 'x', "#")).ends_with("allowed are 255"));
+}
+
+// RabbitMQ would close the connection of all others for it.
+CAF_TEST(what cannot be said to a broker is refused) {
+  for (auto& x : {trades("okx", "BTC\xFF"), trades("okx", "BTC").on_queue("q\xFF"),
+                  subscription::to_events("Tr\nade", "#"),
+                  trades("okx", "BTC").on_stream("log", std::string{"yesterday"})})
+    CAF_CHECK(problem(x).starts_with("invalid_argument: subscription"));
 }
 
 CAF_TEST(what contradicts itself is refused) {
@@ -115,6 +156,33 @@ CAF_TEST(a queue has the arguments of its kind and limits) {
                                   {"x-dead-letter-routing-key", std::string{"q.dead"}}}));
   CAF_CHECK(queues_beside(x, queue).at(0).name == "q.dead");
   CAF_CHECK(queue_for(trades("p", "s"), "q").arguments.empty());
+}
+
+// RabbitMQ 4 drops what comes back 21 times, unless it is told not to.
+CAF_TEST(a quorum queue without a limit says so where the broker has one by default) {
+  const auto x = queue_for(trades("p", "s").on_quorum_queue("q"), "q");
+  const amqp::field_table quorum{{"x-queue-type", std::string{"quorum"}}};
+  auto unlimited = quorum;
+  unlimited.emplace_back("x-delivery-limit", std::int64_t{-1});
+  CAF_CHECK(queue_on(x, "RabbitMQ 4.0.5").arguments == unlimited);
+  CAF_CHECK(queue_on(x, "RabbitMQ 4.3.6").arguments == unlimited);
+  for (auto broker : {"RabbitMQ 3.10.8", "in-process broker 3.10", "", "RabbitMQ", "LavinMQ 4"})
+    CAF_CHECK(queue_on(x, broker).arguments == quorum);
+  auto asked = trades("p", "s").on_quorum_queue("q").limited(
+      {.delivery_limit = queue_limits::without_limit});
+  CAF_CHECK_EQUAL(problem(asked), "none");
+  CAF_CHECK(queue_for(asked, "q") == x);
+  const auto limited =
+      queue_for(trades("p", "s").on_quorum_queue("q").limited({.delivery_limit = 5}), "q");
+  CAF_CHECK(queue_on(limited, "RabbitMQ 3.10.8") == limited);
+  CAF_CHECK(warning_about(limited).empty());
+  CAF_CHECK(!warning_about(x).empty());
+}
+
+CAF_TEST(dead letters can be consumed by a subscription of their queue) {
+  const auto dead = queues_beside(trades("p", "s").on_quorum_queue("q").dead_lettered(),
+                                  queue_for(trades("p", "s").on_quorum_queue("q"), "q"));
+  CAF_CHECK(dead.back() == queue_for(trades("p", "s").on_quorum_queue("q.dead"), "q.dead"));
 }
 
 CAF_TEST(retries and dead letters have queues beside the queue) {
@@ -173,7 +241,7 @@ CAF_TEST(subscriptions that agree on their queue share a consumer) {
   CAF_CHECK(share_consumer(x, trades("p", "t").prefetch(10).acked(ack_policy::on_success)));
   CAF_CHECK(share_consumer(x, trades("p", "s").prefetch(10).on_error(error_policy::reject)));
   CAF_CHECK(!share_consumer(x, trades("p", "s")));
-  CAF_CHECK(!share_consumer(x, trades("p", "s").prefetch(10).multi()));
+  CAF_CHECK(!share_consumer(x, trades("p", "s").multi()));
   CAF_CHECK(!share_consumer(x, trades("p", "s").prefetch(10).limited({.max_length = 1})));
   CAF_CHECK(!share_consumer(x, trades("p", "s").prefetch(10).on_durable_queue("q")));
   CAF_CHECK(!share_consumer(trades("p", "s").on_durable_queue("q").retried(),

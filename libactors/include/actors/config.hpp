@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,6 +80,9 @@ struct config {
   heartbeat_config heartbeat;
   backoff_policy reconnect;
   outbox_limits outbox;
+  /// Called with the reason, from another thread, if the event center has ended before it was
+  /// stopped, which it never should. Not part of a file.
+  std::function<void(const std::string&)> on_failure;
   shutdown_config shutdown;
   payload_limits payload;
   /// Exchanges declared at every connect.

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,12 +24,14 @@
 #include <caf/result.hpp>
 #include <caf/stateful_actor.hpp>
 
-#include "actors/ack_window.hpp"
+#include "actors/delivery_decoder.hpp"
 #include "actors/delivery_window.hpp"
 #include "actors/handler_table.hpp"
 #include "actors/messages.hpp"
+#include "actors/open_deliveries.hpp"
 #include "actors/payload.hpp"
 #include "actors/stream_tracker.hpp"
+#include "actors/unmatched_messages.hpp"
 
 namespace actors {
 
@@ -58,7 +61,7 @@ public:
 
   caf::result<subscribed> subscribe(subscription what, caf::actor subscriber);
   caf::result<void> unsubscribe(subscription_id id);
-  void on_subscriber_down(const caf::actor_addr& who);
+  void on_down(const caf::actor_addr& who, const caf::error& reason);
   void on_consumer_state(const consumer_state& x);
   void on_consumers_lost(const consumers_lost& x);
 
@@ -66,7 +69,7 @@ public:
 
   void on_deliveries(delivery_batch& batch);
   void on_flush();
-  void on_requeue(std::uint64_t life, std::uint64_t tag);
+  void on_pause_over(delivery_key key);
   void on_unasked_error(const caf::error& reason);
   void on_tick();
 
@@ -76,6 +79,8 @@ public:
   caf::result<drained> drain(std::chrono::milliseconds limit);
   void on_drain_deadline();
   void stop();
+  void on_exit(const caf::error& reason);
+  void on_exception(const std::exception_ptr& what);
 
 private:
   using time_point = std::chrono::steady_clock::time_point;
@@ -110,18 +115,9 @@ private:
     std::vector<stream_notice> arriving;
     /// ... and ahead of the next one that is handed over.
     std::vector<stream_notice> overdue;
-    /// Life of the channel and tag of what it was too late for.
-    std::set<std::pair<std::uint64_t, std::uint64_t>> given_up;
+    /// What it was too late for.
+    std::set<delivery_key> given_up;
   };
-
-  /// What becomes of the failed messages of a queue, if more than going back.
-  struct failure_plan {
-    std::string queue;
-    error_policy policy = error_policy::requeue;
-    retry_policy retry;
-  };
-
-  using failure_plan_ptr = std::shared_ptr<const failure_plan>;
 
   /// Bindings of one queue, in order.
   struct by_route {
@@ -138,7 +134,12 @@ private:
     std::string queue_name;
     /// What the first subscription asks of queue and consumer; all others agree.
     subscription what;
-    failure_plan_ptr plan;
+    std::shared_ptr<const failure_plan> plan;
+    /// In which it delivers.
+    std::uint64_t life = 0;
+    unmatched_messages unmatched;
+    bool told_unmatched = false;
+    bool told_unreadable = false;
     /// Where reading goes on, for a stream.
     std::optional<std::int64_t> next_offset;
     handler_table handlers;
@@ -147,74 +148,43 @@ private:
     std::set<amqp::binding, by_route> bound;
   };
 
-  /// Where a message stands in its stream.
-  struct origin {
-    std::string exchange;
-    std::string routing_key;
-    std::optional<amqp::stream_position> position;
-  };
+  using origin_ptr = std::shared_ptr<const message_origin>;
+  using verdict = ack_window::verdict;
 
-  using origin_ptr = std::shared_ptr<const origin>;
-
-  /// A delivery whose handlers have not all answered yet.
-  struct unanswered {
-    std::vector<subscription_id> waiting;
-    ack_window::verdict outcome = ack_window::verdict::ack;
-    amqp::consumer_id consumer = 0;
-    /// It came back before: if it goes back again, then not at once.
-    bool pause = false;
-    time_point since;
-    origin_ptr from;
-    /// What a handler answered that failed.
-    std::string error;
-    /// Kept for a copy, if there is a plan.
-    failure_plan_ptr plan;
-    std::optional<amqp::delivery> original;
-    /// In a stream.
-    std::optional<std::int64_t> offset;
-  };
-
-  /// One message in the forms that its handlers want, each made once.
-  struct decoded {
-    event_codec codec;
-    caf::expected<caf::message> message;
-  };
-
-  // The lowest bits of a consumer's id say how it is settled, so that this is known
-  // of what a former consumer still delivers as well.
-  static bool is_no_ack(amqp::consumer_id id) noexcept;
-  static bool reads_stream(amqp::consumer_id id) noexcept;
+  /// Why a subscription ends.
+  enum class ending : std::uint8_t { asked_for, strategy_ended };
 
   // -- subscriptions -----------------------------------------------------------------
 
-  caf::error refusal(const subscription& what, const caf::actor& subscriber,
-                     const std::string& queue) const;
+  static caf::error refusal(const subscription& what, const caf::actor& subscriber);
+  caf::error conflict(const subscription& what, const std::string& queue) const;
   amqp::consumer_id add_consumer(const subscription& what, std::string queue);
   void want(amqp::consumer_id id, const consumer& x, const subscription& what);
-  void remove(subscription_id id, const caf::error& reason);
+  void remove(subscription_id id, const caf::error& reason, ending how = ending::asked_for);
   void retire(amqp::consumer_id id, const consumer& x);
   void on_retired(amqp::consumer_id id);
   void forget(subscription_id id);
-  void requeue_unanswered(const std::set<subscription_id>& gone);
+  void report_end(const std::set<subscription_id>& gone, const caf::error& reason);
+  void give_back_unanswered(const std::set<subscription_id>& gone);
   void establish(handler& x, const consumer& from);
   void fail(subscription_id id, const failure& reason);
+  void on_subscriber_down(const caf::actor_addr& who, const caf::error& reason);
+  void tell_all_lost(const failure& reason);
+  void lose(amqp::consumer_id id, consumer& x, const failure& reason);
   void resume_stream(amqp::consumer_id id, consumer& x);
   void tell_lost(handler& x, const failure& reason);
   void tell_restored(handler& x);
 
   // -- a message comes in --------------------------------------------------------------
 
-  void open_window(const delivery_batch& batch);
-  void dispatch(amqp::delivery& x);
-  void settle_unknown(const amqp::delivery& x);
-  void give_back_paused(amqp::consumer_id id);
-  const caf::expected<caf::message>& message_for(const event_codec& codec, const amqp::delivery& x,
-                                                 const consumer& from);
-  caf::error open_body(const amqp::delivery& x, const consumer& from);
-  caf::expected<caf::message> decode(const event_codec& codec);
-  static bool wants(const handler& x, const caf::message& what);
-  void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
-                   unanswered& open);
+  void dispatch(std::uint64_t life, amqp::delivery& x);
+  void settle_unknown(std::uint64_t life, const amqp::delivery& x);
+  void settle_unreadable(delivery_key key, const amqp::delivery& x, consumer& from);
+  void settle_poison(delivery_key key, amqp::consumer_id id, const std::exception_ptr& what);
+  void settle_unmatched(delivery_key key, amqp::delivery& x, consumer& from);
+  void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what, delivery_key key,
+                   open_delivery& open);
+  void skip(handler& to, const amqp::delivery& x);
   stream_tracker::verdict follow_stream(handler& to, const amqp::delivery& x);
   void report_malformed(const amqp::delivery& x, const consumer& from, const caf::error& reason);
 
@@ -230,25 +200,28 @@ private:
 
   // -- to a strategy, on success ---------------------------------------------------------
 
-  void ask(handler& to, const amqp::delivery& x, const caf::message& what, unanswered& open);
-  void on_answer(std::uint64_t life, std::uint64_t tag, subscription_id id, const origin_ptr& from,
+  void ask(handler& to, const amqp::delivery& x, const caf::message& what, delivery_key key,
+           open_delivery& open);
+  void on_answer(delivery_key key, subscription_id id, const origin_ptr& from,
                  const caf::error& err);
+  void settle_followers(subscription_id id, const origin_ptr& from, verdict what,
+                        const std::string& error);
   void count(handler& x, const caf::error& err);
 
   // -- time ------------------------------------------------------------------------------
 
   void schedule_tick();
-  bool needs_tick() const;
   void give_up_answers();
   void give_up_marks(handler& x);
 
   // -- its end ---------------------------------------------------------------------------
 
-  void finish(std::uint64_t tag, unanswered& x);
-  void pause(std::uint64_t tag, amqp::consumer_id id);
-  void move(std::uint64_t tag, unanswered& x);
-  void on_moved(std::uint64_t life, std::uint64_t tag, const caf::error& err);
-  void settle(std::uint64_t tag, amqp::consumer_id id, ack_window::verdict what);
+  void finish(delivery_key key, open_delivery& x);
+  void pause(delivery_key key, open_deliveries::paused_delivery x, std::chrono::milliseconds time);
+  void move(delivery_key key, open_delivery& x);
+  void send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy);
+  void on_moved(delivery_key key, const caf::error& err);
+  void settle(delivery_key key, amqp::consumer_id id, verdict what);
   void schedule_flush();
   void flush();
   void continue_drain();
@@ -270,29 +243,12 @@ private:
   subscription_id last_subscription_ = 0;
   amqp::consumer_id last_consumer_ = 0;
 
-  // One life of the consuming channel: tags mean nothing outside of it.
-  amqp::outlet_ptr out_;
-  std::uint32_t incarnation_ = 0;
-  std::uint64_t life_ = 0;
-  ack_window window_;
-  std::unordered_map<std::uint64_t, unanswered> unanswered_;
-  /// Deliveries that go back after a pause, or with the end of their consumer, and
-  /// whose they are.
-  std::unordered_map<std::uint64_t, amqp::consumer_id> paused_;
-  /// Deliveries whose copy for a retry or the dead letters is not confirmed yet.
-  std::unordered_map<std::uint64_t, amqp::consumer_id> moving_;
+  open_deliveries deliveries_;
   bool flush_scheduled_ = false;
   bool tick_scheduled_ = false;
 
-  // The message being dispatched.
   time_point now_;
-  payload_decoder decoder_;
-  received_event received_;
-  bool opened_ = false;
-  caf::error unreadable_;
-  bool checked_ = false;
-  std::vector<decoded> decoded_;
-
+  delivery_decoder decoder_;
   dispatcher_status counters_;
 
   bool draining_ = false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <string>
 
 #include <caf/error.hpp>
@@ -18,8 +19,12 @@ caf::error make_error(failure x);
 /// Gives back the code of an error made here, `ec::none` for any other.
 ec code_of(const caf::error& x) noexcept;
 
-/// Gives back the text of an error made here, CAF's own rendering otherwise.
+/// Gives back the text of an error made here, what the exception said for an actor that
+/// ended with one, CAF's own rendering otherwise.
 std::string text_of(const caf::error& x);
+
+/// Gives back what an exception says, or that it is no `std::exception`.
+std::string text_of(const std::exception_ptr& x);
 
 /// The failure that an error made here stands for; errors of other categories
 /// become `ec::handler_failed` with CAF's rendering as text.

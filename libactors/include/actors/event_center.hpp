@@ -18,6 +18,7 @@
 
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/config.hpp"
+#include "actors/event_center_strategy.hpp"
 #include "actors/hand_over.hpp"
 #include "actors/market.hpp"
 #include "actors/messages.hpp"
@@ -79,6 +80,7 @@ public:
   template <class Self>
   auto subscribe(Self&& self, subscription what) const {
     auto subscriber = caf::actor_cast<caf::actor>(self);
+    introduce(self, what);
     return self->request(dispatcher_, caf::infinite, subscribe_atom_v, std::move(what),
                          std::move(subscriber));
   }

@@ -14,6 +14,7 @@
 #include <caf/make_message.hpp>
 #include <caf/message.hpp>
 
+#include "actors/amqp/transport.hpp"
 #include "actors/error.hpp"
 #include "actors/json.hpp"
 #include "actors/market.hpp"
@@ -33,7 +34,7 @@
 /// `center.publish(self, funding{...})`, `subscription::to<funding>("binance.#")`
 /// and a handler `[](const funding& x) {...}` then work as for the built-in ones.
 /// Read numbers by `in.at("rate").to_number<double>()`: a peer may write 1 for 1.0.
-/// An exception that `from_json` lets pass counts as `ec::malformed_json`. It runs where
+/// Whatever `from_json` or a constructor throws counts as `ec::malformed_json`. It runs where
 /// the link is read: a slow one holds up all events, a blocking one loses the link.
 namespace actors {
 
@@ -120,20 +121,19 @@ namespace detail {
 /// Puts the event's name before an error's text.
 caf::error with_event_name(std::string_view name, const caf::error& err);
 
+/// What a user's code threw at an event, as an error.
+caf::error thrown(std::string_view name, const std::exception_ptr& what);
+
 template <value_event T>
 caf::error from_json_text(std::string_view text, T& out, std::size_t max_depth) {
   auto data = json::parse(text, max_depth);
   if (!data)
     return with_event_name(T::event_name, data.error());
-  try {
-    return from_json(data->value(), out);
-  } catch (const std::exception& e) {
-    return make_error(ec::malformed_json, std::string{T::event_name} + ": " + e.what());
-  }
+  return from_json(data->value(), out);
 }
 
 template <event_type T>
-caf::expected<caf::message> decode_event(const received_event& in) {
+caf::expected<caf::message> decode_event(const received_event& in) try {
   T out;
   caf::error err;
   if constexpr (text_event<T>)
@@ -143,6 +143,8 @@ caf::expected<caf::message> decode_event(const received_event& in) {
   if (err)
     return err;
   return caf::make_message(std::move(out));
+} catch (...) {
+  return thrown(T::event_name, std::current_exception());
 }
 
 std::string_view kline_type_of(const caf::message& x);
@@ -165,3 +167,7 @@ struct caf::allowed_unsafe_message_type<T> : std::true_type {};
 
 template <>
 struct caf::allowed_unsafe_message_type<actors::event> : std::true_type {};
+
+/// What a handler gets by `raw_codec`.
+template <>
+struct caf::allowed_unsafe_message_type<actors::amqp::delivery> : std::true_type {};

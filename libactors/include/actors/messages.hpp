@@ -213,7 +213,10 @@ struct dispatcher_status {
   std::vector<handler_status> handlers;
   std::uint64_t received = 0;
   std::uint64_t malformed = 0;
-  /// Messages that no handler wanted (a stale binding, a fanout exchange).
+  /// Rejected, as the link could not take them: beyond its limits, or malformed.
+  std::uint64_t unreadable = 0;
+  /// Messages that no handler wanted (a stale binding, a fanout exchange); those of a
+  /// queue that is kept go back, and count each time.
   std::uint64_t unmatched = 0;
   std::uint64_t requeued = 0;
   /// Sent back after a delay.
@@ -274,7 +277,6 @@ CAF_END_TYPE_ID_BLOCK(actors)
 // As shared objects within the process.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::failure)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::publication)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::delivery)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_blocked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_unblocked)

@@ -23,6 +23,11 @@
 ///     x-la-exchange, x-la-routing-key   where it was published to
 ///     x-la-attempts                     how often a handler failed with it
 ///     x-la-error                        why, the last time
+///     x-la-expiration                   its expiration in ms, as a copy has none: it is
+///                                       kept until somebody looks at it
+///     x-la-unmatched                    how often no handler here was for it
+///
+/// Of the properties `user_id` is missing, which a broker takes from its own user alone.
 namespace actors {
 
 /// When a message whose handler failed is handled again.
@@ -61,12 +66,20 @@ amqp::field_table dead_letter_arguments(std::string_view queue);
 /// How often a handler has failed with this message.
 std::uint32_t attempts_of(const amqp::properties& x) noexcept;
 
+/// How often it was sent back to the end of its queue, as no handler was for it.
+std::uint32_t unmatched_rounds_of(const amqp::properties& x) noexcept;
+
 /// A copy of a message for the given queue, persistent and mandatory.
 amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t attempts,
                            std::string_view error);
 
-/// Gives a copy that comes back the exchange and routing key that it was
-/// published with. Other messages are left as they are.
+/// A copy of a message that no handler was for, for the end of its own queue or the dead
+/// letters; a next handler is not told of it.
+amqp::publication unmatched_copy_for(std::string queue, amqp::delivery x, std::uint32_t rounds);
+
+/// Gives a copy that comes back the exchange and routing key that it was published with,
+/// and so a message that the broker itself has moved (by `x-first-death-exchange` and
+/// `x-death`). Other messages are left as they are.
 void restore_origin(amqp::delivery& x);
 
 } // namespace actors

@@ -67,7 +67,11 @@ struct queue_limits {
   std::chrono::milliseconds expires{0};
   /// How often a message is delivered again before the broker sends it to the
   /// queue "{queue}.dead". Quorum queues only.
-  std::uint32_t delivery_limit = 0;
+  std::int32_t delivery_limit = 0;
+
+  /// For `delivery_limit`: as often as need be, which is the default. RabbitMQ 4 would
+  /// drop what comes back for the 21st time.
+  static constexpr std::int32_t without_limit = -1;
 
   bool operator==(const queue_limits&) const = default;
 };
@@ -131,6 +135,8 @@ struct subscription {
   std::chrono::milliseconds stale_after{0};
   /// What the handler gets: a struct, or the generic `event`.
   event_codec codec = generic_codec();
+  /// Who subscribes, for the log; `event_center::subscribe` knows.
+  std::string strategy;
 
   /// A subscription whose handler gets a `T`.
   template <event_type T>
@@ -147,29 +153,34 @@ struct subscription {
 
   // -- refinement ----------------------------------------------------------------
 
-  subscription&& on_queue(std::string name) &&;
+  // Each gives back a refined copy and changes nothing, so that variables and temporaries
+  // are refined alike: `x = x.prefetch(10)`.
+
+  [[nodiscard]] subscription on_queue(std::string name) const;
   /// Consumes a queue of this name that is kept while nobody consumes it.
-  subscription&& on_durable_queue(std::string name) &&;
-  subscription&& on_quorum_queue(std::string name) &&;
+  [[nodiscard]] subscription on_durable_queue(std::string name) const;
+  [[nodiscard]] subscription on_quorum_queue(std::string name) const;
   /// Reads a stream queue of this name; a message whose handler failed is not
   /// read again, but may go to the dead letters. Sets a prefetch count of 100.
-  subscription&& on_stream(std::string name, amqp::field_value from = std::string{"next"}) &&;
-  subscription&& limited(queue_limits limits) &&;
-  subscription&& single_active_consumer() &&;
-  subscription&& prefetch(std::uint16_t count) &&;
-  subscription&& multi(bool on = true) &&;
+  [[nodiscard]] subscription on_stream(std::string name,
+                                       amqp::field_value from = std::string{"next"}) const;
+  [[nodiscard]] subscription limited(queue_limits limits) const;
+  [[nodiscard]] subscription single_active_consumer() const;
+  [[nodiscard]] subscription prefetch(std::uint16_t count) const;
+  [[nodiscard]] subscription multi(bool on = true) const;
   /// On success switches `no_ack` off, which a wildcard has switched on.
-  subscription&& acked(ack_policy policy) &&;
+  [[nodiscard]] subscription acked(ack_policy policy) const;
   /// The following three acknowledge on success.
-  subscription&& on_error(error_policy policy) &&;
-  subscription&& dead_lettered() &&;
-  subscription&& retried(retry_policy policy = {}) &&;
-  subscription&& within(std::chrono::milliseconds limit) &&;
+  [[nodiscard]] subscription on_error(error_policy policy) const;
+  [[nodiscard]] subscription dead_lettered() const;
+  [[nodiscard]] subscription retried(retry_policy policy = {}) const;
+  [[nodiscard]] subscription within(std::chrono::milliseconds limit) const;
   /// Bounds what waits for a slow strategy.
-  subscription&& keeping(delivery_policy policy, std::size_t max_waiting = 10'000) &&;
-  subscription&& of_type(std::string type) &&;
-  subscription&& deduplicated(bool on) &&;
-  subscription&& with_stream_events(std::chrono::milliseconds stale_after = {}) &&;
+  [[nodiscard]] subscription keeping(delivery_policy policy,
+                                     std::size_t max_waiting = 10'000) const;
+  [[nodiscard]] subscription of_type(std::string type) const;
+  [[nodiscard]] subscription deduplicated(bool on) const;
+  [[nodiscard]] subscription with_stream_events(std::chrono::milliseconds stale_after = {}) const;
 
   bool operator==(const subscription&) const = default;
 };
@@ -195,15 +206,26 @@ struct subscribed {
 /// "exchange:routing_key".
 std::string to_string(const subscription& x);
 
-/// Why a subscription cannot work, or nothing. Error: `ec::invalid_argument`.
+/// Why a subscription cannot work, or asks for what has no effect; or nothing. Error:
+/// `ec::invalid_argument`.
 caf::error check(const subscription& x);
 
 /// Whether two subscriptions can share the consumer of one queue: they agree on
 /// all that concerns the queue and not the handler.
 bool share_consumer(const subscription& x, const subscription& y);
 
-/// The queue to declare for a subscription, by the name it goes by.
+/// The queue to declare for a subscription, by the name it goes by. A quorum queue says
+/// that it has no delivery limit, if it has none: see `queue_on`.
 amqp::queue queue_for(const subscription& x, std::string name);
+
+/// The same queue as the broker of this name and version takes it (`link_up::broker`, e.g.
+/// "RabbitMQ 4.0.5"): `x-delivery-limit = -1` is for those which drop what comes back too
+/// often unless they are told not to; former ones know no such value.
+amqp::queue queue_on(amqp::queue x, std::string_view broker);
+
+/// Why it matters that a broker has this queue with other settings than these; empty, if
+/// there is nothing to say.
+std::string_view warning_about(const amqp::queue& x) noexcept;
 
 /// The queues beside it, for retries and dead letters.
 std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue);

@@ -102,6 +102,7 @@ public:
 
   void start(caf::actor dispatcher);
   void connect(link_role role);
+  void renew(link_role role);
   void on_up(const link_up& x);
   void on_exit(const caf::actor_addr& source, const caf::error& reason);
   void on_blocked(const link_blocked& x);

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+#include <caf/message.hpp>
+
+#include "actors/amqp/transport.hpp"
+#include "actors/event_type.hpp"
+#include "actors/payload.hpp"
+
+namespace actors {
+
+/// One message in the forms that its handlers want, each made once. Whatever a user's code
+/// throws meanwhile is an error like any other. A plain value.
+class delivery_decoder {
+public:
+  explicit delivery_decoder(payload_limits limits = {});
+
+  /// Goes to the next message, which must outlive the calls about it.
+  void begin(const amqp::delivery& x, std::string_view queue, std::uint16_t prefetch_count);
+
+  /// The message in one form; valid until the next call.
+  const caf::expected<caf::message>& get(const event_codec& codec);
+
+  /// Whether the body could not be opened, which is no codec's failure.
+  bool failed_to_open() const noexcept {
+    return static_cast<bool>(unreadable_);
+  }
+
+private:
+  struct form {
+    event_codec codec;
+    caf::expected<caf::message> message;
+  };
+
+  caf::expected<caf::message> make(const event_codec& codec);
+  caf::error open();
+  caf::expected<caf::message> decode(const event_codec& codec);
+  caf::expected<caf::message> call(const event_codec& codec) const;
+
+  payload_decoder decoder_;
+  std::size_t max_depth_;
+  const amqp::delivery* delivery_ = nullptr;
+  received_event received_;
+  bool opened_ = false;
+  bool checked_ = false;
+  caf::error unreadable_;
+  std::vector<form> forms_;
+};
+
+} // namespace actors
