@@ -67,10 +67,28 @@ std::optional<amqp::consumer_id> consumer_groups::fell(const std::vector<amqp::c
   if (!starting.empty()) // these are cleared
     for (auto* x : running)
       x->second.suspected = x->second.alone;
-  const auto is_found = suspects.size() == 1 && starting.size() + running.size() == 1;
-  if (!is_found || !suspects[0]->second.alone)
+  auto all = starting;
+  all.insert(all.end(), running.begin(), running.end());
+  crowded_ = crowded_ || std::any_of(all.begin(), all.end(), [&](auto* x) {
+               return x->second.group != all[0]->second.group;
+             });
+  const auto all_alone =
+      std::all_of(suspects.begin(), suspects.end(), [](auto* x) { return x->second.alone; });
+  const auto is_found =
+      suspects.size() == 1 && (all.size() == 1 || (all_alone && !starting.empty()));
+  if (!all_alone)
     part(suspects);
   return is_found ? std::optional{suspects[0]->first} : std::nullopt;
+}
+
+bool consumer_groups::may_start(amqp::consumer_id id) const {
+  const auto is_alone = [this](amqp::consumer_id x) {
+    auto i = members_.find(x);
+    return i != members_.end() && i->second.alone;
+  };
+  return !crowded_ || !is_alone(id) || std::none_of(members_.begin(), members_.end(), [&](auto& x) {
+    return x.second.now == stage::starting && x.second.alone;
+  });
 }
 
 // Those of them whose channel fell a short while ago as well.
@@ -90,12 +108,12 @@ consumer_groups::doubt(const std::vector<member_entry*>& xs, time_point now) {
 void consumer_groups::part(const std::vector<member_entry*>& suspects) {
   const auto half = (suspects.size() + 1) / 2;
   for (std::size_t i = 0; i < suspects.size(); ++i) {
-    if (i == 0 || i == half)
+    if (i == 0 || i == half || crowded_)
       ++last_group_;
     auto& x = suspects[i]->second;
     x.group = last_group_;
     x.suspected = true;
-    x.alone = suspects.size() <= 2;
+    x.alone = suspects.size() <= 2 || crowded_;
   }
 }
 
@@ -107,6 +125,7 @@ void consumer_groups::clear() {
     x.fell_at.reset();
   }
   shared_ = {};
+  crowded_ = false;
 }
 
 void consumer_groups::limit_channels(std::uint32_t count) noexcept {

@@ -235,6 +235,8 @@ void ledger::channel_lost(const amqp::closed_channel& what) {
       x->restarts = restarts;
     } else if (what.reason.code == ec::not_found && may_restart(*x)) {
       restart(*x, what.reason);
+    } else if (by == way::usual && link(by).groups.is_crowded()) {
+      convict(about_consumer{id}, what.reason);
     } else {
       refuse(*x, named(*x, what.reason));
     }
@@ -418,6 +420,7 @@ void ledger::decide(exchange_entry& x, entity_stage stage) {
 // -- what follows -----------------------------------------------------------------------
 
 std::vector<ledger::request> ledger::take_requests() {
+  start_waiting();
   end_trials();
   begin_trials();
   return std::exchange(requests_, {});

@@ -241,13 +241,21 @@ void ledger::continue_binding(consumer_entry& x) {
 }
 
 void ledger::start(consumer_entry& x) {
-  if (!may_ask(x.trust, about_consumer{x.consumer.id}))
+  if (!may_ask(x.trust, about_consumer{x.consumer.id}) || !groups(x).may_start(x.consumer.id))
     return;
   x.stage = consumer_stage::starting;
   auto consumer = x.consumer;
   consumer.queue = x.queue_name;
   consumer.group = groups(x).join(consumer.id, now_);
   x.request = ask(amqp::start_consumer{std::move(consumer)}, about_consumer{x.consumer.id});
+}
+
+// Those that are started one at a time.
+void ledger::start_waiting() {
+  for (auto& each : links_)
+    if (each.groups.is_crowded())
+      for (auto& [id, x] : consumers_)
+        continue_binding(x);
 }
 
 void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {

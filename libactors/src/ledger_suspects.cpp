@@ -330,8 +330,9 @@ bool ledger::judge_end(way by, const failure& reason) {
 
 void ledger::convict(const subject& x, failure reason) {
   const auto name = text_of(x);
-  reason.text = name + ": " + reason.text;
-  say(true, name + " ends the connection and is asked for by a link apart from now on");
+  if (!reason.text.starts_with(name))
+    reason.text = name + ": " + reason.text;
+  say(true, name + " is asked for by a link apart from now on, as it harms others");
   convictions_.add(thing_of(x), reason, now_);
   auto& trust = *trust_of(x);
   if (std::exchange(trust, standing::culprit) != standing::culprit)

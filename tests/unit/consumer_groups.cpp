@@ -129,6 +129,24 @@ CAF_TEST(a channel that falls now and then is laid to nobody) {
   }
 }
 
+CAF_TEST(where channels are too few for all to be alone they are started one at a time) {
+  for (auto id : {1u, 2u})
+    CAF_CHECK_EQUAL(x.join(id, now), 0u);
+  CAF_CHECK(!x.fell({1, 2}, now));
+  CAF_CHECK(x.may_start(1));
+  x.join(1, now);
+  CAF_CHECK(x.may_start(2));
+  x.join(2, now);
+  CAF_CHECK(!x.fell({1, 2}, now)); // they were to be apart
+  CAF_CHECK(x.is_crowded());
+  x.join(1, now);
+  CAF_CHECK(!x.may_start(2));
+  x.started(1, now);
+  CAF_CHECK(x.may_start(2));
+  x.join(2, now);
+  CAF_CHECK(x.fell({1, 2}, now) == amqp::consumer_id{2});
+}
+
 CAF_TEST(with few channels there are few groups) {
   x.limit_channels(3);
   start(1);

@@ -39,6 +39,8 @@ struct model_broker {
   std::map<std::string, queue_state> queues;
   std::map<amqp::consumer_id, std::string> consumers;
   std::map<amqp::consumer_id, std::uint32_t> groups;
+  /// All consumers share one, whatever was asked for.
+  bool single_channel = false;
   /// How many channels of consumers it has closed.
   std::size_t closed = 0;
   /// What the broker refuses for no reason of its own.
@@ -52,7 +54,7 @@ struct model_broker {
 
   std::size_t channel_of(const amqp::operation& x) {
     if (auto start = std::get_if<amqp::start_consumer>(&x))
-      return 1 + (groups[start->what.id] = start->what.group);
+      return 1 + (groups[start->what.id] = single_channel ? 0 : start->what.group);
     if (auto cancel = std::get_if<amqp::cancel_consumer>(&x))
       return 1 + groups[cancel->id];
     return 0;
@@ -69,7 +71,7 @@ struct model_broker {
       reply.error = {code, amqp::to_string(request.what)};
     auto start = std::get_if<amqp::start_consumer>(&request.what);
     if (reply.error && start)
-      close(start->what.group, {code, "no"}, start->what.id);
+      close(groups[start->what.id], {code, "no"}, start->what.id);
     else
       events.emplace_back(reply);
   }

@@ -190,6 +190,26 @@ CAF_TEST(who runs and is refused later costs nobody by being tried) {
   CAF_CHECK_EQUAL(x.running(), 1u);
 }
 
+// All groups share a channel, as a broker that allows few has it.
+CAF_TEST(where channels are few the culprits are found and tried by a link apart) {
+  for (auto id : {2, 4})
+    refuse("start consumer " + std::to_string(id) + " ", ec::access_refused);
+  broker.single_channel = true;
+  for (amqp::consumer_id id = 1; id <= 5; ++id)
+    want(id, "E", "a");
+  up();
+  run();
+  CAF_CHECK_EQUAL(x.running(), 3u);
+  CAF_CHECK_EQUAL(x.set_apart().size(), 2u);
+  const auto closed = broker.closed;
+  pass(10s);
+  x.retry();
+  follow();
+  run();
+  CAF_CHECK_EQUAL(broker.closed, closed);
+  CAF_CHECK(x.needs_link_apart());
+}
+
 CAF_TEST(the reason of a refused start is in the words of the broker and names the queue) {
   start_one();
   refuse("start consumer 2", ec::access_refused);

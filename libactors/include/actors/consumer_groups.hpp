@@ -47,6 +47,15 @@ public:
   /// culprit, if it is known now.
   std::optional<amqp::consumer_id> fell(const std::vector<amqp::consumer_id>& xs, time_point now);
 
+  /// Whether some that are to be alone are not: the broker allows too few channels.
+  bool is_crowded() const noexcept {
+    return crowded_;
+  }
+
+  /// Whether it may be started now: of those that are to be alone and are not, one is at
+  /// a time.
+  bool may_start(amqp::consumer_id id) const;
+
   /// The link has ended: all begin anew, but for those that were refused when alone.
   void clear();
 
@@ -85,6 +94,7 @@ private:
   std::array<shared_group, max_shared> shared_;
   std::uint32_t shared_count_ = max_shared;
   std::uint32_t last_group_ = max_shared;
+  bool crowded_ = false;
 };
 
 } // namespace actors

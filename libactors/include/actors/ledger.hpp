@@ -381,6 +381,7 @@ private:
   void bind(consumer_entry& x);
   void bind(consumer_entry& x, binding_entry& about);
   void start(consumer_entry& x);
+  void start_waiting();
   void refuse(consumer_entry& x, failure reason);
   void refuse(consumer_entry& x, binding_entry& about, failure reason);
   /// Back to the start of the chain.

@@ -368,6 +368,8 @@ extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* h
                            addrinfo** result) {
   if (host && std::string_view{host} == "slow" && !(hints->ai_flags & AI_NUMERICHOST))
     name_server.wait();
+  if (host && std::string_view{host} == "nowhere")
+    return EAI_NONAME;
   static const auto real =
       reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
   return real(host, port, hints, result);
@@ -392,9 +394,10 @@ CAF_TEST(nobody listens) {
 
 CAF_TEST(a host that does not exist) {
   endpoint where;
-  where.host = "no such host";
+  where.host = "nowhere";
   connect(where);
   CAF_CHECK(outcome() == ec::resolve_failed);
+  CAF_CHECK(events->take().front().find("host 'nowhere' does not resolve: ") != std::string::npos);
 }
 
 CAF_TEST(a name server that does not answer costs no more than a silent host) {
