@@ -20,6 +20,7 @@
 #include "market_data/simulated_market.hpp"
 #include "program/await_link.hpp"
 #include "program/command_line.hpp"
+#include "program/standard_output.hpp"
 #include "program/stop_signal.hpp"
 
 namespace {
@@ -208,5 +209,5 @@ int main(int argc, char** argv) {
     say("demo", actors::text_of(settings.error()));
     return program::bad_usage;
   }
-  return run(x, std::move(*settings), stop);
+  return program::flush_out("demo", run(x, std::move(*settings), stop));
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -64,6 +65,16 @@ std::string read_speed(std::string& text) {
   return CLI::PositiveNumber(text).empty() ? "" : "'" + text + "' is not 1, N or max";
 }
 
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> result;
+  for (auto comma = text.find(','); comma != text.npos; comma = text.find(',')) {
+    result.emplace_back(text.substr(0, comma));
+    text.remove_prefix(comma + 1);
+  }
+  result.emplace_back(text);
+  return result;
+}
+
 std::string read_mapping(const std::string& text, std::map<std::string, std::string>& out) {
   const auto sign = text.find('=');
   if (sign == std::string::npos || sign == 0 || sign + 1 == text.size())
@@ -90,11 +101,20 @@ void add_options(CLI::App& app, options& x) {
          },
          "The symbols of a file that holds several, e.g. BTCUSDT=BTC/USDT,ETHUSDT=ETH/USDT")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->needs(file_only);
-  app.add_option("--symbols", x.symbols, "The symbols of the simulated market")
-      ->delimiter(',')
-      ->excludes(file_only)
-      ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--symbols",
+         [&x](const std::string& text) {
+           x.symbols = split(text);
+           if (std::ranges::count(x.symbols, "") > 0)
+             throw CLI::ValidationError{"--symbols",
+                                        "'" + text + "' is not like BTC/USDT,ETH/USDT"};
+         },
+         "The symbols of the simulated market")
+      ->type_name("TEXT,...")
+      ->default_str("BTC/USDT,ETH/USDT,SOL/USDT")
+      ->excludes(file_only);
   app.add_option("--rate", x.rate, "Events per second of the simulated market")
       ->check(program::positive_number())
       ->excludes(file_only)
@@ -230,7 +250,7 @@ int run(const options& x, actors::config settings, std::unique_ptr<market_data::
       .receive(
           [&](const market_data::publish_report& report) {
             x.json ? print_json(report) : print_table(report);
-            result = judge(x, report, stop.requested());
+            result = program::flush_out("market", judge(x, report, stop.requested()));
           },
           [&](const caf::error& err) { say("market", actors::text_of(err)); });
   stop.then({});

@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
-#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 
 #include "actors/error.hpp"
 
 namespace market_data {
 
 namespace {
+
+/// The data of an event, as deep as it may be, within its line.
+constexpr std::size_t max_line_depth = 33;
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -71,9 +75,12 @@ const boost::json::string* find_string(const boost::json::object& x, std::string
 std::optional<std::chrono::nanoseconds> time_of(const boost::json::value& data) {
   const auto* object = data.if_object();
   const auto* t = object ? object->if_contains("t") : nullptr;
-  if (!t || !t->is_int64())
-    return std::nullopt;
-  return std::chrono::milliseconds{t->get_int64()};
+  if (t && t->is_int64())
+    return std::chrono::milliseconds{t->get_int64()};
+  // A clock with fractions.
+  if (t && t->is_double() && std::fabs(t->get_double()) < 0x1p53)
+    return std::chrono::milliseconds{static_cast<std::int64_t>(t->get_double())};
+  return std::nullopt;
 }
 
 } // namespace
@@ -192,11 +199,10 @@ caf::expected<std::optional<timed_event>> recording::read_message(std::string_vi
 }
 
 caf::expected<std::optional<timed_event>> recording::read_event(std::string_view line) {
-  boost::system::error_code err;
-  const auto document = boost::json::parse(line, err);
-  if (err || !document.is_object())
+  const auto document = actors::json::parse(line, max_line_depth);
+  if (!document || !document->value().is_object())
     return skip("malformed JSON");
-  const auto& object = document.get_object();
+  const auto& object = document->value().get_object();
   const auto* exchange = find_string(object, "exchange");
   const auto* routing_key = find_string(object, "routing_key");
   const auto* name = find_string(object, "name");

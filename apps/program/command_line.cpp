@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -9,6 +10,7 @@
 #include "actors/amqp/endpoint.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
+#include "program/standard_output.hpp"
 
 namespace program {
 
@@ -67,6 +69,7 @@ void add_center_options(CLI::App& app, broker_options& options) {
                  "A relay instead of a broker, as HOST:PORT; the next of several is for when one "
                  "is lost")
       ->type_name("HOST:PORT")
+      ->allow_extra_args(false) // what follows is no relay
       ->excludes("--broker");
   add_tls_options(app, options.tls);
 }
@@ -94,7 +97,10 @@ std::optional<int> parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& err) {
-    return app.exit(err, std::cout, std::cerr) == 0 ? ok : bad_usage;
+    std::ostringstream out;
+    const auto code = app.exit(err, out, std::cerr) == 0 ? ok : bad_usage;
+    std::fputs(out.str().c_str(), stdout);
+    return flush_out(app.get_name(), code);
   }
   return std::nullopt;
 }

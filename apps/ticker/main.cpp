@@ -76,15 +76,21 @@ caf::error show(caf::scoped_actor& self, const caf::actor& view, program::stop_s
   bool ended = false;
   self->receive_while([&] { return !ended; })(
       [&](const std::string& text) {
-        if (!writable || program::write_out(text, stop))
+        if (!writable)
           return;
-        // The reader has gone, as `head` does: that is no failure.
+        const auto problem = program::write_out(text, stop);
+        if (!problem)
+          return;
+        if (program::is_failure(problem))
+          result = actors::make_error(actors::ec::invalid_argument,
+                                      "standard output: " + problem.message());
         writable = false;
         caf::anon_send(view, actors::stop_atom_v);
       },
       [&](const caf::down_msg& x) {
         ended = true;
-        result = x.reason;
+        if (!result)
+          result = x.reason;
       });
   stop.then({});
   return result;

@@ -1,6 +1,7 @@
 #include "ticker/price_table.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -8,7 +9,72 @@ namespace ticker {
 
 namespace {
 
-constexpr std::string_view title_format = "{:<12} {:<14} {:>14} {:>14} {:>10} {:>23} {:>9} {:>7}";
+constexpr std::size_t columns = 8;
+
+using cells = std::array<std::string, columns>;
+
+using column_widths = std::array<std::size_t, columns>;
+
+const cells title{"platform", "symbol", "bid", "ask", "spread", "last", "events/s", "age"};
+
+/// Where there is room for it.
+constexpr column_widths roomy{12, 14, 14, 14, 10, 23, 9, 7};
+
+/// What is left away first where there is no room: age, spread, events/s, platform, last.
+constexpr std::array<std::size_t, 5> dispensable{7, 4, 6, 0, 5};
+
+/// The first columns hold names, to the left; the others numbers, to the right.
+constexpr std::size_t name_columns = 2;
+
+/// Characters of a text in UTF-8.
+std::size_t length(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string_view cut(std::string_view text, std::size_t width) {
+  std::size_t end = 0;
+  for (std::size_t count = 0; end < text.size(); ++end)
+    if ((static_cast<unsigned char>(text[end]) & 0xC0) != 0x80 && ++count > width)
+      break;
+  return text.substr(0, end);
+}
+
+std::size_t total(const column_widths& xs) {
+  std::size_t result = 0;
+  for (const auto x : xs)
+    result += x > 0 ? x + 1 : 0;
+  return std::max<std::size_t>(result, 1) - 1;
+}
+
+/// The width of each column, 0 for those that are left away.
+column_widths fit(const std::vector<cells>& table, std::size_t width) {
+  column_widths narrow{};
+  for (const auto& row : table)
+    for (std::size_t i = 0; i < columns; ++i)
+      narrow[i] = std::max(narrow[i], length(row[i]));
+  auto result = narrow;
+  for (std::size_t i = 0; i < columns; ++i)
+    result[i] = std::max(result[i], roomy[i]);
+  if (total(result) > width)
+    result = narrow;
+  for (const auto i : dispensable)
+    if (total(result) > width)
+      result[i] = 0;
+  return result;
+}
+
+std::string to_line(const cells& row, const column_widths& widths, std::size_t width) {
+  std::string result;
+  for (std::size_t i = 0; i < columns; ++i) {
+    if (widths[i] == 0)
+      continue;
+    const std::string space(widths[i] - length(row[i]), ' ');
+    result += result.empty() ? "" : " ";
+    result += i < name_columns ? row[i] + space : space + row[i];
+  }
+  return std::string{cut(result, width)};
+}
 
 /// Prices without the zeros that exchanges pad them with.
 std::string short_number(const actors::decimal& x) {
@@ -85,21 +151,24 @@ void price_table::count_rates(clock::time_point now) {
     row.rate = static_cast<double>(std::exchange(row.count, 0)) / seconds;
 }
 
-std::vector<std::string> price_table::lines(clock::time_point now, std::size_t max_rows) const {
-  std::vector<std::string> result;
-  result.push_back(fmt::format(title_format, "platform", "symbol", "bid", "ask", "spread", "last",
-                               "events/s", "age"));
+std::vector<std::string> price_table::lines(clock::time_point now, std::size_t max_rows,
+                                            std::size_t width) const {
+  std::vector<cells> table;
+  table.push_back(title);
   for (const auto& [key, row] : rows_) {
-    if (result.size() > max_rows) {
-      result.push_back(fmt::format("... and {} more", rows_.size() - max_rows));
+    if (table.size() > max_rows)
       break;
-    }
     const auto age = std::chrono::duration<double>(now - row.updated_at).count();
-    result.push_back(fmt::format(title_format, key.first, key.second, price_of(row.bid),
-                                 price_of(row.ask), spread_of(row.bid, row.ask),
-                                 last_of(row.last_trade, row.last_kline),
-                                 fmt::format("{:.1f}", row.rate), fmt::format("{:.1f} s", age)));
+    table.push_back({key.first, key.second, price_of(row.bid), price_of(row.ask),
+                     spread_of(row.bid, row.ask), last_of(row.last_trade, row.last_kline),
+                     fmt::format("{:.1f}", row.rate), fmt::format("{:.1f} s", age)});
   }
+  const auto widths = fit(table, width);
+  std::vector<std::string> result;
+  for (const auto& x : table)
+    result.push_back(to_line(x, widths, width));
+  if (rows_.size() > max_rows)
+    result.push_back(fmt::format("... and {} more", rows_.size() - max_rows).substr(0, width));
   return result;
 }
 

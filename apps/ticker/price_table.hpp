@@ -26,8 +26,10 @@ public:
   /// Ends a second: events per second are those since the last call.
   void count_rates(clock::time_point now);
 
-  /// Title and rows, at most `max_rows` of them, and what is left out.
-  std::vector<std::string> lines(clock::time_point now, std::size_t max_rows) const;
+  /// Title and rows, at most `max_rows` of them, and what is left out. No line is longer than
+  /// `width`: of the columns those are left away that matter least, and no number is cut.
+  std::vector<std::string> lines(clock::time_point now, std::size_t max_rows,
+                                 std::size_t width = 1000) const;
 
   /// One line for each symbol that changed since the last call.
   std::vector<std::string> changes();

@@ -36,7 +36,8 @@ std::string table_view_state::redraw() {
   std::string result = drawn_lines > 0 ? fmt::format("\x1b[{}A", drawn_lines) : "";
   // One row for the title, one for "more", one for the cursor.
   const auto rows = program::terminal_rows();
-  const auto lines = table.lines(price_table::clock::now(), rows > 4 ? rows - 3 : 1);
+  const auto lines =
+      table.lines(price_table::clock::now(), rows > 4 ? rows - 3 : 1, program::terminal_columns());
   for (const auto& line : lines)
     result += line + "\x1b[K\n";
   drawn_lines = lines.size();

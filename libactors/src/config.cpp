@@ -11,6 +11,7 @@
 #include <boost/json/parser.hpp>
 #include <unistd.h>
 
+#include "actors/amqp/wire_rules.hpp"
 #include "actors/error.hpp"
 #include "actors/market.hpp"
 #include "config_section.hpp"
@@ -179,9 +180,10 @@ void read_payload(config_section in, payload_limits& out) {
 void read_exchanges(config_section& in, std::vector<amqp::exchange>& out) {
   in.read("EXCHANGES", out);
   for (std::size_t i = 0; i < out.size(); ++i)
-    if (auto size = out[i].name.size(); size == 0 || size > 255)
-      in.refuse("EXCHANGES[" + std::to_string(i) + ']',
-                "an exchange's name has 1 to 255 bytes, found " + std::to_string(size));
+    if (auto problem = amqp::check(amqp::operation{amqp::declare_exchange{out[i]}}))
+      in.refuse("EXCHANGES[" + std::to_string(i) + ']', problem.text);
+    else if (out[i].name.empty())
+      in.refuse("EXCHANGES[" + std::to_string(i) + ']', "an exchange has a name");
 }
 
 // Keys at the top are the app's, but not if they are ours with a slip.

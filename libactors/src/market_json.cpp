@@ -104,31 +104,27 @@ const char* assign(std::string& out, const token& in, bool nullable) {
   return nullptr;
 }
 
-// What Python writes where it knows no number.
-bool assign_no_number(decimal& out, const token& in) {
-  switch (in.type) {
-  case token::type::null:
-    return decimal_access::assign_no_number(out, "null", false);
-  case token::type::no_number:
-    return decimal_access::assign_no_number(out, in.text, false);
-  case token::type::string:
-    return decimal_access::assign_no_number(out, in.text, true);
-  default:
-    return false;
-  }
+// What Python writes where it knows no number. Rare, so that it stays out of the way.
+[[gnu::cold, gnu::noinline]] const char* assign_no_number(decimal& out, const token& in,
+                                                          bool nullable) {
+  if (!nullable)
+    return "must be a number or a string that holds one";
+  auto done = false;
+  if (in.type == token::type::null)
+    done = decimal_access::assign_no_number(out, "null", false);
+  else if (in.type == token::type::no_number || in.type == token::type::string)
+    done = decimal_access::assign_no_number(out, in.text, in.type == token::type::string);
+  return done ? nullptr : "must be a number, a string that holds one, or null";
 }
 
-const char* assign(decimal& out, const token& in, bool nullable = false) {
+inline const char* assign(decimal& out, const token& in, bool nullable = false) {
   if (in.type == token::type::number) {
     decimal_access::assign_number(out, in.text);
     return nullptr;
   }
   if (in.type == token::type::string && decimal_access::assign(out, in.text, true))
     return nullptr;
-  if (nullable && assign_no_number(out, in))
-    return nullptr;
-  return nullable ? "must be a number, a string that holds one, or null"
-                  : "must be a number or a string that holds one";
+  return assign_no_number(out, in, nullable);
 }
 
 // Python peers may send 1558949307370.25 where their clock is a float: the fraction is cut off

@@ -93,6 +93,14 @@ class ProgramsTest(unittest.TestCase):
         for text in texts:
             self.assertIn(text, where)
 
+    def assert_tells_of_a_full_disk(self, name, *arguments):
+        """It says that its output could not be written, and ends as failed."""
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run(command(name, *arguments), stdin=subprocess.DEVNULL,
+                                    stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(1, result.returncode, result.stderr)
+        self.assertRegex(result.stderr, rf"(?m)^{name}: standard output: (No space left|not all)")
+
     def assert_stops_within_a_second(self, name, *arguments, when=None):
         """It ends well within a second of Ctrl-C, and of SIGTERM."""
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -40,6 +40,14 @@ class Test(ProgramsTest):
             (("market", "--symbol", "BTC/USDT"), "--symbol", "--file"),
             (("market", "--symbols", "A/B", "--file", file), "--symbols", "--file"),
             (("market", "--symbol-map", "BTCUSDT", "--file", file), "--symbol-map", "'BTCUSDT'"),
+            (("market", "--symbols", ",,", "--seconds", "0.3"), "--symbols", "',,'"),
+            (("market", "--symbols", "", "--seconds", "0.3"), "--symbols", "''"),
+            (("market", "--symbols", "BTC/USDT,"), "--symbols", "'BTC/USDT,'"),
+            (("market", "--symbols", "--seconds", "0.3"), "--symbols"),
+            (("market", "--platform", "--seconds", "0.3"), "--platform"),
+            (("ticker", "--center", "localhost:1", "--count", "5"), "--count", "--json"),
+            (("ticker", "--center", "localhost:1", "--no-tls", "Trade"), "'Trade'"),
+            (("ticker", "--no-tls", "--center", "localhost:1", "Trade"), "'Trade'"),
             (("ticker", "--count", "5"), "--count", "--json"),
             (("ticker", "--json", "--count", "none"), "--count", "'none'"),
             (("ticker", "Trade"), "'Trade'", "Exchange:routing.key"),
@@ -61,12 +69,29 @@ class Test(ProgramsTest):
                 self.assert_ended(result, 2, f"{arguments[0]}: ", *texts)
                 self.assertEqual("", result.stdout)
 
+    def test_what_cannot_be_written_is_told(self):
+        for arguments in (["--help"], ["--version"]):
+            for name in PROGRAMS:
+                with self.subTest(program=name, arguments=arguments):
+                    self.assert_tells_of_a_full_disk(name, *arguments)
+
+    def test_no_error_shows_a_password(self):
+        for url in ("amqp://u:12345/hush@localhost", "amqp://u:12345?hush@localhost",
+                    "amqp://u:12345#hush@localhost", "amqp://u:hush@localhost:hush",
+                    "u:hush@localhost"):
+            for name in PROGRAMS:
+                with self.subTest(program=name, url=url):
+                    result = self.run_program(name, "--broker", url, "--wait", "1")
+                    self.assert_ended(result, 2, f"{name}: broker URL: ")
+                    self.assertNotIn("hush", result.stdout + result.stderr)
+
     def test_bad_configs_are_named(self):
         configs = [
             (str(self.folder / "missing.json"), "No such file"),
             (str(self.folder), "folder"),
             (self.file("cut.json", '{"RABBITMQ": {'), "line 1"),
             (self.file("list.json", "[]"), "object"),
+            (self.file("slip.json", '{"RABBITMQ": {"tsl": {}}}'), "RABBITMQ.tsl", '"tls"'),
             (self.file("port.json", '{"RABBITMQ": {"port": 70000}}'), "RABBITMQ.port", "70000"),
         ]
         for name in PROGRAMS:

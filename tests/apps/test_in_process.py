@@ -39,6 +39,12 @@ class Test(ProgramsTest):
         self.assertGreaterEqual(count("market_maker"), books + trades)
         self.assertEqual(count("handed to strategies"), books + trades + count("market_maker"))
 
+    def test_totals_that_cannot_be_written_are_told(self):
+        for more in ([], ["--json"]):
+            with self.subTest(options=more):
+                self.assert_tells_of_a_full_disk("market", *BROKER, "--speed", "max", "--count",
+                                                 "10", *more)
+
     def test_simulated_markets_of_one_seed_are_equal(self):
         first = self.totals("--count", "1000", "--seed", "7")
         self.assertEqual((1000, 1000, 0, 0),

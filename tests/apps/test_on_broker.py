@@ -57,6 +57,14 @@ class Test(ProgramsTest):
             again = second.process.stdout.read()
         self.assertEqual(sorted(printed.splitlines()), sorted(again.splitlines()))
 
+    def test_events_that_cannot_be_written_are_told(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            with self.ticker("--json", stdout=full) as ticker:
+                ticker.await_log("subscribed to")
+                self.publish("--speed", "max", "--count", "10")
+                self.assertEqual(1, ticker.process.wait(30))
+                ticker.await_log("ticker: standard output: No space left on device")
+
     def test_a_reader_that_leaves_ends_the_ticker(self):
         with self.ticker("--json") as ticker:
             ticker.await_log("subscribed to")

@@ -41,7 +41,7 @@ def body_of(event):
 def values(text):
     """JSON with each number as its text, so that 0.10 and 0.1 differ."""
     number = lambda digits: ("number", digits)  # noqa: E731
-    return json.loads(text, parse_float=number, parse_int=number)
+    return json.loads(text, parse_float=number, parse_int=number, parse_constant=number)
 
 
 def opened(body):
@@ -95,6 +95,14 @@ def samples():
         # Text as it is, not escaped, and no blanks.
         ("Trade", "火币.以太/USDT",
          '{"p":"火币","s":"以太/USDT","a":"BUY","P":"8680.7","q":"1","t":1558949307370}'),
+        # What json.dumps alone writes: a candle without trades, of a server that knows no types.
+        ("Kline", "okx.IDLE/USDT",
+         '{"p": "okx", "s": "IDLE/USDT", "o": NaN, "h": -Infinity, "l": Infinity, "c": null,'
+         ' "v": "nan", "t": "1558949280000.0"}'),
+        # A time of a clock with fractions, and half a character in a key of the server's own.
+        ("Trade", "okx.BTC/USDT",
+         '{"p": "okx", "s": "BTC/USDT", "a": "BUY", "P": 8680.7, "q": 1, "t": 1558949307370.25,'
+         ' "note": "\\ud83d", "fee": NaN}'),
         # One side of the book is empty.
         ("Orderbook", "okx.NEW/USDT",
          '{"p": "okx", "s": "NEW/USDT", "a": [], "b": [["1", "2"]], "t": 1558949307370}'),

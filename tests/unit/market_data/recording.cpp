@@ -86,7 +86,8 @@ CAF_TEST(lines that hold no event are counted by what they are) {
 }
 
 CAF_TEST(an event goes out as it came with its data to the letter) {
-  const std::string data = R"({"t": 1558949307370,  "x": [0.10, "}\"{", 1e400, "\u00fc"]})";
+  const std::string data =
+      R"({"t": 1558949307370.25,  "x": [0.10, "}\"{", 1e400, "\u00fc", NaN, "\ud800"]})";
   const auto x = read_text(R"({"name":"EVENT_X","data":)" + data
                            + R"(,"exchange":"Own","routing_key":"a.b"})" + "\n");
   CAF_REQUIRE_EQUAL(x.events.size(), 1u);

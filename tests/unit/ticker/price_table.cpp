@@ -2,6 +2,8 @@
 
 #include "ticker/price_table.hpp"
 
+#include <algorithm>
+
 #include "caf/test/dsl.hpp"
 
 using namespace std::chrono_literals;
@@ -149,6 +151,27 @@ CAF_TEST(a table has a title and says how many rows it leaves out) {
   CAF_CHECK(cut[2].find("binance      B ") == 0);
   CAF_CHECK_EQUAL(cut[3], "... and 2 more");
   CAF_CHECK_EQUAL(table.lines(now, 4).size(), 5u);
+}
+
+CAF_TEST(a table fits its width and shows no part of a number) {
+  trade("BTC/USDT", "61839.82", actors::trade_action::sell);
+  book("61839.820000001", "61839.83");
+  trade("SHIB1000/USDT", "0.0000123456");
+  trade("币/USDT", "1");
+  for (std::size_t width = 0; width <= 130; ++width)
+    for (const auto& line : table.lines(now, 2, width)) {
+      auto characters = std::ranges::count_if(
+          line, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+      CAF_CHECK_LESS_OR_EQUAL(static_cast<std::size_t>(characters), width);
+    }
+  auto narrow = table.lines(now, 10, 80);
+  CAF_CHECK_EQUAL(narrow[0],
+                  "platform symbol                    bid      ask                 last events/s");
+  CAF_CHECK_EQUAL(narrow[1],
+                  "binance  BTC/USDT      61839.820000001 61839.83    61839.82 SELL 0.5      0.0");
+  auto narrower = table.lines(now, 10, 45);
+  CAF_CHECK_EQUAL(narrower[1], "BTC/USDT      61839.820000001 61839.83");
+  CAF_CHECK(table.lines(now, 10, 130)[0].ends_with("events/s     age"));
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()
