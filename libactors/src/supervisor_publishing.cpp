@@ -25,8 +25,8 @@ constexpr auto probe_interval = std::chrono::milliseconds{250};
 /// Room for the rest of a message id, of which AMQP carries 255 bytes.
 constexpr std::size_t max_id_prefix = 200;
 
-/// Header of a copy for retries or dead letters.
-constexpr std::string_view attempts_header = "x-la-attempts";
+/// Header of a copy: for retries or dead letters, or to the end of its queue.
+constexpr std::string_view origin_header = "x-la-exchange";
 
 void set_header(amqp::field_table& xs, std::string_view name, std::string value) {
   auto i = std::find_if(xs.begin(), xs.end(), [name](auto& x) { return x.first == name; });
@@ -39,7 +39,7 @@ void set_header(amqp::field_table& xs, std::string_view name, std::string value)
 bool is_copy(const amqp::publication& x) {
   return x.exchange.empty()
          && std::any_of(x.properties.headers.begin(), x.properties.headers.end(),
-                        [](auto& y) { return y.first == attempts_header; });
+                        [](auto& y) { return y.first == origin_header; });
 }
 
 /// Whether a connection is closed like this because of what we said on it.
