@@ -28,21 +28,15 @@ namespace {
 
 // -- tags --------------------------------------------------------------------------------
 
-// Deliveries of feeds share the link's numbers with those of the broker: the highest bit
-// tells them apart, the consumer's id follows.
-constexpr std::uint64_t feed_bit = std::uint64_t{1} << 63;
-constexpr int count_bits = 31;
+// The tags of a link's feeds begin with the consumer's id.
+constexpr int count_bits = 32;
 
 constexpr std::uint64_t first_tag_of(amqp::consumer_id id) noexcept {
-  return feed_bit | std::uint64_t{id} << count_bits;
-}
-
-constexpr bool is_of_feed(std::uint64_t tag) noexcept {
-  return (tag & feed_bit) != 0;
+  return std::uint64_t{id} << count_bits;
 }
 
 constexpr amqp::consumer_id consumer_of(std::uint64_t tag) noexcept {
-  return static_cast<amqp::consumer_id>((tag & ~feed_bit) >> count_bits);
+  return static_cast<amqp::consumer_id>(tag >> count_bits);
 }
 
 // -- the reader ----------------------------------------------------------------------------
@@ -164,7 +158,7 @@ caf::behavior feed_reader(feed_reader_actor* self, const event_center& center,
       [self](const amqp::delivery& x) { take(self, x); },
       [&state](flush_atom) {
         state.flush_scheduled = false;
-        state.events->delivered(0, std::exchange(state.batch, {}));
+        state.events->delivered(feed_incarnation, std::exchange(state.batch, {}));
       },
       [&state](requeue_atom, std::uint64_t tag) { taken(state, tag); },
       [self, center](subscribe_atom, const amqp::binding& what, std::uint64_t policy,
@@ -205,17 +199,14 @@ public:
   }
 
   void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
+    if (incarnation != feed_incarnation)
+      return link_->settle(incarnation, std::move(xs));
     std::map<amqp::consumer_id, std::uint64_t> last;
-    std::erase_if(xs, [&](const amqp::settlement& x) {
-      if (is_of_feed(x.tag))
-        last[consumer_of(x.tag)] = x.tag;
-      return is_of_feed(x.tag);
-    });
+    for (const auto& x : xs)
+      last[consumer_of(x.tag)] = x.tag;
     for (auto [id, tag] : last)
       if (auto i = readers_->find(id); i != readers_->end())
         caf::anon_send(i->second, requeue_atom_v, tag);
-    if (!xs.empty())
-      link_->settle(incarnation, std::move(xs));
   }
 
 private:

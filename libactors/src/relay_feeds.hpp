@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include <caf/actor_system.hpp>
@@ -8,6 +9,10 @@
 #include "actors/event_center.hpp"
 
 namespace actors {
+
+/// The life of all that a link's feeds deliver, as long as the link: channels count theirs
+/// from 1.
+constexpr std::uint32_t feed_incarnation = 0xffff'ffff;
 
 /// A host's link to the broker whose feeds come from the relay's own event center, which
 /// reads each once for all hosts. Everything else passes through. Its calls come from one

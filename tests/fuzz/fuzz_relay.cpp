@@ -64,7 +64,7 @@ void feed_session(std::string_view bytes, bool greeted) {
     append(hello, host_frame{relay_tune{}});
     talk.feed(hello, now);
     talk.raise(relay_welcome{"broker"}, now);
-    talk.raise(relay_deliveries{0, {delivery{}}}, now);
+    talk.raise(relay_deliveries{1, {delivery{}}}, now);
   }
   for (auto rest = bytes; !rest.empty() && !talk.is_down();) {
     const auto piece = rest.substr(0, 1 + static_cast<unsigned char>(rest[0]) % 64);

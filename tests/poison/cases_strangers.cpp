@@ -27,10 +27,16 @@ std::string text(const std::string& x) {
   return result + x;
 }
 
+/// What a host says before what it takes.
+std::string only_hello(const std::string& name, const std::string& magic = "libactors") {
+  return frame('\x00', text(magic) + std::string{"\x00\x02", 2} + text("0.0") + text(name)
+                           + std::string(4, '\0'));
+}
+
 /// As a host says it that belongs here.
 std::string hello(const std::string& name) {
-  return frame('\x01', text("libactors") + std::string{"\x00\x02", 2} + text("0.0") + text(name)
-                           + std::string(4, '\0'));
+  return only_hello(name)
+         + frame('\x07', std::string{"\x02\x00\x00\x00", 4} + std::string(15, '\0'));
 }
 
 bad_case saying(const std::string& what, const std::string& bytes, int times = 1) {
@@ -65,7 +71,8 @@ std::vector<bad_case> strangers() {
       saying("noise", noise, 20),
       saying("the size of a frame of 4 GB", "\xff\xff\xff\xff", 20),
       saying("half a hello", hello("half").substr(0, 20), 130),
-      saying("hello in another language", frame('\x01', text("somebody else")), 20),
+      saying("hello in another language", only_hello("other", "somebody else"), 20),
+      saying("hello and not what it takes", only_hello("no tune"), 130),
       saying("hello twice", hello("twice") + hello("twice"), 5),
       saying("hello and noise", hello("noise") + noise, 5),
       saying("hello and a frame of no type", hello("none") + frame('\x7f', "x"), 5),

@@ -17,6 +17,7 @@
 #include "actors/supervisor.hpp"
 #include "relay_feeds.hpp"
 #include "support/node_transport.hpp"
+#include "support/scripted_transport.hpp"
 #include "unit/amqp/recorded_events.hpp"
 
 #include "caf/test/io_dsl.hpp"
@@ -473,6 +474,33 @@ CAF_TEST(a feed is answered when all its bindings are) {
 }
 
 // A symbol in Latin-1.
+// What a host has taken of a feed makes room for more, whatever becomes of its channels.
+CAF_TEST(a feed has a life of its own) {
+  auto events = std::make_shared<amqp::recorded_events>();
+  auto scripted = std::make_shared<scripted_link>();
+  auto link = make_feeding_transport(earth.sys, home.handle(),
+                                     std::make_unique<scripted_transport>(scripted));
+  link->connect({}, events);
+  const amqp::queue feed{.name = "f",
+                         .arguments = {{"x-la-feed", std::string{"drop_oldest"}},
+                                       {"x-la-feed-max-waiting", std::int64_t{20}}}};
+  link->request(1, amqp::declare_queue{feed});
+  link->request(2, amqp::bind_queue{{"Trade", "f", "binance.#"}});
+  link->request(3, amqp::start_consumer{{7, "f", 0, true}});
+  move();
+  for (auto i = 1; i <= 2'000; ++i) {
+    publish(i);
+    CAF_REQUIRE_EQUAL(events->deliveries.size(), static_cast<std::size_t>(i));
+    if (i % 100 == 0)
+      events->channel_closed({amqp::channel::deliveries, {ec::not_found, "no"}, 1, {}});
+    link->out()->settle(feed_incarnation, {{events->deliveries.back().tag}});
+    move();
+  }
+  CAF_CHECK(scripted->settlements.empty());
+  link->out()->settle(1, {{events->deliveries.back().tag}});
+  CAF_CHECK_EQUAL(scripted->settlements.size(), 1u);
+}
+
 CAF_TEST(a feed that cannot be is refused and the others go on) {
   auto well = add_strategy(jupiter, add_host(jupiter, "jupiter", true), trades("binance", "#"));
   auto events = std::make_shared<amqp::recorded_events>();

@@ -20,7 +20,8 @@ namespace actors {
 
 /// What the hosts of a relay may cost it.
 struct relay_limits {
-  /// How many hosts' links at a time: two for each event center.
+  /// How many hosts' links at a time: two for each event center, and a third while a
+  /// subscription of it is kept apart.
   std::size_t max_links = 128;
   /// How many connections may be without a hello at a time: strangers', and each host's for
   /// a moment. They count towards nothing else. When there is one more, the oldest of the

@@ -83,7 +83,6 @@ struct relay_welcome {
 };
 
 struct relay_deliveries {
-  /// 0, on its way to the session only: the present one.
   std::uint32_t incarnation = 0;
   std::vector<delivery> items;
 };

@@ -273,9 +273,7 @@ void relay_session::pass_on(relay_deliveries& x) {
   give(std::move(x));
 }
 
-void relay_session::note(relay_deliveries& x) {
-  if (x.incarnation == 0)
-    x.incarnation = incarnation_;
+void relay_session::note(const relay_deliveries& x) {
   for (const auto& y : x.items) {
     ++sent_;
     if (unacknowledged_.contains(y.consumer))
@@ -350,7 +348,6 @@ void relay_session::pass_on(relay_cancelled& x) {
 
 void relay_session::pass_on(closed_channel& x) {
   if (x.which == channel::deliveries) {
-    ++incarnation_;
     std::erase_if(owed_, [&](const auto& y) { return y.incarnation == x.incarnation; });
     for (auto id : x.consumers)
       unacknowledged_.erase(id);

@@ -145,7 +145,7 @@ private:
     say(std::move(x));
   }
 
-  void note(relay_deliveries& x);
+  void note(const relay_deliveries& x);
   /// Stops or goes on to read from the host.
   void weigh_publications();
   void down(failure why);
@@ -162,8 +162,6 @@ private:
   frame_reader input_{max_hello_size};
   std::string output_;
 
-  /// Of the channel `deliveries`.
-  std::uint32_t incarnation_ = 1;
   std::set<consumer_id> unacknowledged_;
   std::deque<owed_settlement> owed_;
   std::uint64_t sent_ = 0;

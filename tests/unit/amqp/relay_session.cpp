@@ -216,15 +216,6 @@ CAF_TEST(nobody takes more than was sent) {
   CAF_CHECK(refusal().code == ec::protocol_error);
 }
 
-CAF_TEST(deliveries of a feed are of the present life of the channel) {
-  greet();
-  talk.raise(closed_channel{channel::deliveries, {ec::not_found, "no"}}, now);
-  deliver(5, 1, 0);
-  const auto frames = said();
-  CAF_REQUIRE_EQUAL(frames.size(), 2u);
-  CAF_CHECK_EQUAL(std::get<relay_deliveries>(frames[1]).incarnation, 2u);
-}
-
 CAF_TEST(a silent host is lost) {
   greet();
   pass(1s);
