@@ -261,7 +261,8 @@ void dispatcher_state::on_exception(const std::exception_ptr& what) {
   flush_scheduled_ = false;
   for (auto& [id, x] : consumers_)
     lose(id, x, reason);
-  self_->send(supervisor_, close_atom_v, link_role::consuming);
+  for (auto role : {link_role::consuming, link_role::quarantine})
+    self_->send(supervisor_, close_atom_v, role);
 }
 
 void dispatcher_state::on_subscriber_down(const caf::actor_addr& who, const caf::error& reason) {
@@ -355,11 +356,7 @@ void dispatcher_state::fail(subscription_id id, const failure& reason) {
 }
 
 void dispatcher_state::on_consumers_lost(const consumers_lost& lost) {
-  auto ids = lost.consumers;
-  if (ids.empty()) // all
-    for (auto& [id, x] : consumers_)
-      ids.push_back(id);
-  for (auto id : ids) {
+  for (auto id : lost.consumers) {
     auto i = consumers_.find(id);
     if (i != consumers_.end())
       lose(id, i->second, lost.reason);

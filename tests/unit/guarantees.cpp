@@ -2,6 +2,7 @@
 
 // What docs/delivery-guarantees.md promises, by all three actors together.
 
+#include "support/silent_sink.hpp"
 #include "unit/memory_center_fixture.hpp"
 
 using namespace actors;
@@ -102,8 +103,6 @@ CAF_TEST(a message that succeeds at its retry is done) {
   CAF_CHECK_EQUAL(ready("orders.dead"), 0u);
 }
 
-// Somebody has deleted it: its message stays where it is until it is there again.
-// Somebody has deleted it: its message stays where it is until it is there again.
 // A publisher that numbers nothing, such as AIOQuant: its copies must not be taken for
 // messages that we have published ourselves.
 CAF_TEST(retries of unnumbered messages are not lost) {
@@ -129,6 +128,7 @@ CAF_TEST(retries of unnumbered messages are not lost) {
   python->close();
 }
 
+// Somebody has deleted it: its message stays where it is until it is there again.
 CAF_TEST(a missing retry queue comes back and loses nothing) {
   auto seen = add(orders({.delay = 10ms}));
   broker->delete_queue("orders.retry.10");
