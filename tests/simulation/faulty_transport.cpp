@@ -8,7 +8,7 @@ namespace actors::simulation {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, defect>, 10> names{{
+constexpr std::array<std::pair<const char*, defect>, 12> names{{
     {"lost_publication", defect::lost_publication},
     {"acknowledged_failure", defect::acknowledged_failure},
     {"reordered_publications", defect::reordered_publications},
@@ -18,6 +18,8 @@ constexpr std::array<std::pair<const char*, defect>, 10> names{{
     {"unnumbered_deliveries", defect::unnumbered_deliveries},
     {"lost_copy", defect::lost_copy},
     {"hidden_wedge", defect::hidden_wedge},
+    {"swallowed_return", defect::swallowed_return},
+    {"confused_return", defect::confused_return},
     {"unbounded_window", defect::unbounded_window},
 }};
 
@@ -56,6 +58,13 @@ public:
   }
 
   void returned(amqp::returned_message x) override {
+    if (what_ == defect::swallowed_return)
+      return;
+    if (what_ == defect::confused_return && other_.id != 0) {
+      x.exchange = other_.exchange;
+      x.routing_key = other_.routing_key;
+      x.properties = other_.properties;
+    }
     inner_->returned(std::move(x));
   }
 
@@ -97,6 +106,11 @@ public:
     inner_->confirmed({{id, true}});
   }
 
+  /// What comes back is told to be this one.
+  void confuse_with(const amqp::publication& x) {
+    other_ = x;
+  }
+
   std::uint32_t incarnation() const noexcept {
     return incarnation_;
   }
@@ -105,6 +119,7 @@ private:
   std::shared_ptr<amqp::sink> inner_;
   defect what_;
   complaint complain_;
+  amqp::publication other_;
   std::uint32_t incarnation_ = 0;
   int chances_ = 0;
 };
@@ -132,6 +147,10 @@ public:
         return x.exchange.empty();
       });
     }
+    if (auto events = events_.lock(); events && what_ == defect::confused_return)
+      for (auto& x : xs)
+        if (x.exchange == "Trade")
+          events->confuse_with(x);
     if (!xs.empty())
       inner_->publish(incarnation, std::move(xs));
   }

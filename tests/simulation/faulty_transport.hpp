@@ -29,6 +29,10 @@ enum class defect {
   lost_copy,
   /// A consumer that the broker has lost seems to be there.
   hidden_wedge,
+  /// A publication that no queue took is not told to be so.
+  swallowed_return,
+  /// What came back is told to be another one.
+  confused_return,
   /// What waits for a slow strategy has no limit. (The world's, not a transport's.)
   unbounded_window,
 };

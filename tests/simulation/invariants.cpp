@@ -21,6 +21,14 @@ void check_nothing_lost(const promise_to& x, const sent& from, const dead_letter
   }
 }
 
+void check_answers(const sent& from, violations& out) {
+  for (auto& what : from.blamed)
+    out.push_back("blamed: " + what);
+  if (from.confirmed_into_the_void > 0)
+    out.push_back("void: " + std::to_string(from.confirmed_into_the_void)
+                  + " that no queue took were confirmed");
+}
+
 void check_nothing_twice(const promise_to& x, violations& out) {
   if (x.never_twice)
     for (auto& what : x.seen->twice)

@@ -32,6 +32,9 @@ using violations = std::vector<std::string>;
 
 void check_nothing_lost(const promise_to& x, const sent& from, const dead_letters& dead,
                         violations& out);
+/// Nobody is told what is true of another publication only.
+void check_answers(const sent& from, violations& out);
+
 void check_nothing_twice(const promise_to& x, violations& out);
 void check_order(const promise_to& x, violations& out);
 

@@ -25,6 +25,18 @@ void operator_link::declare_durable_exchange(std::string name) {
   link_->request(1, amqp::declare_exchange{{.name = std::move(name), .durable = true}});
 }
 
+void operator_link::publish(const std::string& exchange, const std::string& routing_key,
+                            std::string body) {
+  amqp::publication x;
+  x.id = 1;
+  x.exchange = exchange;
+  x.routing_key = routing_key;
+  x.body = std::make_shared<const std::string>(std::move(body));
+  std::vector<amqp::publication> xs;
+  xs.push_back(std::move(x));
+  link_->out()->publish(1, std::move(xs));
+}
+
 std::vector<amqp::delivery> operator_link::take_all(const std::string& queue) {
   link_->request(2, amqp::start_consumer{{.id = 1, .queue = queue, .no_ack = true}});
   link_->request(3, amqp::cancel_consumer{1});

@@ -16,6 +16,9 @@ public:
 
   void declare_durable_exchange(std::string name);
 
+  /// Publishes a body that need not be one of ours.
+  void publish(const std::string& exchange, const std::string& routing_key, std::string body);
+
   /// Takes all messages of a queue.
   std::vector<amqp::delivery> take_all(const std::string& queue);
 

@@ -54,17 +54,49 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, event_center c
 
 caf::behavior publisher(caf::event_based_actor* self, event_center center,
                         std::shared_ptr<sent> log) {
+  auto publish_trade = [=](const std::string& symbol, publish_options options) {
+    const number next{log->publisher, ++log->last[symbol]};
+    ++log->open;
+    center.publish(self, numbered_trade(symbol, next), std::move(options))
+        .then(
+            [=](const published&) {
+              --log->open;
+              log->confirmed[symbol].insert(next);
+            },
+            [=](const caf::error& err) {
+              --log->open;
+              // Its queues are always there.
+              if (code_of(err) == ec::no_route)
+                log->blamed.push_back(symbol + ' ' + to_string(next) + ": " + text_of(err));
+            });
+  };
+  auto publish_in_vain = [=](const event& x, publish_options options) {
+    ++log->open;
+    center.publish(self, x, std::move(options))
+        .then(
+            [=](const published&) {
+              --log->open;
+              ++log->confirmed_into_the_void;
+            },
+            [=](const caf::error&) { --log->open; });
+  };
   return {
       [=](publish_atom, const std::string& symbol) {
-        const number next{log->publisher, ++log->last[symbol]};
+        publish_trade(symbol, {.mandatory = log->last[symbol] % 2 == 0, .persistent = true});
+      },
+      [=](publish_atom, const std::string& symbol, const std::string& id) {
+        event nobodys;
+        nobodys.name = "EVENT_NOBODYS";
+        nobodys.exchange = "Nowhere";
+        nobodys.routing_key = "a.b";
+        // First, so that it comes back while the other is on its way.
+        publish_in_vain(nobodys, {.mandatory = true, .message_id = id});
+        publish_trade(symbol, {.mandatory = true, .persistent = true, .message_id = id});
+      },
+      [=](publish_atom, const event& x) {
         ++log->open;
-        center.publish(self, numbered_trade(symbol, next), {.mandatory = true, .persistent = true})
-            .then(
-                [=](const published&) {
-                  --log->open;
-                  log->confirmed[symbol].insert(next);
-                },
-                [=](const caf::error&) { --log->open; });
+        center.publish(self, x).then([=](const published&) { --log->open; },
+                                     [=](const caf::error&) { --log->open; });
       },
   };
 }

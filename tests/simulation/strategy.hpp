@@ -76,9 +76,15 @@ struct sent {
   std::map<std::string, std::set<number>> confirmed;
   /// Without an answer so far.
   std::size_t open = 0;
+  /// What no queue takes, and was confirmed nevertheless.
+  std::size_t confirmed_into_the_void = 0;
+  /// Answered with the error of another one, in words.
+  std::vector<std::string> blamed;
 };
 
-/// Publishes a numbered trade for each ("publish", symbol).
+/// Publishes a numbered trade for each ("publish", symbol), every other one mandatory; for
+/// ("publish", symbol, id) beside it, with the same message id, what no queue takes; for
+/// ("publish", event) that, whatever the answer.
 caf::actor spawn_publisher(caf::actor_system& system, event_center center,
                            std::shared_ptr<sent> log);
 

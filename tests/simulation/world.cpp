@@ -47,7 +47,10 @@ public:
         random_(what.seed),
         system_(config_),
         scheduler_(dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler())),
-        broker_(std::make_shared<amqp::memory_broker>()),
+        // Every other world has a newer RabbitMQ.
+        broker_(std::make_shared<amqp::memory_broker>(what.seed % 2 == 0
+                                                          ? amqp::memory_semantics::rabbitmq_4_3()
+                                                          : amqp::memory_semantics{})),
         relay_(spawn_relay()),
         network_([this] { return amqp::make_memory_transport(broker_); },
                  [this] { caf::anon_send(relay_, flush_atom_v); }) {
@@ -231,8 +234,10 @@ private:
     const auto dice = pick(100);
     if (dice < 55) {
       run_some();
-    } else if (dice < 75) {
+    } else if (dice < 73) {
       publish();
+    } else if (dice < 75) {
+      poison();
     } else if (dice < 81) {
       note("strategies answer");
       answer();
@@ -257,6 +262,34 @@ private:
     const auto count = 1 + pick(4);
     for (auto i = std::uint64_t{0}; i < count; ++i)
       caf::anon_send(x.actor, publish_atom_v, std::string{keys[pick(keys.size())]});
+  }
+
+  /// What nobody should have to notice.
+  void poison() {
+    auto& from = publishers_[pick(publishers_.size())];
+    switch (pick(4)) {
+    case 0:
+      note("two publications of one message id, one of which no queue takes");
+      caf::anon_send(from.actor, publish_atom_v, std::string{keys[pick(keys.size())]},
+                     "id-" + std::to_string(++ids_));
+      break;
+    case 1: {
+      note("a publication that cannot be sent");
+      event x;
+      x.name = "EVENT_POISON";
+      x.exchange = "Caf\xe9";
+      caf::anon_send(from.actor, publish_atom_v, std::move(x));
+      break;
+    }
+    case 2:
+      note("a subscription that cannot be");
+      consuming_.handle().subscribe(publishers_[0].actor,
+                                    trades(platform, "#").on_durable_queue("Caf\xe9"));
+      break;
+    default:
+      note("a message that is none");
+      operator_link{broker_}.publish(std::string{trade::exchange}, "sim.A", "poison");
+    }
   }
 
   void answer() {
@@ -375,6 +408,8 @@ private:
                    strategies_.size(), out);
     check_nothing_left(*broker_, "retried.dead", out);
     for (auto& x : publishers_)
+      check_answers(*x.log, out);
+    for (auto& x : publishers_)
       if (x.log->open > 0)
         out.push_back("left: " + std::to_string(x.log->open) + " publications without an answer");
     for (auto& x : centers())
@@ -383,7 +418,8 @@ private:
   }
 
   void check_memory() {
-    const bounds limits{max_outbox, {{"latest", max_window}, {"window", max_window}}};
+    // Of two exchanges, as each has limits of its own.
+    const bounds limits{2 * max_outbox, {{"latest", max_window}, {"window", max_window}}};
     for (auto& x : centers())
       check_bounded(status_of(x), limits, result_.violations);
   }
@@ -427,6 +463,7 @@ private:
   caf::actor relay_;
   testing::relay_network network_;
   std::uint64_t epochs_ = 0;
+  std::uint64_t ids_ = 0;
   center consuming_;
   std::vector<running_publisher> publishers_;
   std::vector<running_strategy> strategies_;

@@ -35,6 +35,8 @@ struct outcome {
 ///   retries, it was handled or is a dead letter
 /// - a strategy handles nothing twice in one life
 /// - order is kept by routing key and publisher, where it is promised
+/// - a publication is answered for itself: what no queue takes is never confirmed if it
+///   is mandatory, and nobody else is told so
 /// - no acknowledgement goes to the wrong channel
 /// - handler table and broker agree, and nothing else consumes
 /// - what waits, in an outbox or for a slow strategy, is bounded
