@@ -13,13 +13,31 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
+bool is_there() {
+  return !environment("ACTORS_TEST_BROKER").empty()
+         && !environment("ACTORS_TEST_BROKER_DIR").empty();
+}
+
+bool is_strict() {
+  return environment("ACTORS_TEST_BROKER_VERSION") == "strict";
+}
+
+/// Gives back false.
+bool skipped(const char* why) {
+  std::fprintf(stderr, "SKIPPED: %s\n", why);
+  return false;
+}
+
 } // namespace
 
 bool test_broker::available() {
-  if (!url().empty() && !environment("ACTORS_TEST_BROKER_DIR").empty())
-    return true;
-  std::fputs("SKIPPED: no broker; scripts/test starts one\n", stderr);
-  return false;
+  if (!is_there())
+    return skipped("no broker; scripts/test starts one");
+  return !is_strict() || skipped("the strict broker denies transient queues or large messages");
+}
+
+bool test_broker::strict_is_available() {
+  return (is_there() && is_strict()) || skipped("no strict broker; scripts/test starts one");
 }
 
 std::string test_broker::url() {

@@ -11,7 +11,9 @@ namespace actors::testing {
 class test_broker {
 public:
   /// Whether there is one; says "SKIPPED: ..." if not.
+  /// A strict one, which denies what most tests need, is for the tests of that alone.
   static bool available();
+  static bool strict_is_available();
 
   static std::string url();
 
