@@ -213,8 +213,6 @@ void ledger::cancelled(amqp::consumer_id id) {
 }
 
 void ledger::channel_lost(const amqp::closed_channel& what) {
-  if (what.consumers.empty())
-    return all_lost();
   auto by = way::usual;
   for (auto id : what.consumers) {
     auto x = find_consumer(id);
@@ -241,14 +239,6 @@ void ledger::channel_lost(const amqp::closed_channel& what) {
       refuse(*x, named(*x, what.reason));
     }
   }
-  advance_waiting();
-}
-
-// A link that does not say whose channel it was.
-void ledger::all_lost() {
-  for (auto& [id, x] : consumers_)
-    if (x.stage == consumer_stage::running)
-      reset(x);
   advance_waiting();
 }
 

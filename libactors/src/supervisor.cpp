@@ -201,7 +201,8 @@ void supervisor_state::on_channel_lost(const channel_lost& lost) {
     blame_publication(lost.what.reason);
     schedule_flush();
   } else {
-    self_->send(dispatcher_, consumers_lost{lost.what.reason, lost.what.consumers});
+    if (!lost.what.consumers.empty())
+      self_->send(dispatcher_, consumers_lost{lost.what.reason, lost.what.consumers});
     consuming_.topology.at(self_->clock().now());
     consuming_.topology.channel_lost(lost.what);
   }

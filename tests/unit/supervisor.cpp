@@ -179,7 +179,8 @@ CAF_TEST(consumers come back when their channel was closed) {
   want(1, "q", "#");
   settle(consuming());
   dispatcher.take<consumer_state>();
-  consuming().events->channel_closed({amqp::channel::deliveries, {ec::precondition_failed, "no"}});
+  consuming().events->channel_closed(
+      {amqp::channel::deliveries, {ec::precondition_failed, "no"}, 1, {1}});
   settle(consuming());
   CAF_CHECK_EQUAL(dispatcher.take<consumers_lost>().size(), 1u);
   CAF_CHECK_EQUAL(dispatcher.take<consumer_state>().size(), 1u);

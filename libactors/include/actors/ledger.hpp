@@ -454,7 +454,6 @@ private:
   void remember(const subject& x);
   void remember(consumer_entry& x, const binding_entry& about, bool is_new);
   std::vector<amqp::consumer_id> reset_consumers(way by);
-  void all_lost();
   void reset_exchanges();
   void reset_apart();
   static failure named(const consumer_entry& x, const failure& reason);
