@@ -64,7 +64,8 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
   if (!err)
     err = conflict(what, queue);
   if (err) {
-    log(log_level::error, "not subscribed: " + text_of(err));
+    log_repeated(log_level::error, "not subscribed", text_of(err),
+                 "not subscribed: " + text_of(err));
     return err;
   }
   auto known = by_queue_.find(queue);
@@ -351,7 +352,8 @@ void dispatcher_state::fail(subscription_id id, const failure& reason) {
   x.counters.consuming = false;
   if (x.established)
     return;
-  log(log_level::error, fmt::format("not subscribed: {}: {}", to_string(x.what), reason.text));
+  const auto text = fmt::format("not subscribed: {}: {}", to_string(x.what), reason.text);
+  log_repeated(log_level::error, "not subscribed", text, text);
   remove(id, make_error(reason));
 }
 

@@ -92,7 +92,8 @@ void supervisor_state::on_up(const link_up& up) {
   x.since = self_->clock().now();
   x.broker = up.broker;
   ++x.connects;
-  log(log_level::info,
+  log_repeated(
+      log_level::info, "link up", fmt::format("{} {}", to_string(x.role), x.endpoints.current()),
       fmt::format("{} link up: {} ({})", to_string(x.role), to_string(endpoint_of(x)), x.broker));
   compare_broker(x);
   if (x.role == link_role::publishing)
@@ -171,14 +172,15 @@ void supervisor_state::schedule_connect(supervised_link& x, std::chrono::millise
 void supervisor_state::on_blocked(const link_blocked& blocked) {
   auto& x = link(blocked.role);
   x.blocked = blocked.reason.empty() ? "no reason given" : blocked.reason;
-  log(log_level::warning,
-      fmt::format("{} link blocked by the broker: {}", to_string(x.role), x.blocked));
+  log_repeated(log_level::warning, "link blocked", to_string(x.role),
+               fmt::format("{} link blocked by the broker: {}", to_string(x.role), x.blocked));
 }
 
 void supervisor_state::on_unblocked(const link_unblocked& unblocked) {
   auto& x = link(unblocked.role);
   x.blocked.clear();
-  log(log_level::info, fmt::format("{} link unblocked", to_string(x.role)));
+  log_repeated(log_level::info, "link unblocked", to_string(x.role),
+               fmt::format("{} link unblocked", to_string(x.role)));
   schedule_flush();
 }
 

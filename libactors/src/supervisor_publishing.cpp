@@ -210,7 +210,8 @@ void supervisor_state::flush() {
   if (!x.up || !x.blocked.empty() || !x.topology.exchanges_settled())
     return;
   if (unlogged_drops_ > 0)
-    log(log_level::warning, fmt::format("outbox: {} messages were dropped", unlogged_drops_));
+    log_repeated(log_level::warning, "messages dropped", "outbox",
+                 fmt::format("outbox: {} messages were dropped", unlogged_drops_));
   unlogged_drops_ = 0;
   const auto now = outbox_.has_deadlines() ? self_->clock().now() : outbox::time_point{};
   std::vector<amqp::publication> batch;
