@@ -272,26 +272,26 @@ CAF_TEST(a strategy that throws ends with the text of its exception) {
   caf::error reason;
   auto handler_of_its_own = false;
   for (auto own : {false, true}) {
-  auto broken = sys.spawn([&, own](caf::event_based_actor* self) {
-    if (own)
-      self->set_exception_handler([&](caf::scheduled_actor*, std::exception_ptr&) {
-        handler_of_its_own = true;
-        return make_error(ec::handler_failed, "mine");
-      });
-    center.subscribe(self, trades("binance", "ETH/USDT").acked(ack_policy::on_success));
-    return caf::behavior{[](const trade&) { throw std::runtime_error("a bug of the strategy"); }};
-  });
-  sys.spawn([&, broken](caf::event_based_actor* watch) {
-    watch->monitor(broken);
-    watch->set_down_handler([&, watch](caf::down_msg& x) {
-      reason = std::move(x.reason);
-      watch->quit();
+    auto broken = sys.spawn([&, own](caf::event_based_actor* self) {
+      if (own)
+        self->set_exception_handler([&](caf::scheduled_actor*, std::exception_ptr&) {
+          handler_of_its_own = true;
+          return make_error(ec::handler_failed, "mine");
+        });
+      center.subscribe(self, trades("binance", "ETH/USDT").acked(ack_policy::on_success));
+      return caf::behavior{[](const trade&) { throw std::runtime_error("a bug of the strategy"); }};
     });
-    return caf::behavior{[](caf::unit_t) {}};
-  });
-  start();
-  publish(some_trade(1));
-  CAF_CHECK_EQUAL(text_of(reason), own ? "mine" : "a bug of the strategy");
+    strategies.push_back(sys.spawn([&, broken](caf::event_based_actor* watch) {
+      watch->monitor(broken);
+      watch->set_down_handler([&, watch](caf::down_msg& x) {
+        reason = std::move(x.reason);
+        watch->quit();
+      });
+      return caf::behavior{[](caf::unit_t) {}};
+    }));
+    start();
+    publish(some_trade(1));
+    CAF_CHECK_EQUAL(text_of(reason), own ? "mine" : "a bug of the strategy");
   }
   CAF_CHECK(handler_of_its_own);
 }
