@@ -57,7 +57,8 @@ CAF_TEST(a subscriber that wants the queue otherwise is told so) {
   subscribed_strategy(eth_trades());
   add_strategy();
   CAF_CHECK(code_of(subscribe(eth_trades().prefetch(1))->error) == ec::subscription_conflict);
-  CAF_CHECK(code_of(subscribe(eth_trades().prefetch(1).multi())->error) == ec::subscription_conflict);
+  CAF_CHECK(code_of(subscribe(eth_trades().prefetch(1).multi())->error)
+            == ec::subscription_conflict);
 }
 
 CAF_TEST(the death of a strategy gives back what it has not answered and unsubscribes it) {
