@@ -68,10 +68,10 @@ const std::string* find_text(const field_table& fields, std::string_view key) {
 
 /// A position as it travels, without a place on the heap.
 std::string_view position_text(const stream_position& x, std::array<char, 48>& buffer) noexcept {
-  auto last = buffer.data() + buffer.size();
-  auto end = std::to_chars(buffer.data(), last, x.epoch).ptr;
+  constexpr std::size_t digits = 20; // of the largest number
+  auto end = std::to_chars(buffer.data(), buffer.data() + digits, x.epoch).ptr;
   *end++ = ':';
-  end = std::to_chars(end, last, x.sequence).ptr;
+  end = std::to_chars(end, buffer.data() + buffer.size(), x.sequence).ptr;
   return {buffer.data(), static_cast<std::size_t>(end - buffer.data())};
 }
 
