@@ -54,10 +54,12 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, event_center c
 
 caf::behavior publisher(caf::event_based_actor* self, event_center center,
                         std::shared_ptr<sent> log) {
-  auto publish_trade = [=](const std::string& symbol, publish_options options) {
+  // One asks for its queues, the other trusts in them.
+  const publish_options options{.mandatory = log->publisher == 0, .persistent = true};
+  auto publish_trade = [=](const std::string& symbol, const publish_options& how) {
     const number next{log->publisher, ++log->last[symbol]};
     ++log->open;
-    center.publish(self, numbered_trade(symbol, next), std::move(options))
+    center.publish(self, numbered_trade(symbol, next), how)
         .then(
             [=](const published&) {
               --log->open;
@@ -81,9 +83,7 @@ caf::behavior publisher(caf::event_based_actor* self, event_center center,
             [=](const caf::error&) { --log->open; });
   };
   return {
-      [=](publish_atom, const std::string& symbol) {
-        publish_trade(symbol, {.mandatory = log->last[symbol] % 2 == 0, .persistent = true});
-      },
+      [=](publish_atom, const std::string& symbol) { publish_trade(symbol, options); },
       [=](publish_atom, const std::string& symbol, const std::string& id) {
         event nobodys;
         nobodys.name = "EVENT_NOBODYS";
@@ -91,7 +91,9 @@ caf::behavior publisher(caf::event_based_actor* self, event_center center,
         nobodys.routing_key = "a.b";
         // First, so that it comes back while the other is on its way.
         publish_in_vain(nobodys, {.mandatory = true, .message_id = id});
-        publish_trade(symbol, {.mandatory = true, .persistent = true, .message_id = id});
+        auto same_id = options;
+        same_id.message_id = id;
+        publish_trade(symbol, same_id);
       },
       [=](publish_atom, const event& x) {
         ++log->open;

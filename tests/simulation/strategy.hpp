@@ -82,7 +82,7 @@ struct sent {
   std::vector<std::string> blamed;
 };
 
-/// Publishes a numbered trade for each ("publish", symbol), every other one mandatory; for
+/// Publishes a numbered trade for each ("publish", symbol), the first publisher's mandatory; for
 /// ("publish", symbol, id) beside it, with the same message id, what no queue takes; for
 /// ("publish", event) that, whatever the answer.
 caf::actor spawn_publisher(caf::actor_system& system, event_center center,
