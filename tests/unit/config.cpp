@@ -376,8 +376,7 @@ CAF_TEST(a wrong value names its key and what is allowed) {
                   "PAYLOAD.max_depth: found 100000, allowed is an integer from 2 to 500");
   CAF_CHECK_EQUAL(problem(R"({"EXCHANGES": ["a", 5]})"),
                   "EXCHANGES[1]: found a number, allowed is a name, or an object with a name");
-  CAF_CHECK_EQUAL(problem(R"({"EXCHANGES": [""]})"),
-                  "EXCHANGES[0]: an exchange has a name");
+  CAF_CHECK_EQUAL(problem(R"({"EXCHANGES": [""]})"), "EXCHANGES[0]: an exchange has a name");
   CAF_CHECK(problem(R"({"EXCHANGES": ["a", "b\nc"]})").starts_with("EXCHANGES[1]: "));
   CAF_CHECK(problem("{\"EXCHANGES\": [\"" + std::string(256, 'x') + "\"]}")
                 .starts_with("EXCHANGES[0]: "));
