@@ -36,6 +36,10 @@ std::chrono::milliseconds endpoint_rotation::delay(backoff& retry, ec reason) {
   }
 }
 
+void endpoint_rotation::again() noexcept {
+  endpoints_[current_].retry.next();
+}
+
 void endpoint_rotation::settle() noexcept {
   endpoints_[current_].retry.reset();
 }

@@ -149,6 +149,8 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   x.connect_scheduled = keeps(x);
   if (!x.connect_scheduled)
     return continue_stop();
+  if (at_once)
+    x.endpoints.again();
   schedule_connect(x, at_once ? std::chrono::milliseconds{0}
                               : x.endpoints.next(code_of(reason), self_->clock().now()));
 }

@@ -37,6 +37,16 @@ CAF_TEST(one that refuses the login waits while the others are tried) {
   CAF_CHECK_EQUAL(x.current(), 1u);
 }
 
+CAF_TEST(what is tried again at once counts all the same) {
+  endpoint_rotation x{policy, 2, 1};
+  x.again();
+  CAF_CHECK_EQUAL(x.current(), 0u);
+  x.next(ec::connection_lost, now);
+  CAF_CHECK_EQUAL(x.current(), 1u);
+  x.next(ec::connection_lost, now);
+  CAF_CHECK(x.next(ec::connection_lost, now) == 250ms);
+}
+
 CAF_TEST(a success starts the count of failures anew) {
   endpoint_rotation x{policy, 1, 1};
   x.next(ec::connection_lost, now);

@@ -206,6 +206,7 @@ CAF_TEST(only the consumers of a closed channel are told to be lost) {
 }
 
 CAF_TEST(a broker limit costs one link and is known to the next) {
+  settings.config.endpoints.resize(1);
   start_up();
   want(1, "q", "#");
   const auto asked = consuming().requests.at(0).first;
@@ -231,15 +232,8 @@ CAF_TEST(a broker limit costs one link and is known to the next) {
   // Another version may allow it again.
   next.events->down({ec::connection_lost, "gone"});
   sched.run();
-  advance(0ms);
-  auto& later = *links.at(3);
-  later.where.host = "b";
-  bring_up(later);
-  later.events->down({ec::connection_lost, "gone"});
-  sched.run();
   advance(10s);
-  auto& upgraded = *links.at(4);
-  CAF_REQUIRE_EQUAL(upgraded.where.host, "a");
+  auto& upgraded = *links.at(3);
   upgraded.events->up("RabbitMQ 4");
   sched.run();
   upgraded.answer_all();

@@ -28,6 +28,10 @@ public:
   /// turn if several may be at once. Gives back how long to wait for it.
   std::chrono::milliseconds next(ec reason, time_point now);
 
+  /// Its link ended for a reason that the next one heeds, so that it need not wait: counts as
+  /// a failure all the same, for what comes behind it.
+  void again() noexcept;
+
   /// Its link lived long enough to count as a success.
   void settle() noexcept;
 
