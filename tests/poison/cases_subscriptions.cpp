@@ -91,22 +91,22 @@ void add_conflicts(std::vector<bad_case>& to) {
                   x.subscribe(events(x.name("e")).on_stream(x.name("q")));
                 }});
   to.push_back(
-      {"a classic queue that is a stream",
-       [](attempt& x) {
+      {"a classic queue that is a stream", [](attempt& x) {
          x.other().ask(declare_queue{
              {x.name("q"), true, false, false, {{"x-queue-type", std::string{"stream"}}}}});
          x.subscribe(events(x.name("e")).on_durable_queue(x.name("q")));
-       },
-       answer::refused});
+       }});
   to.push_back({"a queue of other arguments", [](attempt& x) {
                   x.other().ask(declare_queue{
                       {x.name("q"), true, false, false, {{"x-max-length", std::int64_t{5}}}}});
                   x.subscribe(events(x.name("e")).on_durable_queue(x.name("q")).limited({}));
                 }});
-  to.push_back({"a queue that another link has alone", [](attempt& x) {
+  to.push_back({"a queue that another link has alone",
+                [](attempt& x) {
                   x.other().ask(declare_queue{{x.name("q"), false, true, true}});
                   x.subscribe(events(x.name("e")).on_queue(x.name("q")));
-                }});
+                },
+                answer::refused});
   to.push_back({"a queue with another's exclusive consumer",
                 [](attempt& x) {
                   x.other().ask(declare_queue{{x.name("q"), true, false, false}});
