@@ -153,6 +153,8 @@ void read_outbox(config_section in, outbox_limits& out) {
   in.read("window", out.window, 1, 1'000'000);
   in.read("confirm_timeout", out.confirm_timeout, std::chrono::milliseconds{0},
           std::chrono::milliseconds{86'400'000});
+  in.read("restore_timeout", out.restore_timeout, std::chrono::milliseconds{0},
+          std::chrono::milliseconds{86'400'000});
   auto exchanges = in.inner("exchanges");
   for (auto& name : exchanges.keys()) {
     auto own = exchanges.inner(name);

@@ -41,6 +41,9 @@ supervisor_settings settings_for_supervisor(const config& x) {
   return result;
 }
 
+/// What is around an event's name and data.
+constexpr std::string_view frame_of_event = R"({"n": "", "d": })";
+
 /// Longer than any stop takes; then something is wrong.
 constexpr auto stop_grace = std::chrono::seconds{5};
 
@@ -75,30 +78,45 @@ void event_center::publish(const event& x, publish_options options) const {
   send(make_publication(x, std::move(options)));
 }
 
-amqp::publication event_center::make_publication(const event& x, publish_options options) {
-  return make_publication(x.name, x.exchange, x.routing_key, x.data.text(), std::move(options));
+event_center::outgoing event_center::make_publication(const event& x, publish_options options) {
+  return make_publication(x.name, x.exchange, x.routing_key, x.data.text(), std::move(options),
+                          false);
 }
 
-amqp::publication event_center::make_publication(std::string_view name, std::string exchange,
-                                                 std::string routing_key, std::string_view data,
-                                                 publish_options options) {
-  amqp::publication result;
-  result.exchange = std::move(exchange);
-  result.routing_key = std::move(routing_key);
-  result.mandatory = options.mandatory;
-  result.properties.persistent = options.persistent;
-  result.properties.message_id = std::move(options.message_id);
-  result.body =
+event_center::outgoing event_center::make_publication(std::string_view name, std::string exchange,
+                                                      std::string routing_key,
+                                                      std::string_view data,
+                                                      publish_options options, bool is_flat) {
+  outgoing result;
+  auto& message = result.message;
+  message.exchange = std::move(exchange);
+  message.routing_key = std::move(routing_key);
+  message.mandatory = options.mandatory;
+  message.properties.persistent = options.persistent;
+  message.properties.message_id = std::move(options.message_id);
+  message.properties.expiration = options.ttl;
+  const payload_limits limits;
+  const auto size = name.size() + data.size() + frame_of_event.size();
+  // What is too large as it is need not be compressed to see.
+  result.refused = check_size(size, size, limits);
+  if (!result.refused && !is_flat)
+    result.refused = check_depth(data, limits);
+  if (result.refused)
+    return result;
+  message.body =
       std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
+  result.refused = check_size(size, message.body->size(), limits);
   return result;
 }
 
-void event_center::send(amqp::publication x) const {
+void event_center::send(outgoing x) const {
+  if (x.refused)
+    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.refused));
   if (!hands_over_)
-    return caf::anon_send(supervisor_, publish_atom_v, std::move(x));
+    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.message));
   hand_over here{supervisor_->home_system()};
   supervisor_->enqueue(nullptr, caf::make_message_id(),
-                       caf::make_message(publish_atom_v, std::move(x)), &here);
+                       caf::make_message(publish_atom_v, std::move(x.message)), &here);
 }
 
 // -- scoped_event_center --------------------------------------------------------------

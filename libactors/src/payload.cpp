@@ -351,6 +351,37 @@ const payload_limits& payload_decoder::limits() const noexcept {
   return impl_->limits;
 }
 
+// -- limits -------------------------------------------------------------------------
+
+failure check_depth(std::string_view data, const payload_limits& limits) {
+  std::size_t depth = 1; // the event's own object
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const auto c = data[i];
+    if (c == '"') {
+      for (++i; i < data.size() && data[i] != '"'; ++i)
+        i += data[i] == '\\';
+    } else if (c == '[' || c == '{') {
+      if (++depth > limits.max_depth)
+        return {ec::limit_exceeded, "body: more than " + std::to_string(limits.max_depth)
+                                        + " nested arrays and objects, which no receiver takes"};
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return {};
+}
+
+failure check_size(std::size_t text_size, std::size_t body_size, const payload_limits& limits) {
+  const auto limit = size_limit(limits, body_size);
+  if (text_size <= limit)
+    return {};
+  auto text = "body: " + std::to_string(text_size) + " bytes of JSON, of which no receiver takes "
+              + "more than " + std::to_string(limit);
+  if (limit != limits.max_size)
+    text += " in " + std::to_string(body_size) + " compressed bytes";
+  return {ec::limit_exceeded, std::move(text)};
+}
+
 // -- payload_encoder ----------------------------------------------------------------
 
 struct payload_encoder::impl {

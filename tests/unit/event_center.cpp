@@ -212,6 +212,31 @@ CAF_TEST(an unroutable message is confirmed like any other) {
   CAF_CHECK(*confirmed);
 }
 
+// It would be confirmed, and dropped by each of them.
+CAF_TEST(what no receiver would take is refused to its publisher) {
+  start();
+  auto publish_data = [this](std::string text) {
+    auto data = json::parse(text, 100);
+    CAF_REQUIRE(data);
+    caf::scoped_actor self{sys};
+    auto request = center.publish(
+        self, event{.name = "E", .exchange = "Own", .routing_key = "k", .data = *data});
+    sched.run();
+    auto code = ec::none;
+    request.receive([](const published&) {}, [&](const caf::error& err) { code = code_of(err); });
+    return code;
+  };
+  const payload_limits limits;
+  auto nested = [](std::size_t depth) {
+    return std::string(depth, '[') + "\"]\\\"[\"" + std::string(depth, ']');
+  };
+  CAF_CHECK(publish_data(nested(limits.max_depth - 1)) == ec::none);
+  CAF_CHECK(publish_data(nested(limits.max_depth)) == ec::limit_exceeded);
+  // Nothing but one letter: it unpacks to far more than 200 times its size.
+  CAF_CHECK(publish_data('"' + std::string(60'000, 'x') + '"') == ec::none);
+  CAF_CHECK(publish_data('"' + std::string(70'000, 'x') + '"') == ec::limit_exceeded);
+}
+
 CAF_TEST(an unsubscribed strategy gets nothing more and its queue goes) {
   start();
   auto seen = add(trades("binance", "ETH/USDT"));

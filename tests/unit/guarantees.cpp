@@ -76,6 +76,36 @@ CAF_TEST(a mandatory message that no queue takes is answered so) {
   CAF_CHECK(!publish_mandatory(some_trade(2)));
 }
 
+// Nobody says mandatory, and the exchange is not durable: after a restart of the broker
+// nothing is bound to it until the consumer is back.
+CAF_TEST(every persistent trade arrives over a restart of the broker) {
+  const auto what = trades("binance", "ETH/USDT")
+                        .on_durable_queue("trades")
+                        .prefetch(100)
+                        .acked(ack_policy::on_success);
+  auto publish_persistent = [this](std::int64_t number) {
+    center.publish(some_trade(number), {.persistent = true});
+    sched.run();
+  };
+  auto seen = add(what);
+  publish_persistent(1);
+  CAF_CHECK(seen->trades == list{1});
+  caf::anon_send_exit(strategies.back(), caf::exit_reason::user_shutdown);
+  sched.run();
+  broker->restart();
+  reconnect();
+  for (std::int64_t i = 2; i <= 5; ++i) {
+    publish_persistent(i);
+    advance(2s);
+  }
+  CAF_CHECK_EQUAL(ready("trades"), 0u);
+  auto again = add(what);
+  advance(1s);
+  CAF_CHECK(again->trades == (list{2, 3, 4, 5}));
+  publish_persistent(6);
+  CAF_CHECK(again->trades == (list{2, 3, 4, 5, 6}));
+}
+
 CAF_TEST(a message that always fails is retried and ends in the dead letters) {
   auto seen = add(orders({.delay = 10ms, .factor = 2, .max_delay = 20ms, .max_retries = 3}));
   seen->failures = 100;

@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <random>
 
@@ -32,7 +34,8 @@ struct fixture {
   }
 
   ~fixture() {
-    std::filesystem::remove(settings.shutdown.unsent_file);
+    for (auto end : {"", ".lock", ".sent", ".refused"})
+      std::filesystem::remove(settings.shutdown.unsent_file + end);
   }
 
   /// Subscribes on a queue that is kept, and waits for as many trades.
@@ -62,6 +65,12 @@ struct fixture {
     return center.stop();
   }
 
+  /// As a process that is killed: nothing is written at the end.
+  std::string unsent() const {
+    std::ifstream in{settings.shutdown.unsent_file};
+    return {std::istreambuf_iterator<char>{in}, {}};
+  }
+
   bool has_file() const {
     return std::filesystem::exists(settings.shutdown.unsent_file);
   }
@@ -86,6 +95,35 @@ CAF_TEST(what could not be sent is sent by the next start) {
   settings.shutdown.limit = 5s;
   CAF_CHECK_EQUAL(publish_and_stop(3), 0u);
   CAF_CHECK(!has_file());
+}
+
+// Its publisher is told neither that it is lost nor that it is published.
+CAF_TEST(a publisher is told that the next start sends its message) {
+  receive(0);
+  broker->refuse_links();
+  actors::system_config cfg;
+  caf::actor_system system{cfg};
+  scoped_event_center center{system, settings};
+  caf::scoped_actor self{system};
+  trade x;
+  x.platform = "p";
+  x.symbol = "s";
+  auto request = center.publish(self, x);
+  CAF_CHECK_EQUAL(center.stop(), 1u);
+  request.receive([](const published&) { CAF_ERROR("it is not"); },
+                  [](const caf::error& err) { CAF_CHECK(code_of(err) == ec::kept_unsent); });
+  CAF_CHECK(has_file());
+}
+
+CAF_TEST(two event centers with one unsent file do not lose what is in it) {
+  broker->refuse_links();
+  CAF_CHECK_EQUAL(publish_and_stop(1), 1u);
+  const auto before = unsent();
+  actors::system_config cfg;
+  caf::actor_system system{cfg};
+  scoped_event_center first{system, settings};
+  CAF_CHECK_EQUAL(publish_and_stop(2), 1u); // the second: its message is lost, and told so
+  CAF_CHECK_EQUAL(unsent(), before);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

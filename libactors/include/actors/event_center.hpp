@@ -36,6 +36,9 @@ struct publish_options {
   bool persistent = false;
   /// Empty: one that no other message has.
   std::string message_id = {};
+  /// How long it is worth sending: an older one is not sent (`ec::expired`), nor delivered
+  /// by a queue in which it waited for so long. 0: as its exchange in `OUTBOX`, else for ever.
+  std::chrono::milliseconds ttl{0};
 };
 
 /// Market events to and from strategy actors: a small value, copied freely into
@@ -99,7 +102,8 @@ public:
   /// Publishes an event to its type's exchange with the routing key
   /// "{platform}.{symbol}". Answer: `published` once the broker has confirmed it,
   /// or a `caf::error`: `ec::no_route` (returned, if mandatory),
-  /// `ec::publish_rejected`, `ec::outbox_full`, `ec::outbox_dropped`, ...
+  /// `ec::publish_rejected`, `ec::outbox_full`, `ec::outbox_dropped`, `ec::expired`,
+  /// `ec::limit_exceeded` (no receiver takes it), `ec::in_doubt` (the broker may have it), ...
   template <class Self, event_type T>
   auto publish(Self&& self, const T& x, publish_options options = {}) const {
     return publish_as(self, make_publication(x, routing_key_of(x), std::move(options)));
@@ -140,6 +144,19 @@ public:
   }
 
 protected:
+  /// A message on its way to the supervisor, or why no receiver would take it.
+  struct outgoing {
+    amqp::publication message;
+    failure refused;
+  };
+
+  template <class Self>
+  auto publish_as(Self&& self, outgoing x) const {
+    if (x.refused)
+      return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x.refused));
+    return publish_as(self, std::move(x.message));
+  }
+
   template <class Self>
   auto publish_as(Self&& self, amqp::publication x) const {
     if constexpr (std::is_convertible_v<Self, caf::scheduled_actor*>) {
@@ -156,22 +173,24 @@ protected:
   }
 
   template <event_type T>
-  static amqp::publication make_publication(const T& x, std::string routing_key,
-                                            publish_options options) {
+  static outgoing make_publication(const T& x, std::string routing_key, publish_options options) {
+    // Market data is never nested as deep as any limit.
+    constexpr auto is_flat =
+        std::same_as<T, orderbook> || std::same_as<T, trade> || std::same_as<T, kline>;
     auto result = make_publication(T::event_name, std::string{T::exchange}, std::move(routing_key),
-                                   data_of(x), std::move(options));
+                                   data_of(x), std::move(options), is_flat);
     if constexpr (std::same_as<T, kline>)
-      result.subject = x.kline_type;
+      result.message.subject = x.kline_type;
     return result;
   }
 
-  static amqp::publication make_publication(const event& x, publish_options options);
+  static outgoing make_publication(const event& x, publish_options options);
 
-  static amqp::publication make_publication(std::string_view name, std::string exchange,
-                                            std::string routing_key, std::string_view data,
-                                            publish_options options);
+  static outgoing make_publication(std::string_view name, std::string exchange,
+                                   std::string routing_key, std::string_view data,
+                                   publish_options options, bool is_flat);
 
-  void send(amqp::publication x) const;
+  void send(outgoing x) const;
 
   caf::actor dispatcher_;
   caf::actor supervisor_;

@@ -7,6 +7,8 @@
 
 #include <caf/expected.hpp>
 
+#include "actors/ec.hpp"
+
 namespace actors {
 
 /// What a received body may cost, so that no peer can exhaust our memory.
@@ -21,6 +23,13 @@ struct payload_limits {
 
   bool operator==(const payload_limits&) const = default;
 };
+
+/// Why a receiver with these limits does not take an event, if so (`ec::limit_exceeded`). Of
+/// its data's JSON text only the brackets are looked at.
+failure check_depth(std::string_view data, const payload_limits& limits);
+
+/// The same by the size of the whole text and of the body that it is in.
+failure check_size(std::size_t text_size, std::size_t body_size, const payload_limits& limits);
 
 /// The two parts of a body, as views into its JSON text.
 struct payload_parts {
