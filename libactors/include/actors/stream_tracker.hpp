@@ -70,7 +70,7 @@ struct stream_limits {
   /// Streams; one more displaces the one that is silent for longest.
   std::size_t max_streams = 10'000;
   /// Publishers of one stream, those with the highest epochs.
-  std::size_t max_epochs = 4;
+  std::size_t max_epochs = 64;
 
   bool operator==(const stream_limits&) const = default;
 };
