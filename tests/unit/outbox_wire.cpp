@@ -221,7 +221,9 @@ CAF_TEST(nothing is beside a suspect on the wire and all goes on once it was ans
   CAF_CHECK(x.take().empty());
   x.confirm(2);
   CAF_CHECK_EQUAL(ids_of(x.take()), ids{3});
-  CAF_CHECK_EQUAL(x.accuse(refusal)->id, 3u);
+  auto found = x.accuse(refusal);
+  CAF_REQUIRE(found);
+  CAF_CHECK_EQUAL(found->id, 3u);
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4, 5}));
 }
 

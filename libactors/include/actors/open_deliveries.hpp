@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -60,7 +59,11 @@ struct delivery_key {
   std::uint64_t life = 0;
   std::uint64_t tag = 0;
 
-  auto operator<=>(const delivery_key&) const = default;
+  bool operator==(const delivery_key&) const = default;
+
+  bool operator<(const delivery_key& x) const noexcept {
+    return std::tie(life, tag) < std::tie(x.life, x.tag);
+  }
 };
 
 /// The verdict on a message that two handlers answered differently: whoever needs it

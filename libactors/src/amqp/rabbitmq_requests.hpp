@@ -1,10 +1,10 @@
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "actors/amqp/transport.hpp"
 #include "amqp/rabbitmq_codec.hpp"
@@ -40,7 +40,11 @@ struct consumer_name {
   /// Counts from 1.
   std::uint32_t start = 1;
 
-  auto operator<=>(const consumer_name&) const = default;
+  bool operator==(const consumer_name&) const = default;
+
+  bool operator<(const consumer_name& x) const noexcept {
+    return std::tie(id, start) < std::tie(x.id, x.start);
+  }
 };
 
 /// "la-7" for the first start, "la-7.2" for the second one.
