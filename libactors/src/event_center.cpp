@@ -7,6 +7,7 @@
 
 #include <caf/exit_reason.hpp>
 #include <caf/scoped_actor.hpp>
+#include <fmt/core.h>
 
 #include "actors/amqp/rabbitmq.hpp"
 #include "actors/amqp/relay.hpp"
@@ -205,7 +206,7 @@ void scoped_event_center::take_unsent(supervisor_settings& to) const {
   }
   for (auto& line : messages->refused)
     log_repeated(log_level::error, "unsent message refused", path,
-                 line + "; it is kept in '" + path + ".refused'");
+                 fmt::format("{}; it is kept in '{}.refused'", line, path));
   if (messages->expired > 0)
     log(log_level::warning,
         std::to_string(messages->expired) + " messages in '" + path + "' have expired");

@@ -52,7 +52,7 @@ caf::behavior watch(caf::event_based_actor* self, const caf::actor& dispatcher,
   });
   self->monitor(dispatcher);
   self->monitor(supervisor);
-  return {[](caf::unit_t) {}};
+  return {[](const caf::unit_t&) {}};
 }
 
 } // namespace

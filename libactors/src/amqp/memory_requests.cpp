@@ -104,7 +104,7 @@ failure state::denial(const link& from, const operation& what, broker_limits& le
   return {};
 }
 
-void state::deny(link& from, request_id id, failure reason, const broker_limits& learned) {
+void state::deny(link& from, request_id id, const failure& reason, const broker_limits& learned) {
   events_of(from).learned(learned);
   events_of(from).suspected({id});
   end({&from}, reason);

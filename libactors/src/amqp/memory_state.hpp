@@ -172,7 +172,7 @@ private:
 
   /// Ends a link that asks for something that this broker denies, by an error of the
   /// whole connection.
-  void deny(link& from, request_id id, failure reason, const broker_limits& learned);
+  void deny(link& from, request_id id, const failure& reason, const broker_limits& learned);
 
   /// Why the broker denies what older ones grant, if so, and what a link learns of it.
   failure denial(const link& from, const operation& what, broker_limits& learned) const;
