@@ -328,6 +328,9 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
     from.bound.erase(*x.binding);
   else
     from.bound.clear();
+  // It is started again, where it was.
+  if (!x.binding && from.what.kind == queue_kind::stream && from.next_offset)
+    resume_stream(x.id, from);
   for (auto id : about)
     fail(id, x.error);
 }

@@ -312,7 +312,7 @@ void ledger::verify() {
         y.stage = binding_stage::wanted;
     bind(x);
     for (auto& y : x.beside) {
-      if (y.stage != entity_stage::ready)
+      if (y.stage != entity_stage::ready || y.trust == standing::culprit)
         continue;
       y.stage = entity_stage::checking;
       ask(amqp::declare_queue{y.what, true}, about_beside{id, y.what.name});

@@ -21,9 +21,11 @@ constexpr std::int64_t abandoned_after_ms = 60'000;
 } // namespace
 
 void ledger::advance_waiting() {
-  for (auto& [id, x] : consumers_)
+  for (auto i = consumers_.begin(); i != consumers_.end();) {
+    auto& x = (i++)->second; // it may be removed
     if (x.stage == consumer_stage::waiting)
       advance(x);
+  }
 }
 
 void ledger::advance(consumer_entry& x) {

@@ -119,7 +119,7 @@ void open_deliveries::retired(amqp::consumer_id id) {
 
 bool open_deliveries::is_idle(const life& x) noexcept {
   return x.consumers.empty() && x.waiting.empty() && x.paused.empty() && x.moving.empty()
-         && x.window.open_count() == 0;
+         && x.window.empty();
 }
 
 open_deliveries::life* open_deliveries::find(std::uint64_t id) noexcept {

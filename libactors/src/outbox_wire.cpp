@@ -241,12 +241,18 @@ std::string outbox::watch_key_of(const amqp::publication& x) {
 
 // Those that must are held from now on.
 bool outbox::must_wait(place x) {
-  if (!is_watched(*x))
+  const auto watched = is_watched(*x);
+  if (!watched && (keys_.empty() || !x->message.properties.persistent))
     return false;
-  auto [i, added] = keys_.try_emplace(watch_key_of(x->message));
-  auto& key = i->second;
-  if (added)
+  auto i = keys_.find(watch_key_of(x->message));
+  if (i == keys_.end() && !watched)
+    return false;
+  if (i == keys_.end()) {
+    i = keys_.emplace(watch_key_of(x->message), watched_key{}).first;
     x->probe = true;
+  }
+  // One that is not watched does not overtake those of its key either.
+  auto& key = i->second;
   if (x->probe || key.at == watched_key::stage::open)
     return false;
   key.held.splice(key.held.end(), waiting_, x);

@@ -67,6 +67,8 @@ amqp::publication copy_to(std::string queue, amqp::delivery x) {
   result.properties = std::move(x.properties);
   result.properties.persistent = true;
   auto& headers = result.properties.headers;
+  // The broker would route it there once more.
+  std::erase_if(headers, [](const auto& x) { return x.first == "CC" || x.first == "BCC"; });
   if (const auto expiration = std::exchange(result.properties.expiration, {});
       expiration.count() > 0)
     set(headers, expiration_header, std::int64_t{expiration.count()});

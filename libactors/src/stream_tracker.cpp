@@ -172,8 +172,10 @@ stream_tracker::track* stream_tracker::add_track(stream& x, const amqp::stream_p
   if (x.tracks.size() >= limits_.max_epochs) {
     if (place == x.tracks.end())
       return nullptr;
+    const auto index = place - x.tracks.begin();
     ranges_ -= x.tracks.back().handled.ranges();
     x.tracks.pop_back();
+    place = x.tracks.begin() + index;
   }
   track added;
   added.epoch = first.epoch;

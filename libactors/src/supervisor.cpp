@@ -76,6 +76,8 @@ void supervisor_state::connect(link_role role) {
   if (x.connection || !keeps(x))
     return;
   x.has_learned = false;
+  // A limit that may have been raised: to learn it again costs a channel.
+  config_.endpoints[x.endpoints.current()].known.message_size = 0;
   auto where = endpoint_of(x);
   if (where.connection_name.empty())
     where.connection_name = fmt::format("{} {}", config_.server_id, to_string(role));

@@ -230,6 +230,11 @@ void supervisor_state::flush() {
   watch_confirms();
   if (!batch.empty())
     x.out->publish(x.incarnation, std::move(batch));
+  // What was refused has left room.
+  const auto rest = unsent_rest_.size();
+  send_rest();
+  if (unsent_rest_.size() < rest)
+    schedule_flush();
   continue_stop();
 }
 
@@ -370,6 +375,11 @@ void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
       finish(x.id, {x.reason, "the message expired before it could be sent"});
       continue;
     }
+    if (x.reason == ec::in_doubt) {
+      finish(x.id, {x.reason, "the message was dropped, but the broker may have taken it before "
+                              "its link was lost"});
+      continue;
+    }
     if (unlogged_drops_++ == 0)
       log_repeated(log_level::warning, "outbox full", {},
                    fmt::format("outbox full ({} messages, {} bytes; policy {}): dropping messages",
@@ -378,11 +388,7 @@ void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
     if (auto i = publishers_.find(x.id); i != publishers_.end()) {
       auto promise = i->second.promise;
       publishers_.erase(i);
-      promise.deliver(
-          x.reason == ec::in_doubt
-              ? make_error(x.reason, "the message was dropped, but the broker may have "
-                                     "taken it before its link was lost")
-              : make_error(x.reason, "the outbox is full: the broker is away or too slow"));
+      promise.deliver(make_error(x.reason, "the outbox is full: the broker is away or too slow"));
     }
   }
 }
@@ -483,6 +489,8 @@ void supervisor_state::on_expire() {
   answer_dropped(outbox_.take_dropped());
   if (outbox_.has_deadlines())
     schedule_expiry();
+  if (!unsent_rest_.empty())
+    schedule_flush();
   continue_stop();
 }
 
@@ -501,9 +509,11 @@ std::vector<amqp::publication> supervisor_state::hand_back_unsent() {
     rest.push_back({std::move(x), false, {}});
   std::vector<amqp::publication> unsent;
   for (auto& x : rest) {
+    // One whose time is over is still told from one without a limit.
     if (x.deadline)
       x.message.properties.expiration =
-          std::chrono::ceil<std::chrono::milliseconds>(*x.deadline - now);
+          std::max(std::chrono::ceil<std::chrono::milliseconds>(*x.deadline - now),
+                   std::chrono::milliseconds{1});
     unsent.push_back(x.message);
   }
   const auto kept = keep_unsent(unsent);

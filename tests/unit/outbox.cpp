@@ -545,15 +545,15 @@ CAF_TEST(what is older than its time to live is not sent and its publisher is to
 
 CAF_TEST(what is kept aside expires as well and what is behind it moves up) {
   using namespace std::chrono_literals;
-  outbox x{{.each = {.max_messages = 1, .overflow = overflow_policy::block}}};
+  outbox x{{.each = {.max_messages = 2, .overflow = overflow_policy::block}}};
   const auto start = outbox::time_point{} + 1h;
-  for (std::uint64_t id = 1; id <= 3; ++id) {
+  for (std::uint64_t id = 1; id <= 4; ++id) {
     auto y = message(id);
-    y.properties.expiration = id == 3 ? 9s : 1s;
-    x.push(std::move(y), start);
+    y.properties.expiration = id == 4 ? 9s : 1s;
+    CAF_CHECK(x.push(std::move(y), start).empty());
   }
   x.expire(start + 2s);
-  CAF_CHECK((x.take_dropped() == drops{{1, ec::expired}, {2, ec::expired}}));
-  CAF_CHECK_EQUAL(ids_of(x.take(start + 2s)), ids{3});
+  CAF_CHECK((x.take_dropped() == drops{{1, ec::expired}, {2, ec::expired}, {3, ec::expired}}));
+  CAF_CHECK_EQUAL(ids_of(x.take(start + 2s)), ids{4});
   CAF_CHECK_EQUAL(x.blocked(), 0u);
 }

@@ -28,6 +28,11 @@ public:
   /// acknowledgements, each in the order of tags.
   std::vector<amqp::settlement> flush();
 
+  /// Whether nothing is open, and `flush` has told all.
+  bool empty() const noexcept {
+    return entries_.empty();
+  }
+
   std::size_t open_count() const noexcept {
     return open_;
   }

@@ -13,14 +13,26 @@ constexpr std::size_t spent_entries = 1024;
 } // namespace
 
 void unconfirmed_bytes::add(std::uint64_t id, std::size_t size) {
-  entries_.push_back({id, size});
   total_ += size;
+  if (entries_.empty() || id > entries_.back().id) {
+    entries_.push_back({id, size});
+    return;
+  }
+  auto i = find(id);
+  if (i->id != id)
+    entries_.insert(i, {id, size});
+  else // sent once more
+    total_ -= std::exchange(i->size, size);
+}
+
+std::vector<unconfirmed_bytes::entry>::iterator unconfirmed_bytes::find(std::uint64_t id) {
+  const auto begin = entries_.begin() + static_cast<std::ptrdiff_t>(first_);
+  return std::lower_bound(begin, entries_.end(), id,
+                          [](const entry& x, std::uint64_t y) { return x.id < y; });
 }
 
 void unconfirmed_bytes::answered(std::uint64_t id) {
-  const auto begin = entries_.begin() + static_cast<std::ptrdiff_t>(first_);
-  const auto i = std::lower_bound(begin, entries_.end(), id,
-                                  [](const entry& x, std::uint64_t y) { return x.id < y; });
+  const auto i = find(id);
   if (i == entries_.end() || i->id != id)
     return;
   total_ -= std::exchange(i->size, 0);

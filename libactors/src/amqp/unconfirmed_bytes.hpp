@@ -6,8 +6,8 @@
 
 namespace actors::amqp {
 
-/// How much a publisher has on its way: the bytes of publications without an answer. Ids
-/// ascend.
+/// How much a publisher has on its way: the bytes of publications without an answer. Most
+/// ids ascend; what was kept aside comes late, and what is sent once more comes again.
 class unconfirmed_bytes {
 public:
   void add(std::uint64_t id, std::size_t size);
@@ -28,6 +28,10 @@ private:
     std::size_t size = 0;
   };
 
+  /// The first entry without an answer that has this id or a higher one.
+  std::vector<entry>::iterator find(std::uint64_t id);
+
+  /// Ascending.
   std::vector<entry> entries_;
   /// Those before it are answered.
   std::size_t first_ = 0;
