@@ -88,7 +88,8 @@ void add_options(CLI::App& app, options& x) {
   program::add_center_options(app, x.broker);
   app.add_option("--file", x.file, "Publish a recorded file")->type_name("FILE");
   app.add_option("--platform", x.platform,
-                 "The platform in routing keys (binance for a file, else simulated)");
+                 "The platform in routing keys (binance for a file, else simulated)")
+      ->check(program::no_option());
   auto* file_only = app.get_option("--file");
   app.add_option("--symbol", x.symbol, "The symbol of a file that holds one, e.g. BTC/USDT")
       ->needs(file_only);
@@ -114,6 +115,7 @@ void add_options(CLI::App& app, options& x) {
          "The symbols of the simulated market")
       ->type_name("TEXT,...")
       ->default_str("BTC/USDT,ETH/USDT,SOL/USDT")
+      ->check(program::no_option())
       ->excludes(file_only);
   app.add_option("--rate", x.rate, "Events per second of the simulated market")
       ->check(program::positive_number())

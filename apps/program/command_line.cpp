@@ -92,6 +92,14 @@ CLI::Validator positive_number() {
   return number_that([](double x) { return x > 0 && x <= 1e9; }, "a positive number up to 1e9");
 }
 
+CLI::Validator no_option() {
+  return CLI::Validator{[](std::string& text) -> std::string {
+                          return text.starts_with("--") ? "'" + text + "' is an option, not a value"
+                                                        : std::string{};
+                        },
+                        ""};
+}
+
 std::optional<int> parse(CLI::App& app, int argc, char** argv) {
   app.failure_message(mistake);
   try {

@@ -53,6 +53,9 @@ void add_tls_options(CLI::App& app, tls_choice& out);
 /// Accepts numbers above 0 that no clock overflows with.
 CLI::Validator positive_number();
 
+/// Refuses the next option where a text was left out.
+CLI::Validator no_option();
+
 /// Reads the command line; the app has a name, which mistakes are told under.
 /// The exit code if the program ends with that, after `--help` or a mistake.
 std::optional<int> parse(CLI::App& app, int argc, char** argv);
