@@ -3,6 +3,7 @@
 // prefetch is kept, tags ascend, what was acknowledged never comes again, and
 // the broker's counts agree with what the links hold.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -116,7 +117,9 @@ public:
     require(consumers.erase(x) == 1);
   }
 
-  void refused(std::uint64_t, failure) override {
+  void refused(std::uint64_t id, failure reason) override {
+    running();
+    require(reason && published.erase(id) + swept_away.erase(id) == 1);
   }
 
   void suspected(std::vector<request_id>) override {
@@ -132,6 +135,10 @@ public:
       ++publishing_incarnation;
       return swept_away.merge(published);
     }
+    // Whoever was being started there is not answered any more.
+    for (auto& [id, what] : starts)
+      if (std::count(x.consumers.begin(), x.consumers.end(), what.id) > 0)
+        requested.erase(id);
     ++incarnation;
     last_tag = 0;
     in_hand.clear();
