@@ -30,14 +30,14 @@ std::optional<ledger::subject> ledger::entity_of(const subject& x) {
   return x;
 }
 
-amqp::consumer_id ledger::consumer_of(const subject& x) noexcept {
+amqp::consumer_id ledger::consumer_of(const subject& x) {
   return std::visit(overloaded{[](const about_exchange&) { return amqp::consumer_id{0}; },
                                [](const auto& y) { return y.id; }},
                     x);
 }
 
 // A consumer is tried with all that it needs.
-bool ledger::belongs(const subject& x, const subject& to) noexcept {
+bool ledger::belongs(const subject& x, const subject& to) {
   if (auto* y = std::get_if<about_consumer>(&to))
     return consumer_of(x) == y->id;
   return x == to;

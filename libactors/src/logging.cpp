@@ -158,14 +158,14 @@ void write_counts(F take) {
 }
 
 // What the counting thread runs.
-void tell_repetitions(std::stop_token stop) {
-  auto& [mutex, changed, lines] = repeated();
-  std::unique_lock guard{mutex};
+void tell_repetitions(const std::stop_token& stop) {
+  auto& shared = repeated();
+  std::unique_lock guard{shared.mutex};
   while (!stop.stop_requested()) {
-    if (auto next = lines.next_due())
-      changed.wait_until(guard, stop, *next, [] { return false; });
+    if (auto next = shared.lines.next_due())
+      shared.changed.wait_until(guard, stop, *next, [] { return false; });
     else
-      changed.wait(guard, stop, [&lines] { return lines.next_due().has_value(); });
+      shared.changed.wait(guard, stop, [&] { return shared.lines.next_due().has_value(); });
     guard.unlock();
     write_counts([](auto& of, auto now) { return of.due(now); });
     guard.lock();

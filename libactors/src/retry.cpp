@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 namespace actors {
@@ -83,8 +84,8 @@ amqp::publication copy_to(std::string queue, amqp::delivery x) {
 std::optional<std::string> first_routing_key(const std::vector<amqp::field_value>& deaths,
                                              std::string_view exchange) {
   // The latest death comes first.
-  for (auto i = deaths.rbegin(); i != deaths.rend(); ++i) {
-    auto* opaque = std::get_if<amqp::opaque_value>(&*i);
+  for (const auto& x : std::views::reverse(deaths)) {
+    auto* opaque = std::get_if<amqp::opaque_value>(&x);
     const auto death = opaque ? amqp::as_table(*opaque) : std::nullopt;
     if (!death)
       continue;

@@ -427,8 +427,8 @@ private:
   }
 
   static std::optional<subject> entity_of(const subject& x);
-  static amqp::consumer_id consumer_of(const subject& x) noexcept;
-  static bool belongs(const subject& x, const subject& to) noexcept;
+  static amqp::consumer_id consumer_of(const subject& x);
+  static bool belongs(const subject& x, const subject& to);
   template <class F>
   void with(const subject& x, F f);
   const standing* trust_of(const subject& x) const;

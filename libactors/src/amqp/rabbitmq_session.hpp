@@ -99,7 +99,7 @@ private:
   void on_deliveries_closed(line& on, const std::deque<request_command>& items,
                             const failure& reason);
   void on_publishing_closed(const failure& reason);
-  void on_granted(line& on, std::deque<request_command>::iterator i, reply answer);
+  void on_granted(line& on, const std::deque<request_command>::iterator& i, reply answer);
   void on_deliver(line& on, std::string_view arguments);
   void on_return(line& on, std::string_view arguments);
   void on_cancelled(line& on, std::string_view arguments);
@@ -110,7 +110,7 @@ private:
   void on_oversized(std::string_view& input, const frame& x);
   /// Passes over bytes; false, if there are too few yet.
   bool skip(std::string_view& input);
-  void read_content_header(arriving& to, const frame& x, bool whole);
+  void read_content_header(arriving& to, const frame& x, bool whole) const;
   void finish(line& on);
 
   /// Takes note of a limit that the broker tells of; whether it was news.

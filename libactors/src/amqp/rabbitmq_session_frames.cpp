@@ -144,7 +144,6 @@ void session::on_channel_method(line& on, amqp_method_number_t id, std::string_v
   case AMQP_BASIC_CANCEL_OK_METHOD:
     return on_consumer_answer(on, id, arguments);
   case AMQP_BASIC_QOS_OK_METHOD:
-    return;
   case AMQP_CONFIRM_SELECT_OK_METHOD:
     return;
   case AMQP_BASIC_ACK_METHOD:
@@ -456,7 +455,7 @@ void session::on_consumer_answer(line& on, amqp_method_number_t id, std::string_
   on_granted(on, i, {});
 }
 
-void session::on_granted(line& on, std::deque<request_command>::iterator i, reply answer) {
+void session::on_granted(line& on, const std::deque<request_command>::iterator& i, reply answer) {
   answer.id = i->id;
   channels_.left(i->what);
   on.items.erase(i);
@@ -546,7 +545,7 @@ void session::on_content_header(const frame& x, bool whole) {
     finish(*on);
 }
 
-void session::read_content_header(arriving& to, const frame& x, bool whole) {
+void session::read_content_header(arriving& to, const frame& x, bool whole) const {
   auto unreadable = [&](ec code, const std::string& problem) {
     to.delivery.unreadable = std::make_shared<const failure>(failure{
         code, "a message of exchange '" + printable(to.delivery.exchange) + "' with routing key '"
