@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <ranges>
 #include <utility>
 
 namespace actors {
@@ -84,8 +83,8 @@ amqp::publication copy_to(std::string queue, amqp::delivery x) {
 std::optional<std::string> first_routing_key(const std::vector<amqp::field_value>& deaths,
                                              std::string_view exchange) {
   // The latest death comes first.
-  for (const auto& x : std::views::reverse(deaths)) {
-    auto* opaque = std::get_if<amqp::opaque_value>(&x);
+  for (auto i = deaths.size(); i-- > 0;) {
+    auto* opaque = std::get_if<amqp::opaque_value>(&deaths[i]);
     const auto death = opaque ? amqp::as_table(*opaque) : std::nullopt;
     if (!death)
       continue;
