@@ -8,7 +8,7 @@ namespace actors::simulation {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, defect>, 12> names{{
+constexpr std::array<std::pair<const char*, defect>, 16> names{{
     {"lost_publication", defect::lost_publication},
     {"acknowledged_failure", defect::acknowledged_failure},
     {"reordered_publications", defect::reordered_publications},
@@ -20,7 +20,11 @@ constexpr std::array<std::pair<const char*, defect>, 12> names{{
     {"hidden_wedge", defect::hidden_wedge},
     {"swallowed_return", defect::swallowed_return},
     {"confused_return", defect::confused_return},
+    {"false_return", defect::false_return},
     {"unbounded_window", defect::unbounded_window},
+    {"impatient_outbox", defect::impatient_outbox},
+    {"lost_file", defect::lost_file},
+    {"resent_file", defect::resent_file},
 }};
 
 /// Every so many chances, the defect shows.
@@ -28,8 +32,12 @@ constexpr int rarity = 10;
 
 class listening_sink : public amqp::sink {
 public:
-  listening_sink(std::shared_ptr<amqp::sink> inner, defect what, complaint on_complaint)
-      : inner_(std::move(inner)), what_(what), complain_(std::move(on_complaint)) {
+  listening_sink(std::shared_ptr<amqp::sink> inner, defect what, complaint on_complaint,
+                 std::shared_ptr<wire_books> books)
+      : inner_(std::move(inner)),
+        what_(what),
+        complain_(std::move(on_complaint)),
+        books_(std::move(books)) {
     // nop
   }
 
@@ -52,12 +60,17 @@ public:
   }
 
   void confirmed(std::vector<amqp::confirmation> xs) override {
+    if (books_)
+      for (auto& x : xs)
+        books_->confirmed(x);
     if (what_ == defect::swallowed_confirmation && ++chances_ % rarity == 0)
       return;
     inner_->confirmed(std::move(xs));
   }
 
   void returned(amqp::returned_message x) override {
+    if (books_)
+      books_->returned(x);
     if (what_ == defect::swallowed_return)
       return;
     if (what_ == defect::confused_return && other_.id != 0) {
@@ -99,11 +112,18 @@ public:
   }
 
   void down(failure reason) override {
+    if (books_)
+      books_->link_ended();
     inner_->down(std::move(reason));
   }
 
   void confirm(std::uint64_t id) {
     inner_->confirmed({{id, true}});
+  }
+
+  void return_falsely(const amqp::publication& x) {
+    inner_->returned(
+        {{ec::no_route, "no queue took the message"}, x.exchange, x.routing_key, x.properties});
   }
 
   /// What comes back is told to be this one.
@@ -119,6 +139,7 @@ private:
   std::shared_ptr<amqp::sink> inner_;
   defect what_;
   complaint complain_;
+  std::shared_ptr<wire_books> books_;
   amqp::publication other_;
   std::uint32_t incarnation_ = 0;
   int chances_ = 0;
@@ -126,7 +147,8 @@ private:
 
 class faulty_outlet : public amqp::outlet {
 public:
-  faulty_outlet(amqp::outlet_ptr inner, defect what) : inner_(std::move(inner)), what_(what) {
+  faulty_outlet(amqp::outlet_ptr inner, defect what, std::shared_ptr<wire_books> books)
+      : inner_(std::move(inner)), what_(what), books_(std::move(books)) {
     // nop
   }
 
@@ -151,6 +173,13 @@ public:
       for (auto& x : xs)
         if (x.exchange == "Trade")
           events->confuse_with(x);
+    if (auto events = events_.lock(); events && what_ == defect::false_return)
+      for (auto& x : xs)
+        if (x.exchange == "Kline" && ++chances_ % rarity == 0)
+          events->return_falsely(x);
+    if (books_)
+      for (auto& x : xs)
+        books_->published(x);
     if (!xs.empty())
       inner_->publish(incarnation, std::move(xs));
   }
@@ -175,6 +204,7 @@ private:
 
   amqp::outlet_ptr inner_;
   defect what_;
+  std::shared_ptr<wire_books> books_;
   /// The link's, which holds on to us.
   std::weak_ptr<listening_sink> events_;
   int chances_ = 0;
@@ -182,16 +212,26 @@ private:
 
 class faulty_transport : public amqp::transport {
 public:
-  faulty_transport(amqp::transport_ptr inner, defect what, complaint on_complaint)
+  faulty_transport(amqp::transport_ptr inner, defect what, complaint on_complaint,
+                   std::shared_ptr<wire_books> books)
       : inner_(std::move(inner)),
         what_(what),
         complain_(std::move(on_complaint)),
-        outlet_(std::make_shared<faulty_outlet>(inner_->out(), what)) {
+        books_(std::move(books)),
+        outlet_(std::make_shared<faulty_outlet>(inner_->out(), what, books_)) {
     // nop
   }
 
+  ~faulty_transport() override {
+    if (books_)
+      books_->link_ended();
+  }
+
+  faulty_transport(const faulty_transport&) = delete;
+  faulty_transport& operator=(const faulty_transport&) = delete;
+
   void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
-    sink_ = std::make_shared<listening_sink>(std::move(events), what_, complain_);
+    sink_ = std::make_shared<listening_sink>(std::move(events), what_, complain_, books_);
     outlet_->listen(sink_);
     inner_->connect(where, sink_);
   }
@@ -220,6 +260,7 @@ private:
   amqp::transport_ptr inner_;
   defect what_;
   complaint complain_;
+  std::shared_ptr<wire_books> books_;
   std::shared_ptr<faulty_outlet> outlet_;
   std::shared_ptr<listening_sink> sink_;
   int chances_ = 0;
@@ -233,8 +274,10 @@ defect to_defect(const std::string& name) {
 }
 
 amqp::transport_ptr make_faulty_transport(amqp::transport_ptr inner, defect what,
-                                          complaint on_complaint) {
-  return std::make_unique<faulty_transport>(std::move(inner), what, std::move(on_complaint));
+                                          complaint on_complaint,
+                                          std::shared_ptr<wire_books> books) {
+  return std::make_unique<faulty_transport>(std::move(inner), what, std::move(on_complaint),
+                                            std::move(books));
 }
 
 } // namespace actors::simulation

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "actors/amqp/transport.hpp"
+#include "simulation/wire_books.hpp"
 
 namespace actors::simulation {
 
@@ -33,19 +33,26 @@ enum class defect {
   swallowed_return,
   /// What came back is told to be another one.
   confused_return,
-  /// What waits for a slow strategy has no limit. (The world's, not a transport's.)
+  /// A publication that a queue takes is told to be returned.
+  false_return,
+  // The following are the world's, not a transport's.
+  /// What waits for a slow strategy has no limit.
   unbounded_window,
+  /// Nothing waits for its queue after a restart of the broker.
+  impatient_outbox,
+  /// What could not be sent is not there at the next start.
+  lost_file,
+  /// Which of it was confirmed since is forgotten.
+  resent_file,
 };
 
 /// Gives back `defect::none` for an unknown name.
 defect to_defect(const std::string& name);
 
-/// What the broker had against what we sent.
-using complaint = std::function<void(const std::string&)>;
-
 /// Puts a defect between a connection and its transport, and listens to what the
-/// broker says of our acknowledgements.
+/// broker says of our acknowledgements. Keeps `books`, unless they are null.
 amqp::transport_ptr make_faulty_transport(amqp::transport_ptr inner, defect what,
-                                          complaint on_complaint);
+                                          complaint on_complaint,
+                                          std::shared_ptr<wire_books> books);
 
 } // namespace actors::simulation

@@ -4,20 +4,46 @@
 
 namespace actors::simulation {
 
+namespace {
+
+using numbers = std::map<std::string, std::set<number>>;
+
+const std::set<number>& of_symbol(const numbers& xs, const std::string& symbol) {
+  static const std::set<number> none;
+  auto i = xs.find(symbol);
+  return i == xs.end() ? none : i->second;
+}
+
+std::set<number> handled_of(const journal& x, const std::string& symbol) {
+  auto i = x.handled.find(symbol);
+  return i == x.handled.end() ? std::set<number>{}
+                              : std::set<number>{i->second.begin(), i->second.end()};
+}
+
+} // namespace
+
 void check_nothing_lost(const promise_to& x, const sent& from, const dead_letters& dead,
                         violations& out) {
   for (auto& symbol : x.symbols) {
-    auto numbers = from.confirmed.find(symbol);
-    if (numbers == from.confirmed.end())
-      continue;
-    auto handled = x.seen->handled.find(symbol);
-    std::set<number> seen;
-    if (handled != x.seen->handled.end())
-      seen.insert(handled->second.begin(), handled->second.end());
-    for (auto number : numbers->second)
-      if (!seen.contains(number) && !dead.contains({symbol, number}))
-        out.push_back("lost: '" + x.seen->name + "' never handled the confirmed " + symbol + ' '
-                      + to_string(number));
+    const auto seen = handled_of(*x.seen, symbol);
+    auto check = [&](const std::set<number>& xs, const std::string& what) {
+      for (auto number : xs)
+        if (!seen.contains(number) && !dead.contains({symbol, number}))
+          out.push_back("lost: '" + x.seen->name + "' never handled the " + what + ' ' + symbol
+                        + ' ' + to_string(number));
+    };
+    check(of_symbol(from.confirmed, symbol), "confirmed");
+    check(of_symbol(from.kept, symbol), "kept");
+  }
+}
+
+void check_undelivered(const promise_to& x, const sent& from, violations& out) {
+  for (auto& [symbol, xs] : from.undelivered) {
+    const auto seen = handled_of(*x.seen, symbol);
+    for (auto number : xs)
+      if (seen.contains(number))
+        out.push_back("denied: '" + x.seen->name + "' handled " + symbol + ' ' + to_string(number)
+                      + ", which was told not to be delivered");
   }
 }
 

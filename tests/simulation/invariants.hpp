@@ -13,13 +13,14 @@
 
 namespace actors::simulation {
 
-/// Whether trades of one symbol and publisher are handled in order.
+/// Whether events of one symbol and publisher are handled in order.
 enum class order_promise { none, within_a_life, over_all_lives };
 
 /// A strategy of the simulation and what is promised to it.
 struct promise_to {
   std::shared_ptr<const journal> seen;
-  /// Every confirmed trade of these symbols is handled, or a dead letter.
+  /// Every event of these symbols that is confirmed, or kept for the next start, is handled, or
+  /// a dead letter.
   std::set<std::string> symbols;
   bool never_twice = false;
   order_promise order = order_promise::none;
@@ -32,6 +33,8 @@ using violations = std::vector<std::string>;
 
 void check_nothing_lost(const promise_to& x, const sent& from, const dead_letters& dead,
                         violations& out);
+/// What is told not to be delivered is handled by nobody.
+void check_undelivered(const promise_to& x, const sent& from, violations& out);
 /// Nobody is told what is true of another publication only.
 void check_answers(const sent& from, violations& out);
 

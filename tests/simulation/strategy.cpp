@@ -9,17 +9,21 @@ namespace actors::simulation {
 
 namespace {
 
-/// More than there are publishers.
-constexpr std::int64_t publishers = 10;
-
 struct strategy_state {
   /// Answers that it has put off.
-  std::vector<std::pair<caf::response_promise, trade>> open;
+  struct answer {
+    caf::response_promise promise;
+    std::string symbol;
+    number what;
+  };
+
+  std::vector<answer> open;
 
   static inline const char* name = "strategy";
 };
 
-caf::result<void> react(caf::stateful_actor<strategy_state>* self, journal& seen, const trade& x) {
+template <class T>
+caf::result<void> react(caf::stateful_actor<strategy_state>* self, journal& seen, const T& x) {
   if (seen.happens(seen.crashes)) {
     self->quit(make_error(ec::handler_failed, "crashed"));
     return make_error(ec::handler_failed, "crashed");
@@ -27,10 +31,10 @@ caf::result<void> react(caf::stateful_actor<strategy_state>* self, journal& seen
   if (seen.happens(seen.fails))
     return make_error(ec::handler_failed, "not now");
   if (seen.happens(seen.hesitates)) {
-    self->state.open.emplace_back(self->make_response_promise(), x);
+    self->state.open.push_back({self->make_response_promise(), x.symbol, number_of(x)});
     return caf::delegated<void>{};
   }
-  seen.handle(x);
+  seen.handle(x.symbol, number_of(x));
   return caf::unit;
 }
 
@@ -42,35 +46,48 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, event_center c
       .then([](const subscribed&) {}, [=](caf::error& err) { self->quit(std::move(err)); });
   return {
       [=](const trade& x) { return react(self, *seen, x); },
+      [=](const kline& x) { return react(self, *seen, x); },
       [=](flush_atom) {
-        for (auto& [promise, x] : std::exchange(self->state.open, {})) {
-          seen->handle(x);
-          if (promise.pending())
-            promise.deliver(caf::unit);
+        for (auto& x : std::exchange(self->state.open, {})) {
+          seen->handle(x.symbol, x.what);
+          if (x.promise.pending())
+            x.promise.deliver(caf::unit);
         }
       },
   };
 }
 
+void note_answer(sent& log, const std::string& symbol, number what, const caf::error& err) {
+  --log.open;
+  if (!err)
+    log.confirmed[symbol].insert(what);
+  else if (code_of(err) == ec::kept_unsent)
+    log.kept[symbol].insert(what);
+  else if (code_of(err) == ec::no_route)
+    log.undelivered[symbol].insert(what);
+  // The queues of trades are always there.
+  if (code_of(err) == ec::no_route && symbol != candles)
+    log.blamed.push_back(symbol + ' ' + to_string(what) + ": " + text_of(err));
+}
+
+template <class T>
+void publish_next(caf::event_based_actor* self, const event_center& center,
+                  const std::shared_ptr<sent>& log, const std::string& symbol,
+                  publish_options how) {
+  const number next{log->publisher, ++log->last[symbol]};
+  ++log->open;
+  center.publish(self, numbered_event<T>(symbol, next), std::move(how))
+      .then([=](const published&) { note_answer(*log, symbol, next, {}); },
+            [=](const caf::error& err) { note_answer(*log, symbol, next, err); });
+}
+
 caf::behavior publisher(caf::event_based_actor* self, event_center center,
                         std::shared_ptr<sent> log) {
-  // One asks for its queues, the other trusts in them.
-  const publish_options options{.mandatory = log->publisher == 0, .persistent = true};
-  auto publish_trade = [=](const std::string& symbol, const publish_options& how) {
-    const number next{log->publisher, ++log->last[symbol]};
-    ++log->open;
-    center.publish(self, numbered_trade(symbol, next), how)
-        .then(
-            [=](const published&) {
-              --log->open;
-              log->confirmed[symbol].insert(next);
-            },
-            [=](const caf::error& err) {
-              --log->open;
-              // Its queues are always there.
-              if (code_of(err) == ec::no_route)
-                log->blamed.push_back(symbol + ' ' + to_string(next) + ": " + text_of(err));
-            });
+  auto publish_one = [=](const std::string& symbol, publish_options how) {
+    if (symbol == candles)
+      publish_next<kline>(self, center, log, symbol, std::move(how));
+    else
+      publish_next<trade>(self, center, log, symbol, std::move(how));
   };
   auto publish_in_vain = [=](const event& x, publish_options options) {
     ++log->open;
@@ -83,17 +100,17 @@ caf::behavior publisher(caf::event_based_actor* self, event_center center,
             [=](const caf::error&) { --log->open; });
   };
   return {
-      [=](publish_atom, const std::string& symbol) { publish_trade(symbol, options); },
-      [=](publish_atom, const std::string& symbol, const std::string& id) {
+      [=](publish_atom, const std::string& symbol, bool mandatory) {
+        publish_one(symbol, {.mandatory = mandatory, .persistent = true});
+      },
+      [=](publish_atom, const std::string& symbol, bool mandatory, const std::string& id) {
         event nobodys;
         nobodys.name = "EVENT_NOBODYS";
         nobodys.exchange = "Nowhere";
         nobodys.routing_key = "a.b";
         // First, so that it comes back while the other is on its way.
         publish_in_vain(nobodys, {.mandatory = true, .message_id = id});
-        auto same_id = options;
-        same_id.message_id = id;
-        publish_trade(symbol, same_id);
+        publish_one(symbol, {.mandatory = mandatory, .persistent = true, .message_id = id});
       },
       [=](publish_atom, const event& x) {
         ++log->open;
@@ -105,19 +122,7 @@ caf::behavior publisher(caf::event_based_actor* self, event_center center,
 
 } // namespace
 
-// -- numbered trades -----------------------------------------------------------------------
-
-trade numbered_trade(const std::string& symbol, number x) {
-  trade result;
-  result.platform = "sim";
-  result.symbol = symbol;
-  result.timestamp = x.sequence * publishers + x.publisher;
-  return result;
-}
-
-number number_of(const trade& x) {
-  return {x.timestamp % publishers, x.timestamp / publishers};
-}
+// -- numbered events ------------------------------------------------------------------------
 
 std::string to_string(number x) {
   return std::to_string(x.publisher) + ':' + std::to_string(x.sequence);
@@ -129,15 +134,14 @@ void journal::begin_life() {
   life_ = {};
 }
 
-void journal::handle(const trade& x) {
-  const auto what = number_of(x);
-  handled[x.symbol].push_back(what);
-  const auto text = x.symbol + ' ' + to_string(what);
-  if (!life_.seen.emplace(x.symbol, what).second)
+void journal::handle(const std::string& symbol, number what) {
+  handled[symbol].push_back(what);
+  const auto text = symbol + ' ' + to_string(what);
+  if (!life_.seen.emplace(symbol, what).second)
     return twice.push_back(text);
-  if (overtaken_in(life_, x.symbol, what))
+  if (overtaken_in(life_, symbol, what))
     reordered.push_back(text + " after a later one");
-  if (lives_.seen.emplace(x.symbol, what).second && overtaken_in(lives_, x.symbol, what))
+  if (lives_.seen.emplace(symbol, what).second && overtaken_in(lives_, symbol, what))
     overtaken.push_back(text + " for the first time after a later one");
 }
 

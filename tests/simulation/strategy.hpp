@@ -16,8 +16,8 @@
 
 namespace actors::simulation {
 
-/// Which of the publishers sent a numbered trade, and the place it has among its
-/// trades of one symbol.
+/// Which of the publishers sent a numbered event, and the place it has among its
+/// events of one symbol.
 struct number {
   std::int64_t publisher = 0;
   std::int64_t sequence = 0;
@@ -25,14 +25,30 @@ struct number {
   auto operator<=>(const number&) const = default;
 };
 
-trade numbered_trade(const std::string& symbol, number x);
-number number_of(const trade& x);
+/// More than there are publishers.
+inline constexpr std::int64_t max_publishers = 10;
+
+/// A trade or a candle.
+template <class T>
+T numbered_event(const std::string& symbol, number x) {
+  T result;
+  result.platform = "sim";
+  result.symbol = symbol;
+  result.timestamp = x.sequence * max_publishers + x.publisher;
+  return result;
+}
+
+template <class T>
+number number_of(const T& x) {
+  return {x.timestamp % max_publishers, x.timestamp / max_publishers};
+}
+
 std::string to_string(number x);
 
 /// What a strategy has seen over all its lives, and how well it behaves.
 struct journal {
   std::string name;
-  /// Trades in the order they were handled, by symbol.
+  /// Events in the order they were handled, by symbol.
   std::map<std::string, std::vector<number>> handled;
   /// Handled again within one life.
   std::vector<std::string> twice;
@@ -47,7 +63,7 @@ struct journal {
   std::mt19937_64 random;
 
   void begin_life();
-  void handle(const trade& x);
+  void handle(const std::string& symbol, number what);
   bool happens(unsigned percent);
 
 private:
@@ -57,7 +73,7 @@ private:
     std::map<std::pair<std::string, std::int64_t>, std::int64_t> highest;
   };
 
-  /// Notes a trade. Gives back whether it is behind a later one.
+  /// Notes an event. Gives back whether it is behind a later one.
   static bool overtaken_in(record& x, const std::string& symbol, number what);
 
   record life_;
@@ -69,11 +85,18 @@ private:
 caf::actor spawn_strategy(caf::actor_system& system, event_center center, subscription what,
                           std::shared_ptr<journal> seen);
 
-/// What a publisher has sent, and what the broker has confirmed, by symbol.
+/// The symbol of the candles, whose exchange goes with the broker: there may be no queue.
+inline constexpr auto candles = "K";
+
+/// What a publisher has sent, and what it was told, by symbol.
 struct sent {
   std::int64_t publisher = 0;
   std::map<std::string, std::int64_t> last;
   std::map<std::string, std::set<number>> confirmed;
+  /// Its next start sends these.
+  std::map<std::string, std::set<number>> kept;
+  /// No queue took these, for certain.
+  std::map<std::string, std::set<number>> undelivered;
   /// Without an answer so far.
   std::size_t open = 0;
   /// What no queue takes, and was confirmed nevertheless.
@@ -82,9 +105,9 @@ struct sent {
   std::vector<std::string> blamed;
 };
 
-/// Publishes a numbered trade for each ("publish", symbol), the first publisher's mandatory; for
-/// ("publish", symbol, id) beside it, with the same message id, what no queue takes; for
-/// ("publish", event) that, whatever the answer.
+/// Publishes a persistent numbered event for each ("publish", symbol, whether mandatory): a trade
+/// or, for `candles`, a candle; for ("publish", symbol, whether mandatory, id) beside it, with the
+/// same message id, what no queue takes; for ("publish", event) that, whatever the answer.
 caf::actor spawn_publisher(caf::actor_system& system, event_center center,
                            std::shared_ptr<sent> log);
 

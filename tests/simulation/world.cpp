@@ -7,18 +7,19 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/scoped_actor.hpp>
 
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/connection.hpp"
-#include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
 #include "actors/payload.hpp"
-#include "actors/supervisor.hpp"
 #include "simulation/invariants.hpp"
 #include "simulation/operator_link.hpp"
+#include "simulation/process.hpp"
+#include "simulation/scratch_file.hpp"
 #include "simulation/strategy.hpp"
 #include "support/relayed_transport.hpp"
 
@@ -31,6 +32,8 @@ using namespace std::chrono_literals;
 constexpr auto platform = "sim";
 constexpr std::array keys{"A", "B", "C"};
 constexpr std::uint64_t max_outbox = 40;
+/// Few, so that what an earlier life has left is sent in many turns.
+constexpr std::uint64_t max_on_wire = 5;
 /// Fewer than there are keys.
 constexpr std::uint64_t max_window = 2;
 
@@ -53,12 +56,16 @@ public:
                                                           : amqp::memory_semantics{})),
         relay_(spawn_relay()),
         network_([this] { return amqp::make_memory_transport(broker_); },
-                 [this] { caf::anon_send(relay_, flush_atom_v); }) {
+                 [this] { caf::anon_send(relay_, flush_atom_v); }),
+        consuming_(make_process("consumer")) {
     operator_link{broker_}.declare_durable_exchange(std::string{trade::exchange});
-    consuming_ = add_center("consumer");
+    consuming_.start(next_epoch());
     for (auto i : {0, 1})
       add_publisher(i);
     add_strategies();
+    run();
+    // From now on it is known that candles have a queue.
+    publish_one(publishers_[1], candles);
     run();
   }
 
@@ -67,9 +74,9 @@ public:
       caf::anon_send_exit(x.actor, caf::exit_reason::kill);
     for (auto& x : publishers_)
       caf::anon_send_exit(x.actor, caf::exit_reason::kill);
-    for (auto& x : centers())
-      for (auto& y : {x.dispatcher, x.supervisor})
-        caf::anon_send_exit(y, caf::exit_reason::kill);
+    for (auto& x : publishers_)
+      x.home.kill();
+    consuming_.kill();
     run();
     caf::anon_send_exit(relay_, caf::exit_reason::kill);
     run();
@@ -91,19 +98,14 @@ public:
   }
 
 private:
-  struct center {
-    caf::actor supervisor;
-    caf::actor dispatcher;
-
-    event_center handle() const {
-      return {dispatcher, supervisor};
-    }
-  };
-
   struct running_publisher {
-    center home;
+    process home;
     std::shared_ptr<sent> log;
+    std::shared_ptr<wire_books> books;
+    /// Null, while its process is away.
     caf::actor actor;
+    /// Once it was told so much it is killed; 0: it is not.
+    std::size_t doom = 0;
   };
 
   struct running_strategy {
@@ -123,25 +125,33 @@ private:
 
   // -- building it ----------------------------------------------------------------------
 
-  center add_center(const std::string& name) {
-    supervisor_settings settings;
-    settings.config.server_id = name;
-    settings.config.outbox.each.max_messages = max_outbox;
+  process make_process(const std::string& name, std::string unsent_file = {},
+                       std::shared_ptr<wire_books> books = nullptr) {
+    process_settings settings;
+    settings.defect = what_.fault;
+    auto& config = settings.config;
+    config.server_id = name;
+    config.shutdown.unsent_file = std::move(unsent_file);
+    config.outbox.each.max_messages = max_outbox;
+    config.outbox.window = max_on_wire;
+    // However long consumers are away.
+    config.outbox.restore_timeout = what_.fault == defect::impatient_outbox ? 0h : 10'000h;
     if (what_.fault == defect::swallowed_confirmation)
-      settings.config.outbox.confirm_timeout = 0ms; // which would heal it
-    settings.epoch = what_.seed + ++epochs_;
-    settings.start_connection = connections_over([this](const amqp::endpoint&) {
+      config.outbox.confirm_timeout = 0ms; // which would heal it
+    settings.start_connection = connections_over([=, this](const amqp::endpoint&) {
       return make_faulty_transport(
           what_.relayed ? network_.make_transport() : amqp::make_memory_transport(broker_),
-          what_.fault, [this](const std::string& text) { result_.violations.push_back(text); });
+          what_.fault, [this](const std::string& text) { complain(text); }, books);
     });
-    center result;
-    result.supervisor = system_.spawn(supervisor, settings);
-    dispatcher_settings queues;
-    queues.server_id = name;
-    result.dispatcher = system_.spawn(dispatcher, queues, result.supervisor);
-    caf::anon_send(result.supervisor, start_atom_v, result.dispatcher);
-    return result;
+    return {system_, std::move(settings)};
+  }
+
+  std::uint64_t next_epoch() {
+    return what_.seed + ++epochs_;
+  }
+
+  void complain(const std::string& text) {
+    result_.violations.push_back(text);
   }
 
   /// Moves what is between hosts and relay, when its turn comes.
@@ -150,13 +160,23 @@ private:
         [this]() -> caf::behavior { return {[this](flush_atom) { network_.run(); }}; });
   }
 
+  /// The first one's process is stopped and killed, and has a file of what it could not send.
   void add_publisher(int index) {
-    running_publisher x;
-    x.home = add_center("publisher-" + std::to_string(index));
-    x.log = std::make_shared<sent>();
-    x.log->publisher = index;
-    x.actor = spawn_publisher(system_, x.home.handle(), x.log);
-    publishers_.push_back(std::move(x));
+    auto books = std::make_shared<wire_books>([this](const std::string& text) { complain(text); });
+    auto log = std::make_shared<sent>();
+    log->publisher = index;
+    auto home = make_process("publisher-" + std::to_string(index),
+                             index == 0 ? unsent_.path() : std::string{}, books);
+    publishers_.push_back({std::move(home), std::move(log), std::move(books), {}, 0});
+    start(publishers_.back());
+  }
+
+  void start(running_publisher& x) {
+    x.books->started();
+    x.home.start(next_epoch());
+    x.actor = spawn_publisher(system_, x.home.center(), x.log);
+    // While it still sends what its last life has left.
+    x.doom = x.log->kept.empty() || settling_ ? 0 : x.books->told() + 1 + pick(20);
   }
 
   void add_strategies() {
@@ -183,6 +203,14 @@ private:
             .retried({.delay = 1s, .factor = 2, .max_delay = 4s, .max_retries = 3})
             .within(10s),
         {nullptr, all, false, order_promise::none});
+    // Its exchange, and with it its binding, goes with the broker.
+    add("restored",
+        klines(platform, candles)
+            .on_durable_queue("restored")
+            .prefetch(1)
+            .acked(ack_policy::on_success)
+            .within(0ms),
+        {nullptr, {candles}, true, order_promise::over_all_lives});
     add("newest", trades(platform, "#").multi(false), {nullptr, {}, true, order_promise::none});
     const auto limit = what_.fault == defect::unbounded_window ? 1'000'000 : max_window;
     add("latest",
@@ -206,7 +234,7 @@ private:
   }
 
   void start(running_strategy& x) {
-    x.actor = spawn_strategy(system_, consuming_.handle(), x.what, x.seen);
+    x.actor = spawn_strategy(system_, consuming_.center(), x.what, x.seen);
   }
 
   // -- running it -----------------------------------------------------------------------
@@ -257,36 +285,50 @@ private:
 
   void publish() {
     auto& x = publishers_[pick(publishers_.size())];
-    if (x.log->open > 50)
+    if (!x.actor || x.log->open > 50)
       return;
     const auto count = 1 + pick(4);
     for (auto i = std::uint64_t{0}; i < count; ++i)
-      caf::anon_send(x.actor, publish_atom_v, std::string{keys[pick(keys.size())]});
+      publish_one(x, any_symbol(x));
+  }
+
+  std::string any_symbol(const running_publisher& x) {
+    // Who stays is the one who knows whether candles had a queue.
+    if (x.log->publisher == 1 && pick(4) == 0)
+      return candles;
+    return keys[pick(keys.size())];
+  }
+
+  /// The first publisher asks for the queues of some of its messages, the second one trusts in
+  /// them, but for candles.
+  bool any_mandatory(const running_publisher& x, const std::string& symbol) {
+    return (x.log->publisher == 0 || symbol == candles) && pick(2) == 0;
+  }
+
+  void publish_one(running_publisher& x, const std::string& symbol) {
+    caf::anon_send(x.actor, publish_atom_v, symbol, any_mandatory(x, symbol));
   }
 
   /// What nobody should have to notice.
   void poison() {
     auto& from = publishers_[pick(publishers_.size())];
-    switch (pick(4)) {
-    case 0:
+    const auto kind = pick(4);
+    if (kind == 0 && from.actor) {
       note("two publications of one message id, one of which no queue takes");
-      caf::anon_send(from.actor, publish_atom_v, std::string{keys[pick(keys.size())]},
+      const std::string symbol = keys[pick(keys.size())];
+      caf::anon_send(from.actor, publish_atom_v, symbol, any_mandatory(from, symbol),
                      "id-" + std::to_string(++ids_));
-      break;
-    case 1: {
+    } else if (kind == 1 && from.actor) {
       note("a publication that cannot be sent");
       event x;
       x.name = "EVENT_POISON";
       x.exchange = "Caf\xe9";
       caf::anon_send(from.actor, publish_atom_v, std::move(x));
-      break;
-    }
-    case 2:
+    } else if (kind == 2 && consuming_.is_running()) {
       note("a subscription that cannot be");
-      consuming_.handle().subscribe(publishers_[0].actor,
+      consuming_.center().subscribe(strategies_[0].actor,
                                     trades(platform, "#").on_durable_queue("Caf\xe9"));
-      break;
-    default:
+    } else if (kind == 3) {
       note("a message that is none");
       operator_link{broker_}.publish(std::string{trade::exchange}, "sim.A", "poison");
     }
@@ -325,6 +367,9 @@ private:
         {"a consumer is lost without a word",
          [](world& x) { x.broker_->forget_consumers("every"); }},
         {"the clock jumps by an hour", [](world& x) { x.advance(1h); }},
+        {"the consumers' process is killed", [](world& x) { x.kill_consumers(); }},
+        {"a publisher's process is stopped", [](world& x) { x.stop_publisher(); }},
+        {"a publisher's process is killed", [](world& x) { x.kill_publisher(); }},
         {nullptr, [](world& x) { x.trouble(); }},
         {nullptr, [](world& x) { x.trouble(); }},
     };
@@ -357,22 +402,92 @@ private:
          + std::to_string(x.hesitates) + " %, crashes " + std::to_string(x.crashes) + " %");
   }
 
-  static bool alive(const caf::actor& x) {
-    return !caf::actor_cast<caf::abstract_actor*>(x)->getf(caf::abstract_actor::is_terminated_flag);
+  // -- processes ------------------------------------------------------------------------
+
+  void kill_consumers() {
+    for (auto& x : strategies_)
+      caf::anon_send_exit(x.actor, caf::exit_reason::kill);
+    consuming_.kill();
+    run(); // its links are closed
+  }
+
+  void stop_publisher() {
+    auto& x = publishers_[0];
+    if (x.actor)
+      x.home.stop(std::chrono::milliseconds{pick(2) * pick(2'000)});
+  }
+
+  void kill_publisher() {
+    auto& x = publishers_[0];
+    if (x.actor)
+      end(x);
+  }
+
+  /// Finds out what a publisher's process has read by now.
+  void look_at(const running_publisher& x) {
+    system_.spawn([books = x.books, to = x.home.supervisor()](caf::event_based_actor* self) {
+      self->request(to, caf::infinite, status_atom_v)
+          .then([=, told = books->told()](const supervisor_status&) { books->has_read(told); },
+                [](const caf::error&) {});
+    });
+  }
+
+  void end(running_publisher& x) {
+    caf::anon_send_exit(x.actor, caf::exit_reason::kill);
+    x.actor = nullptr;
+    x.home.kill();
+    run(); // its links are closed
+    x.log->open = 0;
   }
 
   void revive() {
+    for (auto& x : publishers_)
+      revive(x);
+    if (!consuming_.is_running()) {
+      if (!is_time())
+        return;
+      note("the consumers' process starts again");
+      consuming_.start(next_epoch());
+    }
     for (auto& x : strategies_) {
-      if (alive(x.actor))
+      if (is_alive(x.actor))
         continue;
       note("strategy '" + x.seen->name + "' starts again");
       start(x);
     }
   }
 
+  void revive(running_publisher& x) {
+    if (x.actor && x.doom > 0) {
+      look_at(x);
+      if (x.books->told() >= x.doom) {
+        note("a publisher's process is killed");
+        end(x);
+      }
+    }
+    if (x.home.is_running())
+      return;
+    if (x.actor) {
+      note("a publisher's process has stopped");
+      run();
+      check_answered(x);
+      end(x);
+    }
+    if (!is_time())
+      return;
+    note("a publisher's process starts again");
+    start(x);
+  }
+
+  /// Whether a process that is away starts again.
+  bool is_time() {
+    return settling_ || pick(10) == 0;
+  }
+
   /// All faults end; time goes on until nothing moves any more.
   void settle() {
     note("all faults end");
+    settling_ = true;
     for (auto& x : strategies_)
       x.seen->fails = x.seen->hesitates = x.seen->crashes = 0;
     network_.release();
@@ -380,6 +495,10 @@ private:
     broker_->accept_links();
     broker_->unblock();
     broker_->delay_deliveries(false);
+    for (auto i = 0; i < 30; ++i) {
+      run_some();
+      revive();
+    }
     for (auto i = 0; i < 12; ++i) {
       run();
       revive();
@@ -398,30 +517,36 @@ private:
     for (auto& x : strategies_) {
       for (auto& y : publishers_)
         check_nothing_lost(x.promised, *y.log, dead, out);
+      for (auto& y : publishers_)
+        check_undelivered(x.promised, *y.log, out);
       check_nothing_twice(x.promised, out);
       check_order(x.promised, out);
     }
     check_topology(*broker_,
-                   {"consumer.Trade.sim.# 1", "every 1", "in-order 1", "latest 1", "retried 1",
-                    "retried.dead 0", "retried.retry.1000 0", "retried.retry.2000 0",
+                   {"consumer.Trade.sim.# 1", "every 1", "in-order 1", "latest 1", "restored 1",
+                    "retried 1", "retried.dead 0", "retried.retry.1000 0", "retried.retry.2000 0",
                     "retried.retry.4000 0", "window 1"},
                    strategies_.size(), out);
     check_nothing_left(*broker_, "retried.dead", out);
     for (auto& x : publishers_)
       check_answers(*x.log, out);
     for (auto& x : publishers_)
-      if (x.log->open > 0)
-        out.push_back("left: " + std::to_string(x.log->open) + " publications without an answer");
-    for (auto& x : centers())
-      check_nothing_left(status_of(x), out);
+      check_answered(x);
+    for (auto x : running_processes())
+      check_nothing_left(status_of(*x), out);
     check_memory();
   }
 
+  void check_answered(const running_publisher& x) {
+    if (x.log->open > 0)
+      complain("left: " + std::to_string(x.log->open) + " publications without an answer");
+  }
+
   void check_memory() {
-    // Of two exchanges, as each has limits of its own.
-    const bounds limits{2 * max_outbox, {{"latest", max_window}, {"window", max_window}}};
-    for (auto& x : centers())
-      check_bounded(status_of(x), limits, result_.violations);
+    // Of three exchanges, as each has limits of its own.
+    const bounds limits{3 * max_outbox, {{"latest", max_window}, {"window", max_window}}};
+    for (auto x : running_processes())
+      check_bounded(status_of(*x), limits, result_.violations);
   }
 
   dead_letters read_dead_letters() {
@@ -436,21 +561,26 @@ private:
     return result;
   }
 
-  std::vector<center> centers() const {
-    std::vector<center> result{consuming_};
+  /// Those that answer.
+  std::vector<const process*> running_processes() const {
+    std::vector<const process*> result;
+    auto add = [&](const process& x) {
+      if (x.is_running() && !x.is_stopping())
+        result.push_back(&x);
+    };
+    add(consuming_);
     for (auto& x : publishers_)
-      result.push_back(x.home);
+      add(x.home);
     return result;
   }
 
-  center_status status_of(const center& x) {
+  center_status status_of(const process& x) {
     center_status result;
     caf::scoped_actor self{system_};
-    auto request = self->request(x.dispatcher, caf::infinite, status_atom_v);
+    auto request = self->request(x.dispatcher(), caf::infinite, status_atom_v);
     run();
-    request.receive(
-        [&](center_status& y) { result = std::move(y); },
-        [&](const caf::error& err) { result_.violations.push_back("no status: " + text_of(err)); });
+    request.receive([&](center_status& y) { result = std::move(y); },
+                    [&](const caf::error& err) { complain("no status: " + text_of(err)); });
     return result;
   }
 
@@ -464,7 +594,9 @@ private:
   testing::relay_network network_;
   std::uint64_t epochs_ = 0;
   std::uint64_t ids_ = 0;
-  center consuming_;
+  bool settling_ = false;
+  scratch_file unsent_;
+  process consuming_;
   std::vector<running_publisher> publishers_;
   std::vector<running_strategy> strategies_;
   outcome result_;

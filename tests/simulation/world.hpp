@@ -26,7 +26,7 @@ struct outcome {
   std::size_t handled = 0;
 };
 
-/// Three event centers on one in-process broker, two that publish and one with
+/// Three processes on one in-process broker, two that publish and one with
 /// strategies of each kind, on CAF's deterministic scheduler. Random steps and
 /// faults by the seed, then all faults end. What must hold is checked in the quiet
 /// moments, and at the end:
@@ -35,8 +35,13 @@ struct outcome {
 ///   retries, it was handled or is a dead letter
 /// - a strategy handles nothing twice in one life
 /// - order is kept by routing key and publisher, where it is promised
+/// - nor is what waits for its queue after a restart of the broker without its exchanges,
+///   however long its consumers are away, nor what a process that stops keeps for its next
+///   start, over crashes
+/// - what a process knows to be on the broker it does not publish again, in no life
 /// - a publication is answered for itself: what no queue takes is never confirmed if it
-///   is mandatory, and nobody else is told so
+///   is mandatory, and nobody else is told so; what is told not to be delivered is handled
+///   by nobody
 /// - no acknowledgement goes to the wrong channel
 /// - handler table and broker agree, and nothing else consumes
 /// - what waits, in an outbox or for a slow strategy, is bounded
