@@ -83,6 +83,32 @@ CAF_TEST(what comes first after a later one is reordered) {
   CAF_CHECK_EQUAL(books.judge().reordered, 1u);
 }
 
+CAF_TEST(what is promised less is judged so) {
+  books.wants("newest", "k.#", {.newest_only = true});
+  books.wants("failing", "k.#", {.in_order_over_failures = false});
+  books.wants("linked", "k.#", {.in_order_over_links = false});
+  auto xs = publish(3);
+  books.handled("newest", xs[1]);
+  CAF_CHECK_EQUAL(books.judge("newest").lost, 1u);
+  books.handled("newest", xs[2]);
+  CAF_CHECK_EQUAL(books.judge("newest").lost, 0u);
+  books.failed("failing", xs[0]);
+  for (auto name : {"failing", "linked"}) {
+    books.handled(name, xs[2]);
+    books.handled(name, xs[0]);
+    CAF_CHECK_EQUAL(books.judge(name).reordered, name == std::string{"linked"} ? 1u : 0u);
+  }
+  books.handled("failing", xs[1]); // which has not failed
+  CAF_CHECK_EQUAL(books.judge("failing").reordered, 1u);
+  CAF_CHECK_EQUAL(books.judge("failing").excused, 1u);
+  books.excuse_order(true);
+  books.handled("linked", xs[1]);
+  CAF_CHECK_EQUAL(books.judge("linked").reordered, 1u);
+  CAF_CHECK_EQUAL(books.judge("linked").excused, 1u);
+  CAF_CHECK_EQUAL(books.judge("linked").confirmed, 3u);
+  CAF_CHECK_EQUAL(books.judge().reordered, 2u);
+}
+
 CAF_TEST(streams are judged each by itself) {
   auto a = publish(2, "k.a");
   auto b = publish(2, "k.b");

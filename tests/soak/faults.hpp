@@ -31,6 +31,8 @@ struct fault {
   /// recover: when the fault was over or, if it is of a moment or for the fleet to
   /// find out, when it began. Nothing: it was of no effect, which is a mistake.
   std::optional<time_point> (*happens)(target& on);
+  /// The broker may take a dead link to be alive for a while.
+  bool leaves_dead_links = false;
 };
 
 const std::vector<fault>& all_faults();

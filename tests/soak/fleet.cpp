@@ -22,33 +22,16 @@ using testing::numbered_publisher_settings;
 using testing::numbered_strategy;
 using testing::numbered_strategy_settings;
 
-const std::vector<std::string> keys{"soak.A", "soak.B", "soak.C"};
-
-/// A strategy: which center it is in, what it handles, from where.
-struct plan {
-  const char* name;
-  std::size_t center;
-  const char* key;
-  const char* queue;
-  std::uint16_t prefetch;
-};
-
-// A handler that fails keeps its order with prefetch count 1 only, as the messages behind
-// the one that goes back are on their way already. The two of a pair share a queue.
-constexpr plan plans[] = {
-    {"all", 0, "soak.#", "all", 1},     {"all-wide", 1, "soak.#", "all-wide", 100},
-    {"a", 0, "soak.A", "a", 1},         {"a-wide", 0, "soak.A", "a-wide", 20},
-    {"b", 1, "soak.B", "b", 1},         {"c", 1, "*.C", "c", 1},
-    {"pair-b", 1, "soak.B", "pair", 1}, {"pair-all", 1, "soak.#", "pair", 1},
-};
+/// How often each publishes one event with each of its keys.
+constexpr auto pace = 100ms;
 
 subscription subscription_for(const plan& x, defect what) {
-  auto result = testing::every_numbered(x.key, x.queue).prefetch(x.prefetch);
+  auto result = x.what;
   if (what == defect::no_deduplication)
     result.deduplicate = false;
-  if (what == defect::early_acknowledgement)
+  if (what == defect::early_acknowledgement && result.error == error_policy::requeue)
     result.ack = ack_policy::on_dispatch;
-  if (what == defect::wide_prefetch)
+  if (what == defect::wide_prefetch && result.single_active)
     result.prefetch_count = 100;
   return result;
 }
@@ -77,6 +60,8 @@ config config_for(const fleet_settings& settings, const std::string& name) {
   result.endpoints[0].heartbeat = settings.heartbeat;
   result.reconnect.limit = settings.reconnect_limit;
   result.log.level = settings.log;
+  for (auto& x : all_rows())
+    result.exchanges.push_back(x.exchange);
   return result;
 }
 
@@ -98,27 +83,41 @@ void fleet::add_strategies(const fleet_settings& settings) {
   for (auto name : {"desk-1", "desk-2"})
     consuming_.push_back(
         {name, std::make_unique<scoped_event_center>(system_, config_for(settings, name))});
-  for (auto& x : plans) {
-    auto its_mood = std::make_shared<mood>();
-    books_->wants(x.name, x.key);
-    strategies_.push_back({x.name, x.prefetch == 1, its_mood});
-    if (std::find(queues_.begin(), queues_.end(), x.queue) == queues_.end())
-      queues_.emplace_back(x.queue);
-    keepers_.push_back(
-        system_.spawn(keeper, event_center{*consuming_[x.center].center},
-                      numbered_strategy_settings{x.name, subscription_for(x, settings.defect)},
-                      books_, its_mood));
-  }
+  for (auto& row : all_rows())
+    for (auto& x : row.strategies)
+      add(row, x, settings.defect);
+}
+
+void fleet::add(const row& from, const plan& x, defect what) {
+  auto its_mood = std::make_shared<mood>();
+  books_->wants(x.name, x.what.routing_key, from.promised);
+  strategies_.push_back({x.name, x.may_fail, its_mood});
+  keepers_.push_back(system_.spawn(keeper, event_center{*consuming_[x.center].center},
+                                   numbered_strategy_settings{x.name, subscription_for(x, what)},
+                                   books_, its_mood));
 }
 
 void fleet::add_publishers(const fleet_settings& settings) {
-  for (auto name : {"publisher-1", "publisher-2", "publisher-3", "publisher-4"}) {
+  for (std::string name : {"publisher-1", "publisher-2", "publisher-3", "publisher-4"}) {
     publishing_.push_back(
         {name, std::make_unique<scoped_event_center>(system_, config_for(settings, name))});
-    publishers_.push_back(system_.spawn(numbered_publisher,
-                                        event_center{*publishing_.back().center},
-                                        numbered_publisher_settings{name, keys, 50ms}, books_));
+    for (auto& x : all_rows()) {
+      numbered_publisher_settings what{name, x.keys_of(name), pace};
+      what.exchange = x.exchange.name;
+      what.options = x.options;
+      publishers_.push_back(system_.spawn(
+          numbered_publisher, event_center{*publishing_.back().center}, std::move(what), books_));
+    }
   }
+}
+
+std::vector<std::string> fleet::queues() {
+  std::vector<std::string> result;
+  for (auto& x : consuming_)
+    for (auto& row : status_of(x).dispatcher.handlers)
+      if (std::find(result.begin(), result.end(), row.queue) == result.end())
+        result.push_back(row.queue);
+  return result;
 }
 
 bool fleet::consumes() {

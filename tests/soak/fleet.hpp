@@ -11,6 +11,7 @@
 
 #include "actors/event_center.hpp"
 #include "actors/system_config.hpp"
+#include "soak/rows.hpp"
 #include "support/audit.hpp"
 #include "support/numbered_actors.hpp"
 
@@ -37,8 +38,8 @@ struct fleet_settings {
   log_level log = log_level::critical;
 };
 
-/// Four publishers, each with an event center of its own, and eight strategies in two
-/// event centers. All publishers share the routing keys, so that up to four take turns in
+/// Four publishers, each with an event center of its own, and the strategies of all rows in
+/// two event centers. The publishers share the routing keys, so that up to four take turns in
 /// what a strategy sees.
 class fleet {
 public:
@@ -75,7 +76,7 @@ public:
 
   struct strategy {
     std::string name;
-    /// Keeps its order even if its handler fails.
+    /// What is promised to it holds even if its handler fails.
     bool may_fail = false;
     std::shared_ptr<testing::mood> mood;
   };
@@ -85,9 +86,7 @@ public:
   }
 
   /// The queues of the strategies.
-  const std::vector<std::string>& queues() const noexcept {
-    return queues_;
-  }
+  std::vector<std::string> queues();
 
 private:
   struct desk {
@@ -97,6 +96,7 @@ private:
 
   void add_publishers(const fleet_settings& settings);
   void add_strategies(const fleet_settings& settings);
+  void add(const row& from, const plan& x, soak::defect what);
   center_status status_of(const desk& x);
 
   actors::system_config config_;
@@ -106,7 +106,6 @@ private:
   std::vector<desk> consuming_;
   std::vector<caf::actor> publishers_;
   std::vector<strategy> strategies_;
-  std::vector<std::string> queues_;
   /// Each starts its strategy again whenever that ends.
   std::vector<caf::actor> keepers_;
 };

@@ -1,6 +1,7 @@
 #include "support/audit.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "actors/topic.hpp"
 
@@ -12,9 +13,10 @@ constexpr std::size_t max_examples = 10;
 
 } // namespace
 
-void audit::wants(const std::string& strategy, const std::string& binding_key) {
+void audit::wants(const std::string& strategy, const std::string& binding_key, promise promised) {
   std::unique_lock guard{mutex_};
   strategies_[strategy].binding_key = binding_key;
+  strategies_[strategy].promised = promised;
 }
 
 // -- what happens ---------------------------------------------------------------------
@@ -51,20 +53,38 @@ void audit::started(const std::string& strategy) {
 void audit::handled(const std::string& strategy, const numbered& x) {
   std::unique_lock guard{mutex_};
   const stream where{x.publisher, x.key};
-  auto& what = strategies_[strategy].streams[where];
-  ++verdict_.handled;
+  auto& who = strategies_[strategy];
+  auto& what = who.streams[where];
+  ++who.counted.handled;
   if (!insert(what.in_this_life, x.number))
-    blame(verdict_.twice, "handled twice", strategy, where, x.number);
-  if (insert(what.ever, x.number) && x.number < what.highest)
-    blame(verdict_.reordered, "after " + std::to_string(what.highest), strategy, where, x.number);
+    blame(who.counted.twice, "handled twice", strategy, where, x.number);
+  if (insert(what.ever, x.number) && x.number < what.highest) {
+    if (is_excused(who, what, x.number))
+      ++who.counted.excused;
+    else
+      blame(who.counted.reordered, "after " + std::to_string(what.highest), strategy, where,
+            x.number);
+  }
   what.highest = std::max(what.highest, x.number);
   changed_.notify_all();
 }
 
-void audit::failed(const std::string& strategy) {
+bool audit::is_excused(const strategy& x, const received& from, std::uint64_t number) const {
+  return (!x.promised.in_order_over_failures && contains(from.failed, number))
+         || (!x.promised.in_order_over_links && excuses_order_);
+}
+
+void audit::failed(const std::string& strategy, const numbered& x) {
   std::unique_lock guard{mutex_};
-  ++strategies_[strategy].failures;
+  auto& who = strategies_[strategy];
+  insert(who.streams[{x.publisher, x.key}].failed, x.number);
+  ++who.failures;
   changed_.notify_all();
+}
+
+void audit::excuse_order(bool on) {
+  std::unique_lock guard{mutex_};
+  excuses_order_ = on;
 }
 
 // -- to wait for ----------------------------------------------------------------------
@@ -136,17 +156,20 @@ std::uint64_t audit::open(const std::string& publisher) {
 
 std::uint64_t audit::count_missing(const std::string& name, bool blamed) {
   std::uint64_t result = 0;
-  for_each_stream_of(strategies_[name],
-                     [&](const stream& where, const sent& out, const received& in) {
-                       for (std::uint64_t i = 1; i < out.confirmed.size(); ++i) {
-                         if (!out.confirmed[i] || contains(in.ever, i))
-                           continue;
-                         if (blamed)
-                           blame(result, "lost", name, where, i);
-                         else
-                           ++result;
-                       }
-                     });
+  auto& who = strategies_[name];
+  for_each_stream_of(who, [&](const stream& where, const sent& out, const received& in) {
+    // The last number is the newest one that is confirmed.
+    const std::uint64_t newest = out.confirmed.size() - 1;
+    const auto first = who.promised.newest_only ? newest : 1;
+    for (auto i = first; i < out.confirmed.size(); ++i) {
+      if (!out.confirmed[i] || contains(in.ever, i))
+        continue;
+      if (blamed)
+        blame(result, "lost", name, where, i);
+      else
+        ++result;
+    }
+  });
   return result;
 }
 
@@ -154,12 +177,37 @@ audit::verdict audit::judge() {
   std::unique_lock guard{mutex_};
   // What is missing now may still come: the examples of it are for this verdict only.
   const auto kept = verdict_.examples;
-  verdict_.lost = 0;
-  for (auto& [name, x] : strategies_)
-    verdict_.lost += count_missing(name, true);
   auto result = verdict_;
+  for (auto& [name, x] : strategies_)
+    add(result, name);
+  result.examples = std::exchange(verdict_.examples, kept);
+  return result;
+}
+
+audit::verdict audit::judge(const std::string& prefix) {
+  std::unique_lock guard{mutex_};
+  const auto kept = verdict_.examples;
+  verdict result;
+  for (auto& [name, x] : strategies_)
+    if (name.starts_with(prefix))
+      add(result, name);
+  for (auto& [where, what] : sent_)
+    if (std::any_of(strategies_.begin(), strategies_.end(), [&](auto& x) {
+          return x.first.starts_with(prefix) && topic_matches(x.second.binding_key, where.key);
+        }))
+      result.confirmed += static_cast<std::uint64_t>(
+          std::count(what.confirmed.begin(), what.confirmed.end(), true));
   verdict_.examples = kept;
   return result;
+}
+
+void audit::add(verdict& to, const std::string& name) {
+  const auto& x = strategies_[name].counted;
+  to.handled += x.handled;
+  to.twice += x.twice;
+  to.reordered += x.reordered;
+  to.excused += x.excused;
+  to.lost += count_missing(name, true);
 }
 
 std::string audit::text_of(const verdict& x) {

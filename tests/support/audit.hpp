@@ -13,12 +13,22 @@
 
 namespace actors::testing {
 
+/// What a strategy is promised beyond that nothing is handled twice in one life.
+struct promise {
+  /// The newest event of each publisher and routing key; else every one.
+  bool newest_only = false;
+  /// Else what has failed may come behind later ones,
+  bool in_order_over_failures = true;
+  /// and what is handled while the broker may take a dead link to be alive (`excuse_order`).
+  bool in_order_over_links = true;
+};
+
 /// The books on numbered events: what was published, confirmed and handled, by whom.
 /// Publishers and strategies write, tests wait and judge; from any thread.
 class audit {
 public:
-  /// A strategy is to handle every confirmed event that this binding key matches.
-  void wants(const std::string& strategy, const std::string& binding_key);
+  /// A strategy is to handle the confirmed events that this binding key matches.
+  void wants(const std::string& strategy, const std::string& binding_key, promise promised = {});
 
   // -- what happens ---------------------------------------------------------------
 
@@ -36,7 +46,10 @@ public:
   void handled(const std::string& strategy, const numbered& x);
 
   /// The handler of a strategy failed.
-  void failed(const std::string& strategy);
+  void failed(const std::string& strategy, const numbered& x);
+
+  /// From now on the broker may take dead links to be alive, or not any more.
+  void excuse_order(bool on);
 
   // -- to wait for ----------------------------------------------------------------
 
@@ -74,11 +87,16 @@ public:
     std::uint64_t twice = 0;
     /// Handled for the first time after one with a higher number.
     std::uint64_t reordered = 0;
+    /// The same, where no order is promised.
+    std::uint64_t excused = 0;
     /// The first of them in words.
     std::vector<std::string> examples;
   };
 
   verdict judge();
+
+  /// The same for the strategies whose names begin so, and what they are to handle.
+  verdict judge(const std::string& prefix);
 
   /// The verdict in one line, with the examples behind it if there are any.
   static std::string text_of(const verdict& x);
@@ -105,12 +123,15 @@ private:
     std::uint64_t highest = 0;
     numbers ever;
     numbers in_this_life;
+    numbers failed;
   };
 
   struct strategy {
     std::string binding_key;
+    promise promised;
     std::map<stream, received> streams;
     std::uint64_t failures = 0;
+    verdict counted;
   };
 
   static bool contains(const numbers& xs, std::uint64_t number);
@@ -121,8 +142,11 @@ private:
   template <class F>
   void for_each_stream_of(strategy& x, F f);
   void answered(const numbered& x);
+  bool is_excused(const strategy& x, const received& from, std::uint64_t number) const;
   void blame(std::uint64_t& counter, const std::string& what, const std::string& strategy,
              const stream& where, std::uint64_t number);
+  /// Adds what is held against this strategy.
+  void add(verdict& to, const std::string& name);
   /// The confirmed events that this strategy is to handle and has not, each blamed if asked.
   std::uint64_t count_missing(const std::string& strategy, bool blamed);
 
@@ -130,6 +154,7 @@ private:
   std::condition_variable changed_;
   std::map<stream, sent> sent_;
   std::map<std::string, strategy> strategies_;
+  bool excuses_order_ = false;
   verdict verdict_;
 };
 

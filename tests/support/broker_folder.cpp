@@ -36,6 +36,10 @@ void broker_folder::stop() const {
   run("stop");
 }
 
+std::string broker_folder::version() const {
+  return ask("version");
+}
+
 std::string broker_folder::url() const {
   return ask("url");
 }

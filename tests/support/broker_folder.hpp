@@ -22,6 +22,9 @@ public:
 
   void stop() const;
 
+  /// Its version.
+  std::string version() const;
+
   /// Its URL.
   std::string url() const;
 

@@ -12,7 +12,12 @@ caf::behavior numbered_publisher(caf::stateful_actor<numbered_publisher_state>* 
                                  std::shared_ptr<audit> books) {
   auto publish = [=](const std::string& key) {
     auto x = books->next(settings.name, key);
-    center.publish(self, x, x.key, {.mandatory = true, .persistent = true})
+    event what;
+    what.name = numbered::event_name;
+    what.exchange = settings.exchange;
+    what.routing_key = key;
+    what.data = json{to_json(x)};
+    center.publish(self, what, settings.options)
         .then([=](const published&) { books->confirmed(x); },
               [=](const caf::error&) { books->refused(x); });
   };
@@ -48,7 +53,7 @@ caf::behavior numbered_strategy(caf::event_based_actor* self, event_center cente
           return make_error(ec::handler_failed, "crashed as asked");
         }
         if (its_mood->fails && x.number % 2 == 0) {
-          books->failed(settings.name);
+          books->failed(settings.name, x);
           return make_error(ec::handler_failed, "failed as asked");
         }
         books->handled(settings.name, x);

@@ -22,6 +22,10 @@ struct numbered_publisher_settings {
   std::chrono::milliseconds pace{20};
   /// It waits while more than these have no answer.
   std::uint64_t max_open = 5'000;
+  std::string exchange{numbered::exchange};
+  /// By default they outlive the broker, and are not counted as confirmed when no queue took
+  /// them.
+  publish_options options{.mandatory = true, .persistent = true};
 };
 
 struct numbered_publisher_state {
@@ -32,8 +36,7 @@ struct numbered_publisher_state {
   static inline const char* name = "numbered_publisher";
 };
 
-/// Publishes numbered events that outlive the broker (persistent), and are not counted
-/// as confirmed when no queue took them (mandatory).
+/// Publishes numbered events.
 ///
 /// | message | answer |
 /// | --- | --- |
