@@ -464,6 +464,11 @@ void ledger::say(bool warning, std::string text) {
 
 // -- inspection ---------------------------------------------------------------------------
 
+bool ledger::is_settled(std::string_view exchange) const {
+  auto x = find_exchange(exchange);
+  return !x || !x->undecided;
+}
+
 bool ledger::knows_exchange(std::string_view name) const {
   return find_exchange(name) != nullptr;
 }

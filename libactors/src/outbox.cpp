@@ -144,6 +144,7 @@ std::vector<outbox::dropped> outbox::push_latest(entry x) {
   deadlines_ += x.expires();
   deadlines_ -= replaced->expires();
   x.suspect = x.suspect || replaced->suspect;
+  x.parked = replaced->parked;
   *replaced = std::move(x);
   shrink(home, replaced, result);
   return result;
@@ -185,7 +186,14 @@ void outbox::remove_waiting(place x) {
   deadlines_ -= x->expires();
   if (x->probe)
     finish_probe(*x, false);
-  waiting_.erase(x);
+  if (!x->parked) {
+    waiting_.erase(x);
+    return;
+  }
+  --parked_;
+  home.parked.erase(x);
+  if (home.parked.empty())
+    std::erase(parked_lanes_, &home);
 }
 
 void outbox::admit_blocked(lane& x) {
@@ -206,6 +214,7 @@ std::vector<outbox::dropped> outbox::take_dropped() {
 void outbox::expire(time_point now) {
   if (deadlines_ == 0)
     return;
+  unpark();
   release_expired(now);
   for (auto i = waiting_.begin(); i != waiting_.end();) {
     auto x = i++;
@@ -237,6 +246,7 @@ std::vector<outbox::remainder> outbox::clear() {
     if (x.expires())
       result.back().deadline = x.deadline;
   };
+  unpark();
   release_all();
   for (auto& x : wire_)
     add(x, !x.returned || x.in_doubt);

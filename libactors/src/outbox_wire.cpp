@@ -38,8 +38,10 @@ bool is_same(const amqp::publication& x, const amqp::returned_message& y) {
 
 // -- sending --------------------------------------------------------------------------
 
-std::vector<amqp::publication> outbox::take(time_point now) {
+std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
   std::vector<amqp::publication> result;
+  unpark(open);
+  park_closed(open);
   if (waiting_.empty() || (!wire_.empty() && wire_.front().suspect))
     return result;
   const auto trial = waiting_.front().suspect;
@@ -50,6 +52,10 @@ std::vector<amqp::publication> outbox::take(time_point now) {
     auto i = waiting_.begin();
     if (i->suspect != trial)
       break;
+    if (open && !open(i->message.exchange)) {
+      park(i);
+      continue;
+    }
     auto& home = *i->home;
     home.waiting.pop_front();
     if (i->deadline <= now) {
@@ -65,6 +71,33 @@ std::vector<amqp::publication> outbox::take(time_point now) {
       put_on_wire(i, now, result);
   }
   return result;
+}
+
+// Who is the first of all may be a suspect, whom others do not wait for behind a closed door.
+void outbox::park_closed(const gate& open) {
+  while (open && !waiting_.empty() && !open(waiting_.front().message.exchange))
+    park(waiting_.begin());
+}
+
+void outbox::park(place x) {
+  auto& home = *x->home;
+  if (home.parked.empty())
+    parked_lanes_.push_back(&home);
+  home.parked.splice(home.parked.end(), waiting_, x);
+  x->parked = true;
+  ++parked_;
+}
+
+void outbox::unpark(const gate& open) {
+  std::erase_if(parked_lanes_, [&](lane* x) {
+    if (open && !open(x->parked.front().message.exchange))
+      return false;
+    parked_ -= x->parked.size();
+    for (auto& y : x->parked)
+      y.parked = false;
+    waiting_.splice(waiting_.begin(), x->parked);
+    return true;
+  });
 }
 
 // Half of those among whom the culprit is; but first those before the one that the broker's words
@@ -178,6 +211,7 @@ const amqp::publication* outbox::returned(const amqp::returned_message& x) {
 // -- losses ---------------------------------------------------------------------------
 
 void outbox::rewind() {
+  unpark();
   release_all();
   for (auto i = wire_.end(); i != wire_.begin();) {
     auto& x = *(--i);
@@ -271,6 +305,7 @@ void outbox::hold(place x) {
 }
 
 void outbox::release(entries& xs, entries::iterator last) {
+  unpark();
   for (auto i = last; i != xs.begin();) {
     auto& home = *(--i)->home;
     home.waiting.push_front(i);
@@ -292,6 +327,7 @@ void outbox::release_all() {
 
 // Those that have not left yet: they come first of all that is held with them.
 void outbox::take_back_probes() {
+  unpark();
   for (auto i = waiting_.begin(); i != waiting_.end();) {
     auto x = i++;
     if (!std::exchange(x->probe, false))

@@ -22,6 +22,10 @@ constexpr auto last_rejections_limit = std::chrono::milliseconds{60'000};
 constexpr auto expiry_interval = std::chrono::milliseconds{250};
 constexpr auto probe_interval = std::chrono::milliseconds{250};
 
+/// How long a message waits for others whose exchanges are not there yet. A thousand of them
+/// may need many seconds.
+constexpr auto exchanges_limit = std::chrono::milliseconds{250};
+
 /// Room for the rest of a message id, of which AMQP carries 255 bytes.
 constexpr std::size_t max_id_prefix = 200;
 
@@ -129,6 +133,8 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
     alone = verdict.alone;
   }
   if (!publishing_.topology.knows_exchange(x.exchange)) {
+    if (publishing_.topology.exchanges_settled())
+      awaiting_since_.reset();
     publishing_.topology.want(exchange_named(x.exchange));
     follow(publishing_);
   }
@@ -207,15 +213,19 @@ void supervisor_state::schedule_flush() {
 void supervisor_state::flush() {
   flush_scheduled_ = false;
   auto& x = publishing_;
-  if (!x.up || !x.blocked.empty() || !x.topology.exchanges_settled())
+  if (!x.up || !x.blocked.empty() || awaits_exchanges())
     return;
+  outbox::gate open;
+  if (!x.topology.exchanges_settled())
+    open = [&x](const std::string& exchange) { return x.topology.is_settled(exchange); };
   if (unlogged_drops_ > 0)
     log_repeated(log_level::warning, "messages dropped", "outbox",
                  fmt::format("outbox: {} messages were dropped", unlogged_drops_));
   unlogged_drops_ = 0;
   const auto now = outbox_.has_deadlines() ? self_->clock().now() : outbox::time_point{};
   std::vector<amqp::publication> batch;
-  for (auto messages = outbox_.take(now); !messages.empty(); messages = outbox_.take(now)) {
+  for (auto messages = outbox_.take(now, open); !messages.empty();
+       messages = outbox_.take(now, open)) {
     for (auto& message : messages) {
       auto reason = x.topology.exchange_failure(message.exchange);
       if (!reason && !quarantine_.empty())
@@ -236,6 +246,20 @@ void supervisor_state::flush() {
   if (unsent_rest_.size() < rest)
     schedule_flush();
   continue_stop();
+}
+
+// Messages leave in the order that they were published in, unless it takes long.
+bool supervisor_state::awaits_exchanges() {
+  if (publishing_.topology.exchanges_settled()) {
+    awaiting_since_.reset();
+    return false;
+  }
+  const auto now = self_->clock().now();
+  if (!awaiting_since_) {
+    awaiting_since_ = now;
+    self_->delayed_send(self_, exchanges_limit, flush_atom_v);
+  }
+  return now - *awaiting_since_ < exchanges_limit;
 }
 
 // -- answers ------------------------------------------------------------------------------
@@ -439,6 +463,7 @@ bool supervisor_state::on_publishing_lost(const failure& reason, bool explained)
 
 void supervisor_state::on_publishing_up() {
   max_body_ = 0;
+  awaiting_since_.reset();
   quarantine_.clear();
   if (outbox_.restoring())
     restore_routes();

@@ -527,3 +527,93 @@ CAF_TEST(nothing persistent vanishes while bindings come back) {
     CAF_REQUIRE_EQUAL(count, last);
   }
 }
+
+// -- exchanges that are not there yet -----------------------------------------------------
+
+CAF_TEST(messages to exchanges that are not there are overtaken by those to others) {
+  outbox x{{}};
+  for (auto& to : {message(1, "k", "New"), message(2), message(3, "k", "New"), message(4)})
+    x.push(to);
+  const outbox::gate open = [](const std::string& exchange) { return exchange != "New"; };
+  CAF_CHECK_EQUAL(ids_of(x.take({}, open)), (ids{2, 4}));
+  CAF_CHECK_EQUAL(x.waiting(), 2u);
+  CAF_CHECK(!x.empty());
+  x.push(message(5, "k", "New"));
+  CAF_CHECK(x.take({}, open).empty());
+  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{1, 3, 5}));
+}
+
+CAF_TEST(messages that wait for their exchange are dropped and given back like others) {
+  outbox_limits limits;
+  limits.each = {.max_messages = 2, .overflow = overflow_policy::drop_oldest};
+  outbox x{limits};
+  const outbox::gate closed = [](const std::string&) { return false; };
+  x.push(message(1));
+  x.push(message(2));
+  CAF_CHECK(x.take({}, closed).empty());
+  const auto drops = x.push(message(3));
+  CAF_REQUIRE_EQUAL(drops.size(), 1u);
+  CAF_CHECK_EQUAL(drops[0].id, 1u);
+  auto rest = x.clear();
+  CAF_REQUIRE_EQUAL(rest.size(), 2u);
+  CAF_CHECK_EQUAL(rest[0].message.id, 2u);
+  CAF_CHECK(x.empty());
+}
+
+CAF_TEST(the order of each exchange is kept however long it is in coming) {
+  std::mt19937 random{7};
+  for (auto round = 0; round < 200; ++round) {
+    outbox_limits limits;
+    limits.window = 3;
+    outbox x{limits};
+    std::set<std::string> closed{"A", "B"};
+    const outbox::gate open = [&](const std::string& name) { return !closed.contains(name); };
+    std::map<std::string, ids> arrived;
+    std::vector<amqp::publication> wire;
+    std::uint64_t last = 0;
+    const auto confirm = [&] {
+      for (auto& y : std::exchange(wire, {})) {
+        x.confirm(y.id);
+        arrived[y.exchange].push_back(y.id);
+      }
+    };
+    const auto lose = [&] {
+      wire.clear();
+      random() % 2 ? x.rewind() : static_cast<void>(x.accuse(fault));
+      x.restore();
+    };
+    for (auto step = 0; step < 100; ++step) {
+      const auto name = std::string(1, "ABC"[random() % 3]);
+      switch (random() % 6) {
+      case 0:
+        wire.size() > 1 || random() % 2 ? confirm() : lose();
+        break;
+      case 1:
+        closed.erase(name);
+        break;
+      case 2:
+        closed.insert(name);
+        break;
+      case 3:
+        for (auto& y : x.take({}, open)) {
+          CAF_REQUIRE(open(y.exchange));
+          wire.push_back(std::move(y));
+        }
+        break;
+      default:
+        auto y = message(++last, "k", name);
+        y.properties.persistent = round % 2 == 0;
+        x.push(std::move(y));
+      }
+    }
+    do {
+      for (auto& y : x.take())
+        wire.push_back(std::move(y));
+      confirm();
+      x.probe();
+    } while (x.waiting() > 0);
+    CAF_REQUIRE(x.empty());
+    for (auto& [name, xs] : arrived)
+      CAF_REQUIRE(std::is_sorted(xs.begin(), xs.end()));
+  }
+}

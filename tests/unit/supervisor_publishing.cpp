@@ -39,6 +39,31 @@ CAF_TEST(what the broker has not confirmed is sent again ahead of newer messages
   CAF_CHECK(second->published && third->published);
 }
 
+CAF_TEST(messages wait a moment at most for others whose exchanges are not there yet) {
+  start_up();
+  publish(message("k"));
+  settle(publishing());
+  publishing().published.clear();
+  publish(message("new", "New"));
+  publish(message("k1"));
+  CAF_CHECK(keys(publishing()).empty());
+  advance(250ms);
+  CAF_CHECK(keys(publishing()) == (strings{"k1"}));
+  publish(message("newer", "Newer"));
+  publish(message("k2"));
+  CAF_CHECK(keys(publishing()) == (strings{"k1", "k2"}));
+  settle(publishing());
+  CAF_CHECK_EQUAL(publishing().published.size(), 4u);
+}
+
+CAF_TEST(messages keep their order over exchanges that are there soon) {
+  start_up();
+  publish(message("new", "New"));
+  publish(message("k"));
+  settle(publishing());
+  CAF_CHECK(keys(publishing()) == (strings{"new", "k"}));
+}
+
 CAF_TEST(every message carries its id and its place in its stream) {
   start_up();
   publish(message("k1"));

@@ -204,6 +204,9 @@ public:
     return undecided_ == 0;
   }
 
+  /// Whether this one is not.
+  bool is_settled(std::string_view exchange) const;
+
   bool knows_exchange(std::string_view name) const;
 
   /// Why an exchange cannot be used, or nothing.

@@ -115,10 +115,14 @@ public:
   /// are never dropped. One that goes `alone` has nothing else on the wire beside it.
   std::vector<dropped> push(amqp::publication x, time_point now = {}, bool alone = false);
 
+  /// Whether messages to an exchange may leave.
+  using gate = std::function<bool(const std::string& exchange)>;
+
   /// The waiting messages that the window has room for; they are on the wire from now on.
   /// Those that are persistent are to be given back if no queue takes them. What expired
-  /// meanwhile is left to `take_dropped`.
-  std::vector<amqp::publication> take(time_point now = {});
+  /// meanwhile is left to `take_dropped`. Those to an exchange that is not `open` yet are
+  /// overtaken by those to others.
+  std::vector<amqp::publication> take(time_point now = {}, const gate& open = nullptr);
 
   /// What `take` and `expire` have dropped.
   std::vector<dropped> take_dropped();
@@ -195,7 +199,7 @@ public:
   std::vector<remainder> clear();
 
   std::size_t waiting() const noexcept {
-    return waiting_.size();
+    return waiting_.size() + parked_;
   }
 
   std::size_t unconfirmed() const noexcept {
@@ -213,7 +217,7 @@ public:
   }
 
   bool empty() const noexcept {
-    return waiting_.empty() && wire_.empty() && held_ == 0 && blocked_ == 0;
+    return waiting() == 0 && wire_.empty() && held_ == 0 && blocked_ == 0;
   }
 
   /// Of all messages that are not kept aside.
@@ -247,6 +251,8 @@ private:
     std::uint32_t accused = 0;
     /// Sent ahead of others of its routing key.
     bool probe = false;
+    /// It waits in `lane::parked`, for its exchange.
+    bool parked = false;
 
     bool expires() const noexcept {
       return deadline != time_point::max();
@@ -261,6 +267,8 @@ private:
     exchange_limits limits;
     /// Those that wait, in order.
     std::deque<place> waiting;
+    /// The first of them, while the exchange is not open.
+    entries parked;
     /// Those of `waiting` that were never on the wire, by routing key and subject;
     /// kept for `latest_per_key` only.
     std::unordered_map<std::string, place> latest;
@@ -321,6 +329,10 @@ private:
   /// A newer message does not replace it any more.
   void seal(place x);
 
+  void park_closed(const gate& open);
+  void park(place x);
+  /// Has those wait among all others again whose exchange is open.
+  void unpark(const gate& open = nullptr);
   std::size_t trial_size();
   /// Whether it must not leave before another of its routing key was answered.
   bool must_wait(place x);
@@ -347,6 +359,9 @@ private:
   std::size_t max_lanes_;
   entries wire_;
   entries waiting_;
+  /// Those with messages that are parked, and how many these are.
+  std::vector<lane*> parked_lanes_;
+  std::size_t parked_ = 0;
   /// Of `wire_`, by id.
   std::unordered_map<std::uint64_t, place> places_;
   /// The message that was given back last: they come in order.

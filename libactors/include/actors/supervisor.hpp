@@ -180,6 +180,7 @@ private:
   amqp::stream_position* stamp(amqp::publication& x);
   void push(amqp::publication x, bool alone = false);
   void schedule_flush();
+  bool awaits_exchanges();
   failure refusal(const amqp::publication& x) const;
   /// A message is not in the outbox any more: its publisher is told, and the file.
   void finish(std::uint64_t id, failure reason);
@@ -249,6 +250,8 @@ private:
   /// Whether the broker has taken a message since it last refused one for good.
   bool broker_takes_ = true;
   bool flush_scheduled_ = false;
+  /// Since when messages wait for exchanges that are being declared.
+  std::optional<std::chrono::steady_clock::time_point> awaiting_since_;
   /// Drops since the last line about them.
   std::uint64_t unlogged_drops_ = 0;
   stop_stage stopping_ = stop_stage::none;
