@@ -27,7 +27,7 @@ public:
     x.exchange = "Tick";
     x.routing_key = "k";
     x.body = std::move(body);
-    send(std::move(x));
+    send({std::move(x), {}});
   }
 };
 

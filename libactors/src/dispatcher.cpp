@@ -1,6 +1,7 @@
 #include "actors/dispatcher.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include <caf/exit_reason.hpp>
 #include <fmt/core.h>
@@ -19,6 +20,11 @@ namespace {
 /// What two subscriptions of one queue must agree on, for an error's text.
 std::string consumer_text(const subscription& x) {
   return fmt::format("prefetch count {}{}", x.prefetch_count, x.no_ack ? " and no_ack" : "");
+}
+
+/// Each reader of a stream has a consumer of its own, as each begins where it asks to.
+bool reads_stream(const subscription& x) noexcept {
+  return x.kind == queue_kind::stream;
 }
 
 /// Ends that nobody needs to look into.
@@ -68,7 +74,7 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
                  "not subscribed: " + text_of(err));
     return err;
   }
-  auto known = by_queue_.find(queue);
+  auto known = reads_stream(what) ? by_queue_.end() : by_queue_.find(queue);
   const auto consumer_id =
       known != by_queue_.end() ? known->second : add_consumer(what, std::move(queue));
   auto& from = consumers_.at(consumer_id);
@@ -112,7 +118,9 @@ caf::error dispatcher_state::conflict(const subscription& what, const std::strin
   if (known == by_queue_.end())
     return {};
   auto& x = consumers_.at(known->second);
-  if (share_consumer(x.what, what))
+  const auto agree = reads_stream(x.what) && reads_stream(what) ? x.what.limits == what.limits
+                                                                : share_consumer(x.what, what);
+  if (agree)
     return {};
   const auto mine = consumer_text(x.what);
   const auto asked = consumer_text(what);
@@ -145,7 +153,7 @@ void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subsc
   wanted_consumer wanted;
   wanted.consumer = {
       .id = id, .queue = x.queue, .prefetch_count = x.what.prefetch_count, .no_ack = x.what.no_ack};
-  if (x.what.kind == queue_kind::stream)
+  if (reads_stream(x.what))
     wanted.consumer.arguments = {
         {"x-stream-offset", x.next_offset ? amqp::field_value{*x.next_offset} : x.what.offset}};
   wanted.queue =
@@ -176,7 +184,7 @@ void dispatcher_state::remove(subscription_id id, const caf::error& reason, endi
   if (from.handlers.empty()) {
     if (!draining_) // else it is being retired, or was
       retire(x.consumer, from);
-    by_queue_.erase(from.queue);
+    forget_queue(x.consumer, from.queue);
     consumers_.erase(x.consumer);
   } else if (how == ending::strategy_ended && from.what.kind != queue_kind::transient) {
     // The binding of a queue that is kept stays: what comes until the strategy is back
@@ -197,9 +205,17 @@ void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
   deliveries_.resume_all(id);
   flush();
   self_->send(supervisor_, unwant_atom_v, id);
-  retiring_.emplace(id, x.queue);
-  if (!x.queue.empty())
-    busy_queues_.insert(x.queue);
+  // To a stream nothing goes back: its next reader need not wait.
+  const auto awaited = reads_stream(x.what) ? std::string{} : x.queue;
+  retiring_.emplace(id, awaited);
+  if (!awaited.empty())
+    busy_queues_.insert(awaited);
+}
+
+void dispatcher_state::forget_queue(amqp::consumer_id id, const std::string& queue) {
+  auto [i, last] = by_queue_.equal_range(queue);
+  while (i != last)
+    i = i->second == id ? by_queue_.erase(i) : std::next(i);
 }
 
 // All that a former consumer delivered has been seen: the next may start.
@@ -329,7 +345,7 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
   else
     from.bound.clear();
   // It is started again, where it was.
-  if (!x.binding && from.what.kind == queue_kind::stream && from.next_offset)
+  if (!x.binding && reads_stream(from.what) && from.next_offset)
     resume_stream(x.id, from);
   for (auto id : about)
     fail(id, x.error);
@@ -373,7 +389,7 @@ void dispatcher_state::on_consumers_lost(const consumers_lost& lost) {
 
 void dispatcher_state::lose(amqp::consumer_id id, consumer& x, const failure& reason) {
   x.bound.clear();
-  if (x.what.kind == queue_kind::stream && x.next_offset)
+  if (reads_stream(x.what) && x.next_offset)
     resume_stream(id, x);
   deliveries_.lost(id);
   x.life = 0;

@@ -239,6 +239,36 @@ CAF_TEST(a stream is read on from the first message without an answer) {
             == (amqp::field_table{{"x-stream-offset", std::int64_t{41}}}));
 }
 
+// A strategy that is started again may subscribe before it is known that the former one ended.
+CAF_TEST(each reader of a stream begins where it asks to) {
+  const auto tape = eth_trades().on_stream("log", std::string{"first"});
+  auto seen = subscribed_strategy(tape);
+  auto first = delivery(1, body(some_trade(1)));
+  first.properties.headers = {{"x-stream-offset", std::int64_t{40}}};
+  deliver({first});
+  auto again = subscribed_strategy(tape);
+  auto later = subscribed_strategy(eth_trades().on_stream("log", std::int64_t{40}).prefetch(5));
+  CAF_REQUIRE_EQUAL(wanted.size(), 3u);
+  CAF_CHECK(wanted[0].consumer.id != wanted[1].consumer.id);
+  CAF_CHECK(wanted[1].consumer.arguments == wanted[0].consumer.arguments);
+  CAF_CHECK(wanted[2].consumer.arguments
+            == (amqp::field_table{{"x-stream-offset", std::int64_t{40}}}));
+  // Each gets what its own consumer is sent, and stays when another one ends.
+  first.consumer = wanted[1].consumer.id;
+  first.tag = 2;
+  deliver({first});
+  CAF_CHECK_EQUAL(seen->trades.size(), 1u);
+  CAF_CHECK_EQUAL(again->trades.size(), 1u);
+  CAF_CHECK(later->trades.empty());
+  caf::anon_send_exit(strategies[0], caf::exit_reason::user_shutdown);
+  sched.run();
+  first.tag = 3;
+  first.properties.headers = {{"x-stream-offset", std::int64_t{41}}};
+  deliver({first});
+  CAF_CHECK_EQUAL(again->trades.size(), 2u);
+  CAF_CHECK(subscribe(eth_trades().on_durable_queue("log"))->error);
+}
+
 // RabbitMQ ends the connection of whoever gives back to a stream.
 CAF_TEST(whatever fails of a stream is acknowledged) {
   auto seen = subscribed_strategy(eth_trades().on_stream("log").on_error(error_policy::reject));

@@ -193,11 +193,14 @@ CAF_TEST(a stream is read from its beginning and on after a reconnect) {
                 trades("binance", "ETH/USDT").on_stream("tape", std::string{"first"}), late));
   sched.run();
   CAF_CHECK(late->trades == (list{1, 2, 3}));
+  auto beside = add(trades("binance", "ETH/USDT").on_stream("tape", std::string{"first"}));
+  CAF_CHECK(beside->trades == (list{1, 2, 3}));
   broker->drop_links();
   reconnect();
   publish(some_trade(4));
   CAF_CHECK(live->trades == (list{1, 2, 3, 4}));
   CAF_CHECK(late->trades == (list{1, 2, 3, 4}));
+  CAF_CHECK(beside->trades == (list{1, 2, 3, 4}));
   for (auto& x : {second, links})
     caf::anon_send_exit(x, caf::exit_reason::kill);
 }

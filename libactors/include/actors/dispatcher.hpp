@@ -163,6 +163,7 @@ private:
   void remove(subscription_id id, const caf::error& reason, ending how = ending::asked_for);
   void retire(amqp::consumer_id id, const consumer& x);
   void on_retired(amqp::consumer_id id);
+  void forget_queue(amqp::consumer_id id, const std::string& queue);
   void forget(subscription_id id);
   void report_end(const std::set<subscription_id>& gone, const caf::error& reason);
   void give_back_unanswered(const std::set<subscription_id>& gone);
@@ -233,7 +234,7 @@ private:
   std::map<subscription_id, handler> handlers_;
   std::unordered_map<amqp::consumer_id, consumer> consumers_;
   /// Consumers of named queues, by queue.
-  std::unordered_map<std::string, amqp::consumer_id> by_queue_;
+  std::unordered_multimap<std::string, amqp::consumer_id> by_queue_;
   /// Former consumers that may still deliver, and their queues. The next consumer
   /// of such a queue waits, so that it cannot overtake what they hand back.
   std::unordered_map<amqp::consumer_id, std::string> retiring_;

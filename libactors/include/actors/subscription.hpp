@@ -211,7 +211,7 @@ std::string to_string(const subscription& x);
 caf::error check(const subscription& x);
 
 /// Whether two subscriptions can share the consumer of one queue: they agree on
-/// all that concerns the queue and not the handler.
+/// all that concerns the queue and not the handler. Readers of a stream never share one.
 bool share_consumer(const subscription& x, const subscription& y);
 
 /// The queue to declare for a subscription, by the name it goes by. A quorum queue says
