@@ -174,7 +174,8 @@ void relay_client::on(relay_welcome& x, time_point now) {
     execute(std::move(y), now);
 }
 
-void relay_client::on(reply& x, time_point) {
+void relay_client::on(reply& x, time_point now) {
+  last_answer_ = now;
   open_.erase(x.id);
   events_->replied(std::move(x));
 }
@@ -278,8 +279,7 @@ void relay_client::tick(time_point now) {
     if (now - last_said_ >= where_.heartbeat)
       say(relay_heartbeat{}, now);
   }
-  // Ids ascend with time.
-  if (!open_.empty() && now - open_.begin()->second.since >= where_.request_timeout)
+  if (now >= answer_limit())
     down({ec::request_timeout, "the relay left a request without an answer for "
                                    + std::to_string(where_.request_timeout.count()) + " ms"});
 }
@@ -295,9 +295,14 @@ conversation::time_point relay_client::deadline() const {
   if (where_.heartbeat.count() > 0)
     result = std::min({result, last_said_ + where_.heartbeat,
                        last_heard_ + silent_heartbeats * where_.heartbeat});
-  if (!open_.empty())
-    result = std::min(result, open_.begin()->second.since + where_.request_timeout);
-  return result;
+  return std::min(result, answer_limit());
+}
+
+// Ids ascend with time.
+conversation::time_point relay_client::answer_limit() const {
+  if (open_.empty())
+    return time_point::max();
+  return std::max(open_.begin()->second.since, last_answer_) + where_.request_timeout;
 }
 
 void relay_client::consume(std::size_t size, time_point now) {

@@ -87,8 +87,13 @@ private:
     std::optional<consumer_id> consumer;
   };
 
+  /// When the oldest request has waited for too long. A crowd of them may, while answers
+  /// come.
+  time_point answer_limit() const;
+
   /// Requests without an answer.
   std::map<request_id, open_request> open_;
+  time_point last_answer_;
   relay_deliveries arrived_;
   std::uint64_t taken_ = 0;
 

@@ -181,6 +181,24 @@ CAF_TEST(a request without an answer ends the link) {
   CAF_CHECK(events->down_code == ec::request_timeout);
 }
 
+CAF_TEST(a crowd of requests may take longer while answers come) {
+  welcome();
+  for (request_id id = 1; id <= 40; ++id)
+    talk.execute(request_command{id, delete_queue{"q"}}, now);
+  for (request_id id = 1; id <= 30; ++id) {
+    sent();
+    feed(reply{id});
+    pass(1s);
+    CAF_REQUIRE(!talk.is_down());
+  }
+  for (auto i = 0; i < 10; ++i) {
+    sent();
+    feed(relay_heartbeat{});
+    pass(1s);
+  }
+  CAF_CHECK(events->down_code == ec::request_timeout);
+}
+
 CAF_TEST(the end of its link to the broker is the end of ours) {
   welcome();
   feed(relay_down{{ec::connection_forced, "amqp://broker: shutdown"}});
