@@ -60,6 +60,7 @@ attempt::attempt(stage& where, std::string tag, answer expected)
 }
 
 attempt::~attempt() {
+  ended_.set_value();
   for (auto fd : sockets_)
     ::close(fd);
   for (auto& x : actors_)
@@ -110,6 +111,12 @@ caf::behavior bad_publisher(caf::event_based_actor* self, const event_center& ce
 caf::actor attempt::subscribe(subscription what, handler act) {
   actors_.push_back(stage_.system().spawn(bad_strategy, center(), std::move(what), std::move(act),
                                           expect_answer()));
+  return actors_.back();
+}
+
+caf::actor attempt::subscribe_apart(subscription what, handler act) {
+  actors_.push_back(stage_.system().spawn<caf::detached>(bad_strategy, center(), std::move(what),
+                                                         std::move(act), expect_answer()));
   return actors_.back();
 }
 

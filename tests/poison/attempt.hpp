@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,14 @@ public:
   /// A strategy whose subscription must be answered.
   caf::actor subscribe(subscription what, handler act = nullptr);
 
+  /// The same, with a thread of its own, which it may block.
+  caf::actor subscribe_apart(subscription what, handler act);
+
+  /// Ready when the case ends; for whoever blocks until then.
+  std::shared_future<void> end() const {
+    return end_;
+  }
+
   /// Another strategy of this case, ended with it.
   void keep(caf::actor x);
   /// One more answer must come, by the function that is given back; from any thread.
@@ -74,6 +83,8 @@ private:
 
   stage& stage_;
   std::string tag_;
+  std::promise<void> ended_;
+  std::shared_future<void> end_{ended_.get_future()};
   std::shared_ptr<answers> answers_;
   std::unique_ptr<peer> peer_;
   std::vector<caf::actor> actors_;

@@ -8,15 +8,16 @@
 
 namespace actors::poison {
 
+/// What a case cannot do without.
+enum class need : std::uint8_t { nothing, relay, rabbitmq, few_rights };
+
 /// One bad thing.
 struct bad_case {
   std::string name;
   std::function<void(attempt&)> act;
   /// What it is answered with.
   answer expected = answer::any;
-  /// Whether it needs a relay, or a real broker.
-  bool relay_only = false;
-  bool rabbitmq_only = false;
+  need needs = need::nothing;
 };
 
 std::vector<bad_case> bad_subscriptions();
@@ -24,5 +25,6 @@ std::vector<bad_case> bad_publications();
 std::vector<bad_case> bad_messages();
 std::vector<bad_case> bad_handlers();
 std::vector<bad_case> strangers();
+std::vector<bad_case> denied();
 
 } // namespace actors::poison

@@ -2,7 +2,6 @@
 
 #include <new>
 #include <stdexcept>
-#include <thread>
 
 #include <boost/json/value.hpp>
 
@@ -104,20 +103,37 @@ void add_decoders(std::vector<bad_case>& to, const std::string& what) {
   to.push_back({"a decoder of texts that " + what, decode<bad_text<How>>});
 }
 
+/// One of each way to acknowledge.
+std::vector<subscription> each_way(attempt& x, const std::string& exchange) {
+  const auto any = subscription::to_events(exchange, "#").multi(false);
+  const auto on_classic = [&](const std::string& queue) {
+    return subscription{any}.on_durable_queue(x.name(queue));
+  };
+  const auto on_quorum = [&](const std::string& queue) {
+    return subscription{any}.on_quorum_queue(x.name(queue));
+  };
+  return {any, on_classic("requeue").acked(ack_policy::on_success),
+          on_quorum("quorum").acked(ack_policy::on_success), on_quorum("dead").dead_lettered(),
+          on_classic("retried").retried({.delay = 50ms, .max_retries = 2})};
+}
+
 /// A strategy of each way to acknowledge, and events for them.
 void handle(attempt& x, const handler& act) {
   const auto exchange = x.tag() + "-e";
-  const auto any = subscription::to_events(exchange, "#").multi(false);
-  x.subscribe(subscription{any}, act);
-  x.subscribe(subscription{any}.on_durable_queue(x.name("requeue")).acked(ack_policy::on_success),
-              act);
-  x.subscribe(subscription{any}.on_quorum_queue(x.name("quorum")).acked(ack_policy::on_success),
-              act);
-  x.subscribe(subscription{any}.on_quorum_queue(x.name("dead")).dead_lettered(), act);
-  x.subscribe(subscription{any}
-                  .on_durable_queue(x.name("retried"))
-                  .retried({.delay = 50ms, .max_retries = 2}),
-              act);
+  for (auto& what : each_way(x, exchange))
+    x.subscribe(what, act);
+  x.answers_within(10s);
+  publish(x, exchange, "a.b", "EVENT_POISON", 20);
+}
+
+/// The same with strategies that block a thread of their own.
+void block(attempt& x) {
+  const auto exchange = x.tag() + "-e";
+  for (auto& what : each_way(x, exchange))
+    x.subscribe_apart(what, [end = x.end()](auto&&...) -> caf::result<void> {
+      end.wait();
+      return caf::unit;
+    });
   x.answers_within(10s);
   publish(x, exchange, "a.b", "EVENT_POISON", 20);
 }
@@ -156,10 +172,13 @@ void add_handlers(std::vector<bad_case>& to) {
   });
   add("skips what it gets",
       [](self_pointer, const event&) -> caf::result<void> { return caf::skip; });
-  add("needs a tenth of a second each", [](self_pointer, const event&) -> caf::result<void> {
-    std::this_thread::sleep_for(100ms);
-    return caf::unit;
-  });
+  to.push_back({"a handler that hangs", block});
+  to.push_back({"a handler that needs a tenth of a second each", [](attempt& x) {
+                  handle(x, [end = x.end()](auto&&...) -> caf::result<void> {
+                    end.wait_for(100ms);
+                    return caf::unit;
+                  });
+                }});
 }
 
 void add_lives(std::vector<bad_case>& to) {

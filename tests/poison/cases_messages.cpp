@@ -106,7 +106,7 @@ void add_properties(std::vector<bad_case>& to) {
 void add_sizes(std::vector<bad_case>& to) {
   to.push_back(message("a body of 20 MB", {std::string(20'000'000, 'x')}));
   to.push_back({"a body of 40 MB", [](attempt& x) { deliver(x, {std::string(40'000'000, 'x')}); },
-                answer::any, false, true});
+                answer::any, need::rabbitmq});
 }
 
 } // namespace

@@ -78,6 +78,19 @@ std::vector<bad_case> bad_publications() {
                       for (auto i = 0; i < 5'000; ++i)
                         x.publish(to_exchange(x.tag() + "e", std::to_string(i)));
                     }});
+  result.push_back({"publish to a queue that is full and refuses more", [](attempt& x) {
+                      const auto exchange = x.tag() + "e";
+                      const amqp::field_table full{{"x-max-length", std::int64_t{1}},
+                                                   {"x-overflow", std::string{"reject-publish"}}};
+                      x.other().ask(amqp::declare_exchange{{exchange}});
+                      x.other().ask(amqp::declare_queue{{x.name("q"), true, false, false, full}});
+                      x.other().ask(amqp::bind_queue{{exchange, x.name("q"), "#"}});
+                      x.publish(to_exchange(exchange, "k"), {}, 500);
+                    }});
+  result.push_back({"publish what expires at once", [](attempt& x) {
+                      x.publish(to_exchange(x.name("e"), "k"),
+                                {.ttl = std::chrono::milliseconds{1}}, 500);
+                    }});
   result.push_back({"publish two messages of one id, one of which comes back", [](attempt& x) {
                       x.subscribe(subscription::to_events(x.tag() + "e", "taken").multi(false));
                       const publish_options same{.mandatory = true, .message_id = x.tag()};

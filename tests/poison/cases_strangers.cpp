@@ -45,7 +45,7 @@ bad_case saying(const std::string& what, const std::string& bytes, int times = 1
             for (auto i = 0; i < times; ++i)
               x.connect_and_say(bytes);
           },
-          answer::any, true};
+          answer::any, need::relay};
 }
 
 bad_case saying_nothing(int times) {
@@ -54,7 +54,7 @@ bad_case saying_nothing(int times) {
             for (auto i = 0; i < times; ++i)
               x.connect();
           },
-          answer::any, true};
+          answer::any, need::relay};
 }
 
 } // namespace
@@ -86,7 +86,7 @@ std::vector<bad_case> strangers() {
                       for (auto i = 0; i < 1'000; ++i)
                         ::shutdown(x.connect(), SHUT_RDWR);
                     },
-                    answer::any, true});
+                    answer::any, need::relay});
   result.push_back({"50 hosts that come and go",
                     [](attempt& x) {
                       for (auto i = 0; i < 50; ++i) {
@@ -96,7 +96,7 @@ std::vector<bad_case> strangers() {
                         ::shutdown(fd, SHUT_RDWR);
                       }
                     },
-                    answer::any, true});
+                    answer::any, need::relay});
   return result;
 }
 

@@ -101,6 +101,30 @@ void add_conflicts(std::vector<bad_case>& to) {
                       {x.name("q"), true, false, false, {{"x-max-length", std::int64_t{5}}}}});
                   x.subscribe(events(x.name("e")).on_durable_queue(x.name("q")).limited({}));
                 }});
+  to.push_back({"an exchange of another type", [](attempt& x) {
+                  for (auto type : {amqp::exchange_type::headers, amqp::exchange_type::fanout}) {
+                    const auto name = x.tag() + "e" + std::to_string(static_cast<int>(type));
+                    x.other().ask(amqp::declare_exchange{{name, type, false, true}});
+                    x.subscribe(events(name));
+                    x.subscribe(events(name).on_durable_queue(x.name(name)));
+                  }
+                }});
+  to.push_back({"a queue for one consumer that is one for all", [](attempt& x) {
+                  x.other().ask(declare_queue{{x.name("q"), true, false, false}});
+                  x.subscribe(
+                      events(x.name("e")).on_durable_queue(x.name("q")).single_active_consumer());
+                }});
+  to.push_back(
+      {"a queue that gives up after one delivery", [](attempt& x) {
+         x.other().ask(declare_queue{
+             {x.name("q"),
+              true,
+              false,
+              false,
+              {{"x-queue-type", std::string{"quorum"}}, {"x-delivery-limit", std::int64_t{1}}}}});
+         x.subscribe(
+             events(x.name("e")).on_quorum_queue(x.name("q")).acked(ack_policy::on_success));
+       }});
   to.push_back({"a queue that another link has alone",
                 [](attempt& x) {
                   x.other().ask(declare_queue{{x.name("q"), false, true, true}});

@@ -20,11 +20,8 @@ using testing::numbered;
 
 namespace {
 
-/// What nobody healthy may wait for longer.
-constexpr auto longest_wait = 2s;
-
 constexpr auto pace = 20ms;
-constexpr auto events_a_time = 10;
+constexpr auto events_a_time = 10; // 500 a second
 
 constexpr std::array<const char*, 3> kinds{"kept", "quorum", "default"};
 
@@ -112,15 +109,22 @@ public:
     });
   }
 
+  void watch(std::uint64_t events, std::chrono::milliseconds limit) {
+    std::unique_lock guard{mutex_};
+    const std::array goals{answered_ + events, heard_[0] + events, heard_[1] + events};
+    changed_.wait_for(guard, limit, [&] {
+      return answered_ >= goals[0] && heard_[0] >= goals[1] && heard_[1] >= goals[2];
+    });
+  }
+
   void forget() {
     std::lock_guard guard{mutex_};
     begin_window();
   }
 
-  std::vector<std::string> problems(std::chrono::milliseconds grace) {
+  std::vector<std::string> problems(std::chrono::milliseconds limit) {
     std::lock_guard guard{mutex_};
     auto result = std::exchange(complaints_, {});
-    const auto limit = longest_wait + grace;
     const auto now = clock::now();
     auto look = [&](const std::string& who, pulse& x, bool keeps) {
       x.pause = std::max(x.pause, now - x.last);
@@ -261,8 +265,12 @@ bool healthy::starts_within(std::chrono::milliseconds limit) {
   return result;
 }
 
-std::vector<std::string> healthy::problems(std::chrono::milliseconds grace) {
-  auto result = books_->problems(grace);
+void healthy::watch(std::uint64_t events, std::chrono::milliseconds limit) {
+  books_->watch(events, limit);
+}
+
+std::vector<std::string> healthy::problems(std::chrono::milliseconds longest_wait) {
+  auto result = books_->problems(longest_wait);
   for (auto& x : result)
     x = name_ + ": " + x;
   return result;

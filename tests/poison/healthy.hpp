@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,9 +30,12 @@ public:
   /// Whether all of it is at work within the limit.
   bool starts_within(std::chrono::milliseconds limit);
 
-  /// What went wrong since the last call, in words: waits, blame, doubles. `grace` is added
-  /// to what a wait may be, e.g. since the machine was busy.
-  std::vector<std::string> problems(std::chrono::milliseconds grace);
+  /// Waits until so many further events were answered, and as many handled by those who
+  /// keep them, or as long as the limit.
+  void watch(std::uint64_t events, std::chrono::milliseconds limit);
+
+  /// What went wrong since the last call, in words: waits longer than this, blame, doubles.
+  std::vector<std::string> problems(std::chrono::milliseconds longest_wait);
 
   /// Stops publishing; what was lost in the end.
   std::vector<std::string> finish(std::chrono::milliseconds limit);

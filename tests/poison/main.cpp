@@ -11,6 +11,7 @@
 
 #include "actors/amqp/endpoint.hpp"
 #include "poison/cases.hpp"
+#include "poison/limited_user.hpp"
 
 using namespace actors::poison;
 using namespace std::chrono_literals;
@@ -22,13 +23,16 @@ struct options {
   std::string broker;
   std::string only;
   std::size_t cases = 0;
-  unsigned watch_ms = 1'500;
+  /// Of each healthy publisher, after each case: one and a half seconds.
+  std::uint64_t watched_events = 750;
+  double longest_wait = 2;
   std::vector<std::string> scenes{"memory", "relay", "rabbitmq"};
-  bool list = false;
   bool keep_log = false;
 };
 
 constexpr auto answer_limit = 20s;
+/// How long the events after a case may take to come, on a busy machine.
+constexpr auto watch_limit = 30s;
 /// What the log may say about one bad thing within a minute.
 constexpr std::size_t most_lines = 3;
 
@@ -114,15 +118,17 @@ public:
   judge(const judge&) = delete;
   judge& operator=(const judge&) = delete;
 
-  void play(const std::string& name, scene what, const actors::amqp::endpoint& broker) {
+  void play(const std::string& name, scene what, const actors::amqp::endpoint& broker,
+            const limited_user* user = nullptr) {
     scene_ = name;
-    std::vector<bad_case> cases;
-    for (auto& x : chosen())
-      if ((!x.relay_only || what == scene::relay)
-          && (!x.rabbitmq_only || broker.scheme != actors::amqp::scheme::memory))
-        cases.push_back(x);
+    const auto is_real = broker.scheme != actors::amqp::scheme::memory;
+    const auto is_played = [&](need x) {
+      return x == need::nothing || (x == need::relay && what == scene::relay)
+             || (x == need::rabbitmq && is_real) || (x == need::few_rights && is_real && user);
+    };
+    const auto cases = chosen(is_played);
     std::cout << name << ": " << cases.size() << " cases" << std::endl;
-    stage here{what, broker, folder_};
+    stage here{what, broker, is_real && user ? user->login(broker) : broker, folder_};
     if (!here.starts()) {
       violation("start", {"the healthy do not start"});
       return;
@@ -144,11 +150,12 @@ public:
   }
 
 private:
-  std::vector<bad_case> chosen() const {
+  std::vector<bad_case> chosen(const std::function<bool(need)>& is_played) const {
     std::vector<bad_case> all;
-    for (auto make : {bad_subscriptions, bad_publications, bad_messages, bad_handlers, strangers})
+    for (auto make :
+         {bad_subscriptions, bad_publications, bad_messages, bad_handlers, denied, strangers})
       for (auto& x : make())
-        if (x.name.find(options_.only) != std::string::npos)
+        if (is_played(x.needs) && x.name.find(options_.only) != std::string::npos)
           all.push_back(std::move(x));
     if (options_.cases == 0 || options_.cases >= all.size())
       return all;
@@ -166,10 +173,10 @@ private:
       attempt bad{here, tag, x.expected};
       x.act(bad);
       wrong = bad.answers_within(answer_limit);
-      std::this_thread::sleep_for(std::chrono::milliseconds{options_.watch_ms});
+      here.watch(options_.watched_events, watch_limit);
     }
-    append(wrong, here.problems(late_.take()));
-    append(wrong, too_much_said(tag, x.relay_only));
+    append(wrong, here.problems(longest_wait()));
+    append(wrong, too_much_said(tag, x.needs == need::relay));
     violation(x.name, wrong);
   }
 
@@ -185,10 +192,15 @@ private:
       for (std::size_t i = 0; i < all.size(); ++i)
         for (auto& y : all[i]->answers_within(answer_limit))
           wrong.push_back(cases[i].name + ": " + y);
-      std::this_thread::sleep_for(10 * std::chrono::milliseconds{options_.watch_ms});
+      here.watch(10 * options_.watched_events, 2 * watch_limit);
     }
-    append(wrong, here.problems(late_.take()));
+    append(wrong, here.problems(longest_wait()));
     violation("all at once", wrong);
+  }
+
+  std::chrono::milliseconds longest_wait() {
+    return std::chrono::milliseconds{static_cast<std::int64_t>(1'000 * options_.longest_wait)}
+           + late_.take();
   }
 
   std::vector<std::string> too_much_said(const std::string& tag, bool about_strangers) {
@@ -230,12 +242,15 @@ private:
 int main(int argc, char** argv) {
   options x;
   CLI::App app{"Bad entities, messages, code and strangers beside healthy strategies."};
-  app.add_option("--broker", x.broker,
-                 "A RabbitMQ's URL; without one, the in-process broker alone");
+  app.add_option("--broker", x.broker, "A RabbitMQ's URL; without one, the in-process broker alone")
+      ->envname("ACTORS_TEST_BROKER");
   app.add_option("--cases", x.cases, "How many of the cases; 0 is all")->capture_default_str();
   app.add_option("--only", x.only, "Those whose names hold this text");
   app.add_option("--on", x.scenes, "memory, relay, rabbitmq")->delimiter(',');
-  app.add_option("--watch", x.watch_ms, "How long to look after each, in ms")
+  app.add_option("--watch", x.watched_events,
+                 "How many events of the healthy to look at after each")
+      ->capture_default_str();
+  app.add_option("--longest-wait", x.longest_wait, "For how many seconds the healthy may wait")
       ->capture_default_str();
   app.add_flag("--keep-log", x.keep_log, "Leave the log behind");
   CLI11_PARSE(app, argc, argv);
@@ -245,14 +260,17 @@ int main(int argc, char** argv) {
     std::cerr << "poison: '" << x.broker << "' is no broker's URL\n";
     return 2;
   }
+  const auto user = limited_user_of(x.broker);
   judge all{x};
   for (auto& name : x.scenes) {
     if (name == "memory")
       all.play(name, scene::memory, memory);
     else if (name == "relay")
-      all.play(name, scene::relay, *broker);
+      all.play(name, scene::relay, *broker, user.get());
     else if (!x.broker.empty())
-      all.play(name, scene::rabbitmq, *broker);
+      all.play(name, scene::rabbitmq, *broker, user.get());
+    else
+      std::cout << "SKIPPED: no broker; --broker or ACTORS_TEST_BROKER names one\n";
   }
   std::cout << all.cases() << " cases, " << all.violations() << " violations" << std::endl;
   return all.violations() == 0 ? 0 : 1;

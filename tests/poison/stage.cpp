@@ -20,8 +20,9 @@ std::string fresh_prefix() {
 
 } // namespace
 
-stage::stage(scene what, const amqp::endpoint& broker, const std::string& log_folder)
-    : what_(what), broker_(broker), prefix_(fresh_prefix()) {
+stage::stage(scene what, const amqp::endpoint& broker, const amqp::endpoint& login,
+             const std::string& log_folder)
+    : what_(what), broker_(broker), login_(login), prefix_(fresh_prefix()) {
   if (what == scene::relay)
     start_relay(log_folder);
   const auto hosts = what == scene::relay ? 2 : 1;
@@ -44,7 +45,7 @@ config stage::settings(const std::string& name, const std::string& log_folder) c
     result = event_center::remote(
         {*amqp::parse_endpoint("relay://127.0.0.1:" + std::to_string(relay_->port()))});
   else
-    result.endpoints = {broker_};
+    result.endpoints = {login_};
   result.server_id = name;
   result.instance = unique_instance();
   result.reconnect.limit = 500ms;
@@ -81,10 +82,15 @@ bool stage::starts() {
   return true;
 }
 
-std::vector<std::string> stage::problems(std::chrono::milliseconds grace) {
+void stage::watch(std::uint64_t events, std::chrono::milliseconds limit) {
+  for (auto& x : healthy_)
+    x->watch(events, limit);
+}
+
+std::vector<std::string> stage::problems(std::chrono::milliseconds longest_wait) {
   std::vector<std::string> result;
   for (auto& x : healthy_)
-    for (auto& y : x->problems(grace))
+    for (auto& y : x->problems(longest_wait))
       result.push_back(std::move(y));
   return result;
 }

@@ -21,8 +21,9 @@ enum class scene : std::uint8_t { memory, rabbitmq, relay };
 /// An event center with healthy strategies; and behind a relay, a second host with some.
 class stage {
 public:
-  /// `broker` is what is behind it all.
-  stage(scene what, const amqp::endpoint& broker, const std::string& log_folder);
+  /// `broker` is what is behind it all, `login` the same as event centers log in there.
+  stage(scene what, const amqp::endpoint& broker, const amqp::endpoint& login,
+        const std::string& log_folder);
 
   ~stage();
 
@@ -40,6 +41,7 @@ public:
     return hosts_system_;
   }
 
+  /// By a login that may do everything.
   const amqp::endpoint& broker() const noexcept {
     return broker_;
   }
@@ -50,7 +52,10 @@ public:
   /// Whether all healthy ones are at work.
   bool starts();
 
-  std::vector<std::string> problems(std::chrono::milliseconds grace);
+  /// Looks on for so many further events of each host, or as long as the limit.
+  void watch(std::uint64_t events, std::chrono::milliseconds limit);
+
+  std::vector<std::string> problems(std::chrono::milliseconds longest_wait);
 
   std::vector<std::string> finish();
 
@@ -60,6 +65,7 @@ private:
 
   scene what_;
   amqp::endpoint broker_;
+  amqp::endpoint login_;
   std::string prefix_;
   relay_system_config relay_config_;
   caf::actor_system relay_system_{relay_config_};
