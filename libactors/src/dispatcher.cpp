@@ -334,6 +334,8 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
                                : from.members;
   if (!x.error) {
     from.queue_name = x.queue;
+    if (x.abandoned_offset && x.abandoned_offset == from.next_offset) // else some has come already
+      from.next_offset = 0;
     if (x.binding)
       from.bound.insert(*x.binding);
     for (auto id : about)

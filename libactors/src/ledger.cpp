@@ -45,6 +45,7 @@ void ledger::want(wanted_consumer what) {
       x.beside.push_back({std::move(queue)});
   }
   // Where to go on reading a stream changes with what was read.
+  x.resumed = x.resumed || (!is_new && x.consumer.arguments != what.consumer.arguments);
   x.consumer.arguments = std::move(what.consumer.arguments);
   auto known = std::find_if(x.bindings.begin(), x.bindings.end(),
                             [&](const binding_entry& y) { return y.what == what.binding; });

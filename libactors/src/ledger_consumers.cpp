@@ -127,6 +127,7 @@ void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
     x.found = x.stage == consumer_stage::checking;
     x.reason = {};
     x.queue_name = reply.queue;
+    x.is_empty = reply.messages == 0;
     x.stage = consumer_stage::binding;
     bind(x);
     return;
@@ -246,10 +247,27 @@ void ledger::start(consumer_entry& x) {
   if (!may_ask(x.trust, about_consumer{x.consumer.id}) || !groups(x).may_start(x.consumer.id))
     return;
   x.stage = consumer_stage::starting;
+  if (x.resumed && x.is_empty)
+    begin_new_stream(x);
   auto consumer = x.consumer;
   consumer.queue = x.queue_name;
   consumer.group = groups(x).join(consumer.id, now_);
   x.request = ask(amqp::start_consumer{std::move(consumer)}, about_consumer{x.consumer.id});
+}
+
+// What was read is never empty, so it was deleted; and the broker would pass over what comes,
+// until there is as much again.
+void ledger::begin_new_stream(consumer_entry& x) {
+  auto& arguments = x.consumer.arguments;
+  if (!arguments.empty())
+    if (auto offset = std::get_if<std::int64_t>(&arguments.front().second); offset && *offset > 0)
+      x.abandoned_offset = *offset;
+  if (!x.abandoned_offset)
+    return;
+  say(true, "queue " + quoted(x.queue_name) + ": the stream that was read up to "
+                + std::to_string(*x.abandoned_offset)
+                + " is gone, another one is read from its beginning");
+  arguments = {{"x-stream-offset", std::int64_t{0}}};
 }
 
 // Those that are started one at a time.
@@ -272,9 +290,12 @@ void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
   x.restarts = 0;
   if (x.unwanted)
     return unwant(x.consumer.id);
-  for (auto& y : x.bindings)
-    if (y.stands())
-      tell(x, y);
+  for (auto& y : x.bindings) {
+    if (!y.stands())
+      continue;
+    tell(x, y);
+    news_.back().abandoned_offset = std::exchange(x.abandoned_offset, {});
+  }
 }
 
 void ledger::refuse(consumer_entry& x, failure reason) {

@@ -116,6 +116,20 @@ CAF_TEST(a stream is read from its beginning and on after a reconnect) {
   }
 }
 
+CAF_TEST(a stream that is deleted is read from the beginning of the next one) {
+  if (!test_broker::available())
+    return;
+  fixture f;
+  const auto queue = unique_name("tape");
+  f.add("tape", trades("it", "S").on_stream(queue, std::string{"first"}));
+  CAF_REQUIRE(f.seen->wait_for("tape subscribed"));
+  for (std::int64_t i = 1; i <= 20; ++i)
+    f.publish("S", i);
+  CAF_REQUIRE(f.seen->wait_for("tape S 20"));
+  test_broker::ctl("delete_queue " + queue);
+  CAF_CHECK(f.comes_through("tape", "S"));
+}
+
 namespace {
 
 /// Takes the first consumer from a classic queue and tells nobody. RabbitMQ's own call for

@@ -239,6 +239,29 @@ CAF_TEST(a stream is read on from the first message without an answer) {
             == (amqp::field_table{{"x-stream-offset", std::int64_t{41}}}));
 }
 
+CAF_TEST(a stream that is gone is not read on where it was) {
+  subscribed_strategy(eth_trades().on_stream("log", std::string{"first"}));
+  auto read_and_lose = [&](std::int64_t offset) {
+    auto x = delivery(1, body(some_trade(1)));
+    x.properties.headers = {{"x-stream-offset", offset}};
+    deliver({x});
+    caf::anon_send(sut, consumers_lost{{ec::connection_lost, "lost"}, consumer_ids});
+    sched.run();
+    return supervisor.take<wanted_consumer>().at(0).consumer.arguments.at(0).second;
+  };
+  auto tell = [&](std::int64_t abandoned) {
+    consumer_state x{consumer_ids.back(), "log", wanted.back().binding, {}};
+    x.abandoned_offset = abandoned;
+    caf::anon_send(sut, std::move(x));
+    caf::anon_send(sut, consumers_lost{{ec::connection_lost, "lost"}, consumer_ids});
+    sched.run();
+    return supervisor.take<wanted_consumer>().at(0).consumer.arguments.at(0).second;
+  };
+  CAF_CHECK(read_and_lose(41) == amqp::field_value{std::int64_t{42}});
+  CAF_CHECK(tell(7) == amqp::field_value{std::int64_t{42}}); // some has come since
+  CAF_CHECK(tell(42) == amqp::field_value{std::int64_t{0}});
+}
+
 // A strategy that is started again may subscribe before it is known that the former one ended.
 CAF_TEST(each reader of a stream begins where it asks to) {
   const auto tape = eth_trades().on_stream("log", std::string{"first"});

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -33,11 +34,13 @@ struct model_broker {
     bool exclusive = false;
     std::set<std::pair<std::string, std::string>> bindings;
     std::set<amqp::consumer_id> consumers;
+    std::uint64_t messages = 0;
   };
 
   std::map<std::string, amqp::exchange_type> exchanges;
   std::map<std::string, queue_state> queues;
   std::map<amqp::consumer_id, std::string> consumers;
+  amqp::consumer last_start;
   std::map<amqp::consumer_id, std::uint32_t> groups;
   /// All consumers share one, whatever was asked for.
   bool single_channel = false;
@@ -115,8 +118,10 @@ struct model_broker {
   ec apply(const amqp::declare_queue& x, amqp::reply& reply) {
     reply.queue = x.what.name.empty() ? "generated-" + std::to_string(++last_name) : x.what.name;
     const auto known = queues.find(reply.queue);
-    if (known != queues.end())
+    if (known != queues.end()) {
       reply.consumers = known->second.consumers.size();
+      reply.messages = known->second.messages;
+    }
     if (x.passive)
       return known == queues.end() ? ec::not_found : ec::none;
     if (known == queues.end())
@@ -146,6 +151,7 @@ struct model_broker {
     const auto queue = queues.find(x.what.queue);
     if (queue == queues.end())
       return ec::not_found;
+    last_start = x.what;
     queue->second.consumers.insert(x.what.id);
     consumers.emplace(x.what.id, x.what.queue);
     return ec::none;
@@ -222,6 +228,8 @@ struct fixture {
   lines requests;
   lines news;
   lines notes;
+  /// Of the last news.
+  std::optional<std::int64_t> abandoned_offset;
   std::size_t rounds = 0;
   ledger::time_point now;
 
@@ -238,6 +246,7 @@ struct fixture {
   }
 
   void on_news(const consumer_state& y) {
+    abandoned_offset = y.abandoned_offset;
     auto line = std::to_string(y.id) + (y.binding ? " " + y.binding->routing_key : "") + ": ";
     news.push_back(line + (y.error ? std::string{to_string(y.error.code)} : "on " + y.queue));
     if (!y.error && y.binding)

@@ -167,8 +167,12 @@ CAF_TEST(a look at what stands finds a missing queue beside a consumer) {
 }
 
 CAF_TEST(where a stream is read from can change) {
-  start_one();
   auto again = wanted(1, "E", "a");
+  again.queue.auto_delete = false;
+  x.want(again);
+  up();
+  run();
+  broker.queues.at("q1").messages = 42;
   again.consumer.arguments = {{"x-stream-offset", std::int64_t{42}}};
   x.want(again);
   follow();
@@ -183,6 +187,35 @@ CAF_TEST(where a stream is read from can change) {
       CAF_CHECK(start->what.arguments == again.consumer.arguments);
     }
   CAF_CHECK_EQUAL(starts, 1);
+}
+
+// RabbitMQ would pass over all that comes, until there is as much as there was.
+CAF_TEST(a stream that is deleted is read from the beginning of the next one) {
+  auto again = wanted(1, "E", "a");
+  again.queue.auto_delete = false;
+  again.consumer.arguments = {{"x-stream-offset", std::string{"first"}}};
+  x.want(again);
+  up();
+  run();
+  broker.queues.at("q1").messages = 42;
+  auto offset_after = [&](std::int64_t at, bool deleted = false) {
+    again.consumer.arguments = {{"x-stream-offset", at}};
+    x.want(again);
+    down();
+    if (deleted)
+      broker.queues.erase("q1");
+    up();
+    run();
+    return broker.last_start.arguments.at(0).second;
+  };
+  CAF_CHECK(offset_after(42) == amqp::field_value{std::int64_t{42}});
+  CAF_CHECK(!abandoned_offset);
+  CAF_CHECK(offset_after(43, true) == amqp::field_value{std::int64_t{0}});
+  CAF_CHECK(abandoned_offset == std::int64_t{43});
+  CAF_CHECK_EQUAL(notes.back(), "queue 'q1': the stream that was read up to 43 is gone, "
+                                "another one is read from its beginning");
+  broker.queues.at("q1").messages = 7;
+  CAF_CHECK(offset_after(5) == amqp::field_value{std::int64_t{5}});
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -38,6 +38,9 @@ struct consumer_state {
   failure error;
   /// It was dropped, and delivers no more: the last that is heard of it.
   bool retired = false;
+  /// Where a stream was to be read on that is not there any more: there is another one, which
+  /// is read from its beginning.
+  std::optional<std::int64_t> abandoned_offset = {};
 };
 
 /// The wanted topology of a link, and how far the broker has followed:
@@ -289,6 +292,12 @@ private:
     bool found = false;
     /// Nobody wants it any more; it is taken down once it stands.
     bool unwanted = false;
+    /// A stream that was read before.
+    bool resumed = false;
+    /// The queue was, when it was declared.
+    bool is_empty = false;
+    /// To be told.
+    std::optional<std::int64_t> abandoned_offset = {};
     /// Attempts to put back what it needs and went missing.
     std::uint32_t restarts = 0;
     /// The broker did not count it at the last look.
@@ -384,6 +393,7 @@ private:
   void bind(consumer_entry& x);
   void bind(consumer_entry& x, binding_entry& about);
   void start(consumer_entry& x);
+  void begin_new_stream(consumer_entry& x);
   void start_waiting();
   void refuse(consumer_entry& x, failure reason);
   void refuse(consumer_entry& x, binding_entry& about, failure reason);
