@@ -69,7 +69,7 @@ CAF_TEST(a quorum queue loses nothing when its leader crashes) {
   if (!test_broker::available())
     return;
   cluster nodes;
-  numbered_fixture f{cluster::settings(), cluster::node(1)};
+  numbered_fixture f{cluster::settings()};
   CAF_REQUIRE(f.start(
       subscription::to<numbered>(f.key).on_quorum_queue(f.queue).single_active_consumer().acked(
           ack_policy::on_success)));

@@ -2,6 +2,7 @@
 
 // A broker that does not let us in, or not everywhere, until somebody puts it right.
 
+#include "support/broker_account.hpp"
 #include "support/numbered_fixture.hpp"
 
 #include "caf/test/dsl.hpp"
@@ -10,44 +11,10 @@ using namespace actors;
 using namespace actors::testing;
 using namespace std::chrono_literals;
 
-namespace {
-
-/// A user with a vhost of their own, whom a test may harm.
-struct account {
-  account() {
-    test_broker::ctl("add_user " + name + " secret");
-    test_broker::ctl("add_vhost " + name);
-    permit(".*");
-  }
-
-  ~account() {
-    test_broker::ctl("delete_vhost " + name);
-    test_broker::ctl("delete_user " + name);
-  }
-
-  /// What they may configure, write and read, as a pattern of names.
-  void permit(const std::string& what) const {
-    test_broker::ctl("set_permissions -p " + name + ' ' + name + " '" + what + "' '" + what + "' '"
-                     + what + "'");
-  }
-
-  config settings(const std::string& url = test_broker::url()) const {
-    auto result = settings_for_tests(url);
-    result.endpoints[0].vhost = name;
-    result.endpoints[0].username = name;
-    result.endpoints[0].password = amqp::secret{"secret"};
-    return result;
-  }
-
-  std::string name = unique_name("account");
-};
-
-} // namespace
-
 CAF_TEST(a wrong password is tried again at leisure until it is right) {
   if (!test_broker::available())
     return;
-  account user;
+  broker_account user;
   chaos_proxy proxy{test_broker::url()};
   auto settings = user.settings(proxy.url());
   settings.endpoints[0].password = amqp::secret{"unspeakable"};
@@ -70,16 +37,14 @@ CAF_TEST(a wrong password is tried again at leisure until it is right) {
   CAF_CHECK(f.is_clean());
 }
 
-// The exchange of the test is in another vhost, so that it is not a durable one here.
 CAF_TEST(permissions that are lost stop what they are about and come back) {
   if (!test_broker::available())
     return;
-  account user;
+  broker_account user;
   numbered_fixture f{user.settings()};
   CAF_REQUIRE(f.start());
   user.permit("^$");
-  // The broker looks at them when a channel does something for the first time.
-  test_broker::ctl("close_all_connections --vhost " + user.name + " 'a test closes them'");
+  user.close_connections();
   CAF_CHECK(eventually([&] { return f.status().supervisor.outbox.rejected > 0; }));
   CAF_CHECK(eventually([&] { return !f.status().dispatcher.handlers.at(0).consuming; }));
   CAF_CHECK(!f.status().supervisor.refused.empty());
@@ -94,7 +59,7 @@ CAF_TEST(permissions that are lost stop what they are about and come back) {
 CAF_TEST(a vhost that is full lets us in when it has room) {
   if (!test_broker::available())
     return;
-  account user;
+  broker_account user;
   auto limit = [&](int connections) {
     test_broker::ctl("set_vhost_limits -p " + user.name
                      + " '{\"max-connections\": " + std::to_string(connections) + "}'");

@@ -10,6 +10,9 @@ loopback, and ends with its standard input. A command is one line, and so is its
     pass             nothing is broken any more
     hold [NAME]      no byte goes either way, though the connections stay (half-open);
                      without a name, nor does one on connections that come
+    mute [NAME]      nothing of what the broker says arrives, though it gets all it is told
+    strand [NAME]    resets the clients' ends alone: the broker takes the connections to be
+                     alive, until it hears no heartbeats
     cut [NAME]       resets the connections
     fin [NAME]       ends them in good order
     refuse           refuses new connections
@@ -62,6 +65,11 @@ def reserved_socket():
             continue
 
 
+def reset_on_close(end):
+    """What is behind a socket's closing with this option is a reset."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 class Faults:
     def __init__(self):
         self.clear()
@@ -85,6 +93,8 @@ class Link:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.greeting = b""
         self.flowing = asyncio.Event()
+        self.hearing = asyncio.Event()
+        self.hearing.set()
         self.task = asyncio.get_running_loop().create_task(self.run())
 
     def said(self, name):
@@ -122,6 +132,8 @@ class Link:
             arrived, data = await pieces.get()
             await asyncio.sleep(max(0.0, arrived + faults.delay - loop.time()))
             await self.flowing.wait()
+            if direction == "down":
+                await self.hearing.wait()
             if not data:
                 target.shutdown(socket.SHUT_WR)
                 return
@@ -150,9 +162,8 @@ class Link:
         self.broker.close()
 
     def reset(self):
-        """What is behind a socket's closing with this option is a reset."""
         for end in (self.client, self.broker):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset_on_close(end)
         self.close()
 
     async def stop(self):
@@ -163,6 +174,13 @@ class Link:
         await self.stop()
         self.reset()
 
+    async def strand(self):
+        await self.stop()
+        self.proxy.links.discard(self)
+        reset_on_close(self.client)
+        self.client.close()
+        self.task = asyncio.get_running_loop().create_task(self.drain([self.broker]))
+
     async def fin(self):
         await self.stop()
         for end in (self.client, self.broker):
@@ -170,13 +188,13 @@ class Link:
                 end.shutdown(socket.SHUT_WR)
             except OSError:
                 pass  # not connected
-        self.task = asyncio.get_running_loop().create_task(self.drain())
+        self.task = asyncio.get_running_loop().create_task(self.drain([self.client, self.broker]))
 
-    async def drain(self):
+    async def drain(self, ends):
         """A socket that is closed with bytes unread sends a reset."""
         loop = asyncio.get_running_loop()
         try:
-            for end in (self.client, self.broker):
+            for end in ends:
                 while await loop.sock_recv(end, PIECE):
                     pass
         except OSError:
@@ -219,7 +237,7 @@ class Proxy:
 
     async def do(self, words):
         verb, *arguments = words or [""]
-        if verb in ("hold", "cut", "fin") and len(arguments) <= 1:
+        if verb in ("hold", "mute", "strand", "cut", "fin") and len(arguments) <= 1:
             return await getattr(self, verb)(*arguments)
         if verb in ("pass", "refuse", "listen", "stat") and not arguments:
             return await self.simple(verb)
@@ -240,6 +258,7 @@ class Proxy:
             self.listen()
             for link in self.links:
                 link.flowing.set()
+                link.hearing.set()
         return "ok"
 
     def set(self, what, value):
@@ -252,6 +271,16 @@ class Proxy:
         self.faults.hold = self.faults.hold or not name
         for link in self.named(name):
             link.flowing.clear()
+        return "ok"
+
+    async def mute(self, name=""):
+        for link in self.named(name):
+            link.hearing.clear()
+        return "ok"
+
+    async def strand(self, name=""):
+        for link in self.named(name):
+            await link.strand()
         return "ok"
 
     async def cut(self, name=""):

@@ -13,13 +13,10 @@ namespace actors::testing {
 
 /// An event center that publishes numbered events and has strategies that handle
 /// them, all the time: whatever happens meanwhile, nothing that the broker confirmed may
-/// be lost, come twice or in the wrong order.
+/// be lost, come twice or in the wrong order. With the settings that
+/// docs/delivery-guarantees.md names for that, and no others.
 struct numbered_fixture : center_fixture {
-  explicit numbered_fixture(config settings = settings_for_tests(),
-                            const broker_folder& broker = test_broker::folder())
-      : center_fixture(std::move(settings)) {
-    broker.declare_durable_exchange(std::string{numbered::exchange});
-  }
+  using center_fixture::center_fixture;
 
   /// One strategy on a queue that is kept, and one publisher. Whether they and all
   /// strategies before are at work.
@@ -54,8 +51,11 @@ struct numbered_fixture : center_fixture {
 
   void publish() {
     if (!publisher) {
-      publisher = sys.spawn(numbered_publisher, event_center{center},
-                            numbered_publisher_settings{"publisher", {key}}, books);
+      publisher =
+          sys.spawn(numbered_publisher, event_center{center},
+                    numbered_publisher_settings{
+                        .name = "publisher", .keys = {key}, .options = {.persistent = true}},
+                    books);
       strategies.push_back(publisher);
     }
     caf::anon_send(publisher, start_atom_v);
