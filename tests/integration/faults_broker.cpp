@@ -69,6 +69,12 @@ caf::behavior hanging_strategy(caf::event_based_actor* self, const event_center&
   };
 }
 
+/// Has a quorum queue answer nothing any more ("suspend"), or go on ("resume").
+void tell_queue(const std::string& command, const std::string& queue) {
+  static_cast<void>(test_broker::folder().ask_ctl("eval 'sys:" + command + "(list_to_atom(\"%2F_"
+                                                  + queue + "\")).'"));
+}
+
 /// How long the broker waits for an acknowledgement, and how often it looks; in ms, for
 /// channels that are opened from now on.
 void set_consumer_timeout(int timeout, int tick) {
@@ -126,16 +132,11 @@ CAF_TEST(an empty queue that is deleted comes back without a loss) {
 CAF_TEST(an exchange that is deleted comes back with its bindings) {
   if (!test_broker::available())
     return;
-  const std::string name{numbered::exchange};
-  {
-    numbered_fixture f;
-    CAF_REQUIRE(f.start());
-    test_broker::folder().delete_exchange(name);
-    CAF_CHECK(f.goes_on());
-    CAF_CHECK(f.is_clean());
-  }
-  // What came back does not outlive the broker, as other tests need it.
-  test_broker::folder().delete_exchange(name);
+  numbered_fixture f;
+  CAF_REQUIRE(f.start());
+  test_broker::folder().delete_exchange(std::string{numbered::exchange});
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK(f.is_clean());
 }
 
 CAF_TEST(a memory alarm stops publishing alone) {
@@ -183,4 +184,38 @@ CAF_TEST(an acknowledgement that takes too long costs its channel alone) {
     CAF_CHECK(f.is_clean());
   }
   set_consumer_timeout(1'800'000, 60'000);
+}
+
+// As a quorum queue that has lost its leader for good: who consumes it has no answer, ever.
+CAF_TEST(a queue that does not answer costs those beside it two links at most) {
+  if (!test_broker::available())
+    return;
+  auto settings = settings_for_tests();
+  settings.endpoints[0].heartbeat = 2s;
+  settings.endpoints[0].request_timeout = 4s;
+  numbered_fixture f{settings};
+  const auto queue = unique_name("silent");
+  const auto seen = std::make_shared<journal>();
+  f.strategies.push_back(f.sys.spawn(journal_strategy, event_center{f.center},
+                                     trades("it", "S").on_quorum_queue(queue), seen, "silent"));
+  CAF_REQUIRE(seen->wait_for("silent subscribed"));
+  // Not with a single active consumer: RabbitMQ keeps that one for as long as a channel hangs that
+  // it may have shared.
+  CAF_REQUIRE(f.start(
+      subscription::to<numbered>(f.key).on_durable_queue(f.queue).acked(ack_policy::on_success)));
+  tell_queue("suspend", queue);
+  test_broker::ctl("close_all_connections 'a test closes them'");
+  CAF_CHECK(eventually([&] { return !f.status().supervisor.refused.empty(); }));
+  CAF_CHECK(f.goes_on());
+  // The one that was closed, and two.
+  CAF_CHECK(f.link(link_role::consuming).losses <= 3);
+  tell_queue("resume", queue);
+  CAF_CHECK(f.consumes(2));
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK(f.link(link_role::consuming).losses <= 3);
+  f.pause();
+  CAF_CHECK(f.books->settles(patience));
+  const auto verdict = f.books->judge();
+  CAF_MESSAGE(audit::text_of(verdict));
+  CAF_CHECK_EQUAL(verdict.lost + verdict.twice, 0u);
 }

@@ -1,6 +1,7 @@
 #include "amqp/rabbitmq_channels.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace actors::amqp {
 
@@ -9,6 +10,9 @@ namespace {
 /// So many requests are ahead of their answers on one channel before another one is opened:
 /// a link that asks for little needs no more.
 constexpr std::size_t crowd = 16;
+
+/// Who waits for an answer for longer is passed by.
+constexpr std::chrono::seconds patience{1};
 
 constexpr std::uint16_t enough_to_be_apart = 3;
 
@@ -48,20 +52,24 @@ line& channel_plan::make(std::uint16_t number) {
 
 // -- topology -----------------------------------------------------------------------
 
-line& channel_plan::topology(const operation& x) {
+line& channel_plan::topology(const operation& x, conversation::time_point now) {
   const auto queue = queue_of(x);
   if (queue.empty())
     return *for_topology_.front();
   auto& at = lanes_[std::string{queue}];
   if (at.requests++ == 0)
-    at.on = &emptiest_topology();
+    at.on = &emptiest_topology(now);
   return *at.on;
 }
 
-line& channel_plan::emptiest_topology() {
-  return **std::min_element(for_topology_.begin(), for_topology_.end(), [](auto* x, auto* y) {
-    return x->items.size() / crowd < y->items.size() / crowd;
-  });
+// A queue may have a request wait for ever, as a quorum queue without a leader does.
+line& channel_plan::emptiest_topology(conversation::time_point now) {
+  auto load = [now](const line& x) {
+    const auto hangs = !x.items.empty() && now - x.since >= patience;
+    return std::pair{hangs, x.items.size() / crowd};
+  };
+  return **std::min_element(for_topology_.begin(), for_topology_.end(),
+                            [&](auto* x, auto* y) { return load(*x) < load(*y); });
 }
 
 void channel_plan::left(const operation& x) {

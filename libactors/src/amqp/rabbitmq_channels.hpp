@@ -93,7 +93,7 @@ public:
 
   /// The one that carries a request about topology, until `left`. Requests about one queue
   /// stay on one channel, hence in order; those about exchanges are few and have the first.
-  line& topology(const operation& x);
+  line& topology(const operation& x, conversation::time_point now);
 
   /// The request has been answered.
   void left(const operation& x);
@@ -135,7 +135,7 @@ private:
   };
 
   line& make(std::uint16_t number);
-  line& emptiest_topology();
+  line& emptiest_topology(conversation::time_point now);
   bool has_room(const line& x) const noexcept;
 
   std::uint16_t allowed_ = 0xFFFF;

@@ -99,7 +99,7 @@ void session::cancel(request_command& x) {
 }
 
 void session::ask_topology(request_command& x) {
-  auto& on = channels_.topology(x.what);
+  auto& on = channels_.topology(x.what, now_);
   open_channel(on);
   send(x, on, {});
 }
@@ -260,13 +260,21 @@ void session::tick(time_point now) {
     if (!output().empty() && now >= waiting_since_ + where_.send_timeout)
       return down(ec::send_timeout, "the broker takes no bytes");
     if (auto late = longest_asked(); late && now >= late->since + where_.request_timeout)
-      return down(ec::request_timeout,
-                  "no answer in time to: " + to_string(late->items.front().what));
+      return on_late(*late);
   }
   if (heartbeat_ > duration::zero() && output().empty() && now >= last_sent_ + heartbeat_ / 2) {
     out_.heartbeat();
     waiting_since_ = now;
   }
+}
+
+// A broker that says other things meanwhile has trouble with this one, e.g. with a quorum queue
+// that has no leader.
+void session::on_late(const line& x) {
+  const auto& first = x.items.front();
+  if (last_received_ > x.since)
+    events_->suspected({first.id});
+  down(ec::request_timeout, "no answer in time to: " + to_string(first.what));
 }
 
 const line* session::longest_asked() const {

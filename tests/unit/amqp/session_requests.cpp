@@ -93,6 +93,17 @@ CAF_TEST(a crowd of requests spreads over several channels and each queue stays 
   CAF_CHECK(raised() == lines({"replied 0 q0", "replied 16 q16"}));
 }
 
+CAF_TEST(what comes behind a request that hangs goes by another channel) {
+  log_in();
+  request(1, declare_queue{{"hangs"}});
+  sent();
+  pass(std::chrono::seconds{1});
+  request(2, declare_queue{{"well"}});
+  CAF_CHECK_EQUAL(count_on(sent(), 4), channel_open + 1);
+  request(3, bind_queue{{"Trade", "hangs", "#"}});
+  CAF_CHECK(sent() == lines{"1:50.20"});
+}
+
 CAF_TEST(a broker that allows few channels gets no more) {
   feed(broker::start() + broker::tune(60, 131'072, 5) + broker::open_ok());
   sent();

@@ -93,8 +93,19 @@ CAF_TEST(a request that is not answered) {
   CAF_CHECK(raised().empty());
   pass(1ms);
   CAF_CHECK(raised()
-            == lines{"down request_timeout: amqp://localhost:5672/: no answer in time to: declare "
-                     "exchange 'Trade' (topic)"});
+            == lines({"suspected 1",
+                      "down request_timeout: amqp://localhost:5672/: no answer in time to: declare "
+                      "exchange 'Trade' (topic)"}));
+}
+
+CAF_TEST(no request is suspected where a broker says nothing at all) {
+  log_in();
+  request(1, declare_exchange{{"Trade"}});
+  sent();
+  pass(10s);
+  const auto lines = raised();
+  CAF_REQUIRE_EQUAL(lines.size(), 1u);
+  CAF_CHECK(lines[0].starts_with("down request_timeout"));
 }
 
 // A thousand requests in a row take their time; each has the whole limit.
