@@ -248,6 +248,7 @@ std::vector<outbox::remainder> outbox::clear() {
   };
   unpark();
   release_all();
+  release(rejected_, rejected_.end());
   for (auto& x : wire_)
     add(x, !x.returned || x.in_doubt);
   for (auto& x : waiting_)

@@ -176,6 +176,31 @@ bool outbox::settle(std::uint64_t id) {
   return true;
 }
 
+outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
+  auto found = places_.find(id);
+  if (found == places_.end())
+    return rejection::unknown;
+  auto x = found->second;
+  if (x->rejected || x->suspect) {
+    remove_from_wire(x);
+    return rejection::final;
+  }
+  if (std::exchange(x->probe, false))
+    finish_probe(*x, false);
+  x->rejected = x->in_doubt = true;
+  x->returned = false;
+  x->again = again;
+  places_.erase(found);
+  rejected_.splice(rejected_.end(), wire_, x);
+  ++held_;
+  return rejection::again;
+}
+
+void outbox::send_again(time_point now) {
+  release(rejected_, std::find_if(rejected_.begin(), rejected_.end(),
+                                  [now](const entry& x) { return x.again > now; }));
+}
+
 void outbox::remove_from_wire(place x) {
   auto& home = *x->home;
   --home.messages;
@@ -212,6 +237,7 @@ const amqp::publication* outbox::returned(const amqp::returned_message& x) {
 
 void outbox::rewind() {
   unpark();
+  release(rejected_, rejected_.end());
   release_all();
   for (auto i = wire_.end(); i != wire_.begin();) {
     auto& x = *(--i);

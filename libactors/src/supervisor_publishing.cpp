@@ -22,6 +22,9 @@ constexpr auto last_rejections_limit = std::chrono::milliseconds{60'000};
 constexpr auto expiry_interval = std::chrono::milliseconds{250};
 constexpr auto probe_interval = std::chrono::milliseconds{250};
 
+/// After which time a message is sent again that the broker could not take.
+constexpr auto rejected_pause = std::chrono::milliseconds{250};
+
 /// How long a message waits for others whose exchanges are not there yet. A thousand of them
 /// may need many seconds.
 constexpr auto exchanges_limit = std::chrono::milliseconds{250};
@@ -222,6 +225,8 @@ void supervisor_state::flush() {
     log_repeated(log_level::warning, "messages dropped", "outbox",
                  fmt::format("outbox: {} messages were dropped", unlogged_drops_));
   unlogged_drops_ = 0;
+  if (outbox_.has_rejected())
+    outbox_.send_again(self_->clock().now());
   const auto now = outbox_.has_deadlines() ? self_->clock().now() : outbox::time_point{};
   std::vector<amqp::publication> batch;
   for (auto messages = outbox_.take(now, open); !messages.empty();
@@ -268,11 +273,7 @@ void supervisor_state::on_confirmations(const confirmations& xs) {
   using outcome = outbox::outcome;
   for (auto& x : xs.items) {
     if (!x.accepted) {
-      if (!outbox_.settle(x.id))
-        continue;
-      ++counters_.rejected;
-      doubt_publishing();
-      finish(x.id, {ec::publish_rejected, "the broker could not take the message"});
+      on_rejected(x.id);
       continue;
     }
     const auto what = outbox_.confirm(x.id);
@@ -297,6 +298,19 @@ void supervisor_state::on_confirmations(const confirmations& xs) {
   if (outbox_.waiting() > 0)
     schedule_flush();
   continue_stop();
+}
+
+void supervisor_state::on_rejected(std::uint64_t id) {
+  const auto what = outbox_.reject(id, self_->clock().now() + rejected_pause);
+  if (what == outbox::rejection::unknown)
+    return;
+  doubt_publishing();
+  if (what == outbox::rejection::again) {
+    self_->delayed_send(self_, rejected_pause, flush_atom_v);
+    return;
+  }
+  ++counters_.rejected;
+  finish(id, {ec::publish_rejected, "the broker could not take the message"});
 }
 
 void supervisor_state::on_refused(const publication_refused& x) {

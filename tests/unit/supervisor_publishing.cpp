@@ -440,12 +440,47 @@ CAF_TEST(publications say for which life of the channel they are) {
   CAF_CHECK_EQUAL(links[2]->publishing_incarnation, 1u);
 }
 
-CAF_TEST(a message that the broker could not take is rejected to its publisher) {
+CAF_TEST(a message that the broker could not take twice is rejected to its publisher) {
+  start_up();
+  auto answer = publish(message("k1"));
+  for (auto times : {1u, 2u}) {
+    advance(250ms);
+    CAF_CHECK(!answer->error);
+    CAF_CHECK_EQUAL(publishing().published.size(), times);
+    publishing().events->confirmed({{1, false}});
+    sched.run();
+  }
+  CAF_CHECK(code_of(answer->error) == ec::publish_rejected);
+}
+
+// As RabbitMQ rejects what goes to a queue that is just being deleted, though others have it.
+CAF_TEST(a message that the broker could not take once is sent again) {
+  start_up();
+  auto first = publish(message("k1"));
+  auto second = publish(message("k2"));
+  publishing().events->confirmed({{1, false}, {2, true}});
+  sched.run();
+  CAF_CHECK(second->published);
+  advance(250ms);
+  CAF_CHECK(keys(publishing()) == (strings{"k1", "k2", "k1"}));
+  publishing().events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(first->published);
+}
+
+CAF_TEST(a message that is to be sent again is not lost with the link) {
   start_up();
   auto answer = publish(message("k1"));
   publishing().events->confirmed({{1, false}});
   sched.run();
-  CAF_CHECK(code_of(answer->error) == ec::publish_rejected);
+  publishing().events->down({ec::connection_lost, "gone"});
+  sched.run();
+  advance(0ms);
+  bring_up(*links.at(2));
+  CAF_CHECK(keys(*links[2]) == (strings{"k1"}));
+  links[2]->events->confirmed({{1, true}});
+  sched.run();
+  CAF_CHECK(answer->published);
 }
 
 // As RabbitMQ does for good on a channel that met a quorum queue without a leader.

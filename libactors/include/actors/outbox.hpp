@@ -155,6 +155,28 @@ public:
   /// room. False: not on the wire.
   bool settle(std::uint64_t id);
 
+  /// What becomes of a message that the broker could not take.
+  enum class rejection : std::uint8_t {
+    /// It was not on the wire.
+    unknown,
+    /// It was the first time: `send_again` has it wait ahead of all others.
+    again,
+    /// It is removed.
+    final,
+  };
+
+  /// The broker could not take a message. Once that may be chance: RabbitMQ rejects what
+  /// goes to a queue that is just being deleted, though other queues have it.
+  rejection reject(std::uint64_t id, time_point again);
+
+  /// Has those wait that are to be sent again by now.
+  void send_again(time_point now);
+
+  /// Whether any is to be sent again.
+  bool has_rejected() const noexcept {
+    return !rejected_.empty();
+  }
+
   /// The broker gave back a message that no queue took: notes it for `confirm`. Gives back
   /// the message that it is, if it is on the wire.
   const amqp::publication* returned(const amqp::returned_message& x);
@@ -211,7 +233,7 @@ public:
     return blocked_;
   }
 
-  /// How many wait for a queue that takes them.
+  /// How many wait for a queue that takes them, or to be sent again.
   std::size_t held() const noexcept {
     return held_;
   }
@@ -253,6 +275,9 @@ private:
     bool probe = false;
     /// It waits in `lane::parked`, for its exchange.
     bool parked = false;
+    /// The broker could not take it, and when it is sent again.
+    bool rejected = false;
+    time_point again = {};
 
     bool expires() const noexcept {
       return deadline != time_point::max();
@@ -359,6 +384,8 @@ private:
   std::size_t max_lanes_;
   entries wire_;
   entries waiting_;
+  /// Those that the broker could not take, in order.
+  entries rejected_;
   /// Those with messages that are parked, and how many these are.
   std::vector<lane*> parked_lanes_;
   std::size_t parked_ = 0;

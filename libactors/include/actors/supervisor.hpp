@@ -199,6 +199,7 @@ private:
   std::vector<amqp::publication> hand_back_unsent();
   /// Whether there is a file, and these messages are in it.
   bool keep_unsent(const std::vector<amqp::publication>& xs);
+  void on_rejected(std::uint64_t id);
   void doubt_publishing();
   void watch_confirms();
   void close(supervised_link& x);
