@@ -1,16 +1,15 @@
 // Bad entities, messages, users' code and strangers, one after the other and then all at
 // once, beside healthy strategies that must not notice. scripts/poison runs it.
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 
 #include "actors/amqp/endpoint.hpp"
 #include "poison/cases.hpp"
+#include "poison/lateness.hpp"
 #include "poison/limited_user.hpp"
 
 using namespace actors::poison;
@@ -35,43 +34,6 @@ constexpr auto answer_limit = 20s;
 constexpr auto watch_limit = 30s;
 /// What the log may say about one bad thing within a minute.
 constexpr std::size_t most_lines = 3;
-
-/// How late this machine is with everything: who waits for us may not be blamed for that.
-class lateness {
-public:
-  lateness() : watch_([this] { run(); }) {
-    // nop
-  }
-
-  ~lateness() {
-    stopped_ = true;
-    watch_.join();
-  }
-
-  lateness(const lateness&) = delete;
-  lateness& operator=(const lateness&) = delete;
-
-  /// The worst since the last call.
-  std::chrono::milliseconds take() {
-    return std::chrono::milliseconds{worst_.exchange(0)};
-  }
-
-private:
-  void run() {
-    while (!stopped_) {
-      const auto due = clock_type::now() + 20ms;
-      std::this_thread::sleep_until(due);
-      const auto late =
-          std::chrono::duration_cast<std::chrono::milliseconds>(clock_type::now() - due).count();
-      if (late > worst_)
-        worst_ = late;
-    }
-  }
-
-  std::atomic<bool> stopped_ = false;
-  std::atomic<std::int64_t> worst_ = 0;
-  std::thread watch_;
-};
 
 /// Reads on in the log.
 class log_reader {
@@ -133,7 +95,7 @@ public:
       violation("start", {"the healthy do not start"});
       return;
     }
-    late_.take();
+    longest_wait();
     std::size_t number = 0;
     for (auto& x : cases)
       play(here, x, tag_of(name, ++number));
@@ -199,8 +161,9 @@ private:
   }
 
   std::chrono::milliseconds longest_wait() {
-    return std::chrono::milliseconds{static_cast<std::int64_t>(1'000 * options_.longest_wait)}
-           + late_.take();
+    const auto limit =
+        std::chrono::milliseconds{static_cast<std::int64_t>(1'000 * options_.longest_wait)};
+    return late_.take(limit);
   }
 
   std::vector<std::string> too_much_said(const std::string& tag, bool about_strangers) {
