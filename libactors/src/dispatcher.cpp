@@ -159,6 +159,8 @@ void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subsc
   wanted.queue =
       settings_.feeds && is_feed(x.what) ? feed_queue(x.what, x.queue) : queue_for(x.what, x.queue);
   wanted.beside = queues_beside(x.what, wanted.queue);
+  if (x.sets_aside)
+    wanted.beside.push_back(unmatched_queue(wanted.queue));
   wanted.binding = {what.exchange, x.queue, what.routing_key};
   self_->send(supervisor_, std::move(wanted));
 }
@@ -274,7 +276,8 @@ void dispatcher_state::tell_all_lost(const failure& reason) {
 void dispatcher_state::on_exception(const std::exception_ptr& what) {
   const failure reason{ec::handler_failed,
                        "the dispatcher failed with a message: " + text_of(what)};
-  log(log_level::error, reason.text + "; its links are renewed, all subscriptions stay");
+  log_repeated(log_level::error, "dispatcher failed", reason.text,
+               reason.text + "; its links are renewed, all subscriptions stay");
   flush_scheduled_ = false;
   for (auto& [id, x] : consumers_)
     lose(id, x, reason);
@@ -359,8 +362,8 @@ void dispatcher_state::establish(handler& x, const consumer& from) {
   if (x.established)
     return;
   x.established = true;
-  log(log_level::info,
-      fmt::format("subscribed: {} on queue '{}'", to_string(x.what), from.queue_name));
+  const auto text = fmt::format("subscribed: {} on queue '{}'", to_string(x.what), from.queue_name);
+  log_repeated(log_level::info, "subscribed", text, text);
   if (x.promise.pending())
     x.promise.deliver(
         subscribed{x.counters.id, x.what.exchange, x.what.routing_key, from.queue_name});

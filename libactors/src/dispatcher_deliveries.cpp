@@ -42,6 +42,11 @@ std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
   return result;
 }
 
+/// Whether what no handler is for stays for others.
+bool gives_back_unmatched(const subscription& x) noexcept {
+  return !x.no_ack && (x.kind == queue_kind::durable || x.kind == queue_kind::quorum);
+}
+
 /// Whether a subscription wants a message of its routing key.
 bool wants(const subscription& x, const caf::message& what) {
   return x.kline_type.empty() || kline_type_of(x.codec, what) == x.kline_type;
@@ -105,19 +110,26 @@ void dispatcher_state::dispatch(std::uint64_t life, amqp::delivery& x) {
   }
   caf::error malformed;
   auto readable = false;
+  auto wanted = false;
   decoder_.begin(x, from.queue_name, from.what.prefetch_count);
   for (auto id : ids) {
     auto& to = handlers_.at(id);
     auto& message = decoder_.get(to.what.codec);
-    if (!message) {
+    if (message) {
+      readable = true;
+      wanted = dispatch_to(to, x, *message, key, open) || wanted;
+    } else if (code_of(message.error()) == ec::unexpected_event
+               && gives_back_unmatched(from.what)) {
+      pass_over(to, x);
+    } else {
+      wanted = true;
       malformed = message.error();
       if (!decoder_.failed_to_open()) // else nobody's failure
         skip(to, x);
-      continue;
     }
-    readable = true;
-    dispatch_to(to, x, *message, key, open);
   }
+  if (!wanted && gives_back_unmatched(from.what))
+    return settle_unmatched(key, x, from);
   if (malformed)
     report_malformed(x, from, malformed);
   if (!readable) {
@@ -173,30 +185,37 @@ void dispatcher_state::settle_poison(delivery_key key, amqp::consumer_id id,
 void dispatcher_state::settle_unmatched(delivery_key key, amqp::delivery& x, consumer& from) {
   using fate = unmatched_messages::fate;
   ++counters_.unmatched;
-  if (from.what.no_ack
-      || (from.what.kind != queue_kind::durable && from.what.kind != queue_kind::quorum))
+  if (!gives_back_unmatched(from.what))
     return settle(key, x.consumer, verdict::ack);
-  const auto has_dead_letters = !queues_beside(from.what, {}).empty();
-  const auto what = from.unmatched.judge(x, has_dead_letters, now_);
+  const auto what = from.unmatched.judge(x, has_dead_letters(from.what));
   if (!std::exchange(from.told_unmatched, true))
     log(log_level::warning,
         fmt::format("queue '{}': no handler here is for {}:{}: it goes back for whoever wants it, "
                     "and so does each like it",
                     from.queue_name, x.exchange, x.routing_key));
-  if (what.what == fate::release && what.pause.count() == 0)
-    return settle(key, x.consumer, verdict::release);
-  open_deliveries::paused_delivery paused{x.consumer, verdict::release};
-  if (what.what == fate::end_of_queue) {
-    paused.copy = unmatched_copy_for(from.queue, std::move(x), what.round);
-  } else if (what.what == fate::dead_letter) {
+  const auto consumer = x.consumer;
+  // Soon enough for it to be there when it is needed.
+  if (x.redelivered && !std::exchange(from.sets_aside, true))
+    want(consumer, from, handlers_.at(from.members.front()).what);
+  if (what.what == fate::release)
+    return settle(key, consumer, verdict::release);
+  if (what.what == fate::dead_letter) {
     ++counters_.dead_lettered;
-    paused.copy = unmatched_copy_for(dead_letter_queue_name(from.queue), std::move(x), what.round);
+    return send_copy(
+        key, consumer,
+        unmatched_copy_for(dead_letter_queue_name(from.queue), std::move(x), what.round));
   }
-  pause(key, std::move(paused), what.pause);
+  send_copy(key, consumer,
+            unmatched_copy_for(unmatched_queue_name(from.queue), std::move(x), what.round));
 }
 
-void dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
+// Gives back whether the handler is for it.
+bool dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what,
                                    delivery_key key, open_delivery& open) {
+  if (!wants(to.what, what)) {
+    pass_over(to, x);
+    return false;
+  }
   const auto place = follow_stream(to, x);
   if (place == stream_tracker::verdict::handled) {
     ++to.counters.duplicates;
@@ -204,14 +223,19 @@ void dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const c
     // Needed only if the first one fails: it gets that one's verdict.
     open.following.push_back(to.counters.id);
     deliveries_.follow(to.counters.id, {x.exchange, x.routing_key, x.properties.position}, key);
-  } else if (!wants(to.what, what)) {
-    to.streams.handled(x.exchange, x.routing_key, x.properties.position);
   } else if (to.what.ack == ack_policy::on_success) {
     ask(to, x, what, key, open);
   } else {
     to.streams.handled(x.exchange, x.routing_key, x.properties.position);
     hand_over(to, x, what);
   }
+  return true;
+}
+
+// It is in its place, but not for this handler.
+void dispatcher_state::pass_over(handler& to, const amqp::delivery& x) {
+  if (follow_stream(to, x) == stream_tracker::verdict::fresh)
+    to.streams.handled(x.exchange, x.routing_key, x.properties.position);
 }
 
 // It cannot be read as what this handler wants.

@@ -41,9 +41,8 @@ void ledger::want(wanted_consumer what) {
   if (is_new) {
     x.consumer = what.consumer;
     x.queue = what.queue;
-    for (auto& queue : what.beside)
-      x.beside.push_back({std::move(queue)});
   }
+  add_beside(x, std::move(what.beside));
   // Where to go on reading a stream changes with what was read.
   x.resumed = x.resumed || (!is_new && x.consumer.arguments != what.consumer.arguments);
   x.consumer.arguments = std::move(what.consumer.arguments);

@@ -79,6 +79,18 @@ void ledger::declare_beside(consumer_entry& x) {
       declare(x, y);
 }
 
+// More may be needed later.
+void ledger::add_beside(consumer_entry& x, std::vector<amqp::queue> queues) {
+  for (auto& queue : queues) {
+    if (find_beside(x, queue.name))
+      continue;
+    auto& added = x.beside.emplace_back(entity<amqp::queue>{std::move(queue)});
+    remember(about_beside{x.consumer.id, added.what.name});
+    if (x.stage != consumer_stage::waiting)
+      declare(x, added);
+  }
+}
+
 void ledger::declare(const consumer_entry& of, entity<amqp::queue>& x) {
   about_beside about{of.consumer.id, x.what.name};
   x.stage = entity_stage::wanted;

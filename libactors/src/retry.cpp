@@ -55,6 +55,20 @@ amqp::queue beside(const amqp::queue& of, std::string name) {
   return result;
 }
 
+/// A message rests there for so long, then the broker moves it back to `of`.
+amqp::queue delaying(const amqp::queue& of, std::string name, std::chrono::milliseconds delay) {
+  auto result = beside(of, std::move(name));
+  result.arguments.emplace_back("x-message-ttl", std::int64_t{delay.count()});
+  result.arguments.emplace_back("x-dead-letter-exchange", std::string{});
+  result.arguments.emplace_back("x-dead-letter-routing-key", of.name);
+  if (is_quorum(of)) {
+    // Moved with confirms, so that it is never lost on the way back.
+    result.arguments.emplace_back("x-dead-letter-strategy", std::string{"at-least-once"});
+    result.arguments.emplace_back("x-overflow", std::string{"reject-publish"});
+  }
+  return result;
+}
+
 std::uint32_t count_of(const amqp::properties& x, std::string_view header) noexcept {
   auto count = find<std::int64_t>(x.headers, header);
   return count && *count > 0 ? static_cast<std::uint32_t>(*count) : 0;
@@ -131,6 +145,10 @@ std::string dead_letter_queue_name(std::string_view queue) {
   return std::string{queue} + ".dead";
 }
 
+std::string unmatched_queue_name(std::string_view queue) {
+  return std::string{queue} + ".unmatched";
+}
+
 std::size_t longest_name(std::string_view queue, const retry_policy& policy) {
   return std::max(retry_queue_name(queue, policy.max_delay).size(),
                   dead_letter_queue_name(queue).size());
@@ -140,17 +158,9 @@ std::vector<amqp::queue> retry_queues(const amqp::queue& of, const retry_policy&
   std::vector<amqp::queue> result;
   for (std::uint32_t retry = 1; retry <= policy.max_retries; ++retry) {
     const auto delay = delay_of(policy, retry);
-    auto x = beside(of, retry_queue_name(of.name, delay));
+    auto x = delaying(of, retry_queue_name(of.name, delay), delay);
     if (!result.empty() && result.back().name == x.name)
       break; // all further ones are as long
-    x.arguments.emplace_back("x-message-ttl", std::int64_t{delay.count()});
-    x.arguments.emplace_back("x-dead-letter-exchange", std::string{});
-    x.arguments.emplace_back("x-dead-letter-routing-key", of.name);
-    if (is_quorum(of)) {
-      // Moved with confirms, so that it is never lost on the way back.
-      x.arguments.emplace_back("x-dead-letter-strategy", std::string{"at-least-once"});
-      x.arguments.emplace_back("x-overflow", std::string{"reject-publish"});
-    }
     result.push_back(std::move(x));
   }
   return result;
@@ -162,6 +172,10 @@ amqp::queue dead_letter_queue(const amqp::queue& of) {
   if (is_quorum(of))
     result.arguments.emplace_back("x-delivery-limit", std::int64_t{-1});
   return result;
+}
+
+amqp::queue unmatched_queue(const amqp::queue& of) {
+  return delaying(of, unmatched_queue_name(of.name), unmatched_delay);
 }
 
 amqp::field_table dead_letter_arguments(std::string_view queue) {

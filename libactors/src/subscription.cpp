@@ -69,11 +69,6 @@ bool moves_failures(const subscription& x) noexcept {
          && (x.error == error_policy::dead_letter || x.error == error_policy::retry);
 }
 
-/// Whether there are dead letters, sent by us or by the broker.
-bool has_dead_letters(const subscription& x) noexcept {
-  return moves_failures(x) || x.limits.delivery_limit > 0;
-}
-
 caf::error check_names(const subscription& x) {
   if (x.exchange.empty())
     return refused(x, "the exchange has no name: give one such as 'Orderbook'");
@@ -376,6 +371,10 @@ std::string_view warning_about(const amqp::queue& x) noexcept {
   return "if it has a delivery limit (20 by default on RabbitMQ 4), the broker drops what comes "
          "back more often, or sends it to the dead letters: delete the queue to have it declared "
          "anew, or set a policy";
+}
+
+bool has_dead_letters(const subscription& x) noexcept {
+  return moves_failures(x) || x.limits.delivery_limit > 0;
 }
 
 std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue) {

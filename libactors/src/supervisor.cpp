@@ -7,6 +7,7 @@
 
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
+#include "guarded.hpp"
 
 namespace actors {
 
@@ -126,7 +127,8 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   if (reason)
     x.last_failure = to_failure(reason);
   if (!reason)
-    log(log_level::info, fmt::format("{} link closed", to_string(x.role)));
+    log_repeated(log_level::info, "link closed", to_string(x.role),
+                 fmt::format("{} link closed", to_string(x.role)));
   else
     log_repeated(log_level::warning, "link lost",
                  fmt::format("{} {} {}", to_string(x.role), x.endpoints.current(),
@@ -155,6 +157,21 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
     x.endpoints.again();
   schedule_connect(x, at_once ? std::chrono::milliseconds{0}
                               : x.endpoints.next(code_of(reason), self_->clock().now()));
+}
+
+// A fault of ours. What was under way is asked for and sent again by other links: no
+// subscription and no publication may stay without an answer.
+void supervisor_state::on_exception(const std::exception_ptr& what) {
+  const auto text = "the supervisor failed with a message: " + text_of(what)
+                    + "; its links are renewed, all subscriptions and publications stay";
+  log_repeated(log_level::error, "supervisor failed", text, text);
+  flush_scheduled_ = false;
+  for (auto role : {link_role::consuming, link_role::publishing, link_role::quarantine}) {
+    auto& x = link(role);
+    close(x);
+    if (!x.connection && keeps(x))
+      schedule_connect(x, x.endpoints.next({}, self_->clock().now()));
+  }
 }
 
 // What waits in the outbox may still get away while the rest is stopping.
@@ -346,42 +363,50 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
                          supervisor_settings settings) {
   auto& state = self->state;
   state.init(std::move(settings));
-  self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.source, x.reason); });
+  self->set_exit_handler(
+      guarded(state, [&state](caf::exit_msg& x) { state.on_exit(x.source, x.reason); }));
   return {
-      [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); },
-      [&state](connect_atom, link_role role) { state.connect(role); },
-      [&state](close_atom, link_role role) { state.renew(role); },
-      [&state](const link_up& x) { state.on_up(x); },
-      [&state](const link_blocked& x) { state.on_blocked(x); },
-      [&state](const link_unblocked& x) { state.on_unblocked(x); },
-      [&state](const link_reply& x) { state.on_reply(x); },
-      [&state](const channel_lost& x) { state.on_channel_lost(x); },
-      [&state](link_suspects& x) { state.on_suspects(x); },
-      [&state](const link_learned& x) { state.on_learned(x); },
-      [&state](const publication_refused& x) { state.on_refused(x); },
-      [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); },
-      [&state](retry_atom, link_role role) { state.on_retry(role); },
-      [&state](tick_atom, link_role role) { state.on_release(role); },
-      [&state](verify_atom) { state.on_verify(); },
-      [&state](const wanted_consumer& x) { state.want(x); },
-      [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); },
-      [&state](unwant_atom, amqp::consumer_id id, const amqp::binding& x) { state.unwant(id, x); },
-      [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); },
-      [&state](publish_atom, failure& x) -> caf::result<published> {
-        return state.refuse(std::move(x));
-      },
-      [&state](const confirmations& x) { state.on_confirmations(x); },
-      [&state](const amqp::returned_message& x) { state.on_returned(x); },
-      [&state](unconfirmed_atom) { state.on_unconfirmed(); },
-      [&state](expire_atom) { state.on_expire(); },
-      [&state](probe_atom) { state.on_probe(); },
-      [&state](flush_atom) { state.flush(); },
-      [&state](status_atom) { return state.status(); },
-      [&state](stop_atom, std::uint64_t limit) {
-        return state.stop(std::chrono::milliseconds{limit});
-      },
-      [&state](deadline_atom, supervisor_state::stop_stage x) { state.on_deadline(x); },
-      [&state](heartbeat_atom) { state.on_heartbeat(); },
+      guarded(state,
+              [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); }),
+      guarded(state, [&state](connect_atom, link_role role) { state.connect(role); }),
+      guarded(state, [&state](close_atom, link_role role) { state.renew(role); }),
+      guarded(state, [&state](const link_up& x) { state.on_up(x); }),
+      guarded(state, [&state](const link_blocked& x) { state.on_blocked(x); }),
+      guarded(state, [&state](const link_unblocked& x) { state.on_unblocked(x); }),
+      guarded(state, [&state](const link_reply& x) { state.on_reply(x); }),
+      guarded(state, [&state](const channel_lost& x) { state.on_channel_lost(x); }),
+      guarded(state, [&state](link_suspects& x) { state.on_suspects(x); }),
+      guarded(state, [&state](const link_learned& x) { state.on_learned(x); }),
+      guarded(state, [&state](const publication_refused& x) { state.on_refused(x); }),
+      guarded(state, [&state](const consumer_gone& x) { state.on_consumer_gone(x.id); }),
+      guarded(state, [&state](retry_atom, link_role role) { state.on_retry(role); }),
+      guarded(state, [&state](tick_atom, link_role role) { state.on_release(role); }),
+      guarded(state, [&state](verify_atom) { state.on_verify(); }),
+      guarded(state, [&state](const wanted_consumer& x) { state.want(x); }),
+      guarded(state, [&state](unwant_atom, amqp::consumer_id id) { state.unwant(id); }),
+      guarded(state, [&state](unwant_atom, amqp::consumer_id id,
+                              const amqp::binding& x) { state.unwant(id, x); }),
+      guarded(state,
+              [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); }),
+      guarded(state,
+              [&state](publish_atom, failure& x) -> caf::result<published> {
+                return state.refuse(std::move(x));
+              }),
+      guarded(state, [&state](const confirmations& x) { state.on_confirmations(x); }),
+      guarded(state, [&state](const amqp::returned_message& x) { state.on_returned(x); }),
+      guarded(state, [&state](unconfirmed_atom) { state.on_unconfirmed(); }),
+      guarded(state, [&state](expire_atom) { state.on_expire(); }),
+      guarded(state, [&state](probe_atom) { state.on_probe(); }),
+      guarded(state, [&state](flush_atom) { state.flush(); }),
+      guarded(state,
+              [&state](status_atom) -> caf::result<supervisor_status> { return state.status(); }),
+      guarded(state,
+              [&state](stop_atom, std::uint64_t limit) {
+                return state.stop(std::chrono::milliseconds{limit});
+              }),
+      guarded(state,
+              [&state](deadline_atom, supervisor_state::stop_stage x) { state.on_deadline(x); }),
+      guarded(state, [&state](heartbeat_atom) { state.on_heartbeat(); }),
   };
 }
 

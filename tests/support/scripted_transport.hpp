@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,13 @@ struct scripted_link {
   std::uint32_t publishing_incarnation = 0;
   std::vector<settled> settlements;
   bool closing = false;
+  /// Makes the next call of the outlet throw, as a fault of ours would.
+  bool throws = false;
+
+  void throw_if_told() {
+    if (std::exchange(throws, false))
+      throw std::runtime_error{"a fault"};
+  }
 
   /// Answers every open request with success, naming queues as they were asked
   /// for. Gives back how many there were.
@@ -46,12 +54,14 @@ public:
   }
 
   void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
+    link_->throw_if_told();
     link_->publishing_incarnation = incarnation;
     for (auto& x : xs)
       link_->published.push_back(std::move(x));
   }
 
   void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
+    link_->throw_if_told();
     link_->settlements.push_back({incarnation, std::move(xs)});
   }
 

@@ -90,6 +90,14 @@ CAF_TEST(a consumer that is refused joins none that has been running) {
   CAF_CHECK(find({5}, {5}) == std::set<amqp::consumer_id>{5});
 }
 
+CAF_TEST(consumers that are started one by one share no channel for long) {
+  for (auto id : up_to(consumer_groups::max_shared - 1)) {
+    start(id);
+    now += 2s;
+  }
+  CAF_CHECK(x.join(100, now) == consumer_groups::max_shared - 1);
+}
+
 CAF_TEST(one that was refused alone stays alone) {
   find(up_to(3), {2});
   const auto group = x.join(2, now);

@@ -319,4 +319,21 @@ CAF_TEST(a strategy that asks for it is told of lost and restored links) {
   CAF_CHECK(unaware->events.empty());
 }
 
+CAF_TEST(a fault of the dispatcher costs its links and no subscription) {
+  auto seen = subscribed_strategy(eth_trades().acked(ack_policy::on_success).with_stream_events());
+  link->throws = true;
+  deliver({delivery(1, body(some_trade()))});
+  CAF_CHECK(renewed == (std::vector{link_role::consuming, link_role::quarantine}));
+  CAF_CHECK(seen->events
+            == std::vector<std::string>{
+                "lost handler_failed: the dispatcher failed with a message: a fault"});
+  CAF_CHECK(settled().empty());
+  // The next link brings the consumer back, and the delivery.
+  caf::anon_send(sut, consumer_state{consumer_ids.back(), "q", wanted.back().binding, {}});
+  deliver({delivery(1, body(some_trade()))}, 2);
+  CAF_CHECK_EQUAL(seen->events.back(), "restored");
+  CAF_CHECK_EQUAL(seen->trades.size(), 2u);
+  CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

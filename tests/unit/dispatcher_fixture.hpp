@@ -107,6 +107,7 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
                           return consumer_state{
                               id, "", std::nullopt, {ec::consumer_cancelled, "cancelled"}, true};
                         },
+                        [this](close_atom, link_role x) { renewed.push_back(x); },
                         [this](publish_atom, amqp::publication& x) -> caf::result<published> {
                           copies.push_back(std::move(x));
                           if (refusing_copies)
@@ -241,6 +242,8 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
   /// What was sent to the retries and the dead letters, and whether it arrives.
   std::vector<amqp::publication> copies;
   bool refusing_copies = false;
+  /// Links that are to begin anew.
+  std::vector<link_role> renewed;
   /// Bindings that are wanted no more.
   std::vector<amqp::binding> unbound;
   collector supervisor;

@@ -2,6 +2,8 @@
 
 // What docs/delivery-guarantees.md promises, by all three actors together.
 
+#include <algorithm>
+
 #include "support/silent_sink.hpp"
 #include "unit/memory_center_fixture.hpp"
 
@@ -104,6 +106,33 @@ CAF_TEST(every persistent trade arrives over a restart of the broker) {
   CAF_CHECK(again->trades == (list{2, 3, 4, 5}));
   publish_persistent(6);
   CAF_CHECK(again->trades == (list{2, 3, 4, 5, 6}));
+}
+
+CAF_TEST(a strategy that is away for a while loses nothing and delays nobody) {
+  const auto of = [](const char* symbol) {
+    return trades("binance", symbol)
+        .on_durable_queue("orders")
+        .prefetch(1)
+        .acked(ack_policy::on_success);
+  };
+  auto stays = add(of("ETH/USDT"));
+  add(of("BTC/USDT"));
+  caf::anon_send_exit(strategies.back(), caf::exit_reason::user_shutdown);
+  sched.run();
+  list all;
+  for (std::int64_t i = 1; i <= 100; ++i) {
+    center.publish(some_trade(i, "BTC/USDT"), {.persistent = true});
+    center.publish(some_trade(i, "ETH/USDT"), {.persistent = true});
+    all.push_back(i);
+    advance(10ms);
+    CAF_CHECK(stays->trades.size() + 5 > all.size()); // 50 ms late at most
+  }
+  auto back = add(of("BTC/USDT"));
+  for (auto i = 0; i < 12; ++i)
+    advance(500ms);
+  std::sort(back->trades.begin(), back->trades.end());
+  CAF_CHECK(back->trades == all);
+  CAF_CHECK(stays->trades == all);
 }
 
 CAF_TEST(a message that always fails is retried and ends in the dead letters) {

@@ -387,4 +387,44 @@ CAF_TEST(verification can be switched off) {
 
 // -- an earlier run ---------------------------------------------------------------------------
 
+CAF_TEST(a fault of the supervisor costs its links and no subscription and no publication) {
+  start_up();
+  want(1, "q", "binance.#");
+  settle(consuming());
+  dispatcher.take<consumer_state>();
+  publishing().throws = true;
+  auto first = publish(message("k1"));
+  CAF_CHECK(consuming().closing && publishing().closing);
+  auto second = publish(message("k2"));
+  consuming().events->down({});
+  publishing().events->down({});
+  sched.run();
+  advance(1s);
+  CAF_REQUIRE_EQUAL(links.size(), 4u);
+  bring_up(*links[2]);
+  bring_up(*links[3]);
+  const auto news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK(!news[0].error);
+  auto& again = links[2]->published.empty() ? *links[3] : *links[2];
+  CAF_REQUIRE_EQUAL(again.published.size(), 2u);
+  for (auto& x : again.published)
+    again.events->confirmed({{x.id, true}});
+  sched.run();
+  CAF_CHECK(first->published);
+  CAF_CHECK(second->published);
+}
+
+CAF_TEST(a link that cannot even be begun is tried again) {
+  settings.start_connection = [this, usual = settings.start_connection,
+                               tries = 0](auto&&... xs) mutable {
+    if (++tries == 1)
+      throw std::runtime_error{"out of threads"};
+    return usual(xs...);
+  };
+  start();
+  advance(1s);
+  CAF_CHECK_EQUAL(links.size(), 2u);
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

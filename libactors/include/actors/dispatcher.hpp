@@ -139,6 +139,8 @@ private:
     std::uint64_t life = 0;
     unmatched_messages unmatched;
     bool told_unmatched = false;
+    /// It has a queue for what no handler is for.
+    bool sets_aside = false;
     bool told_unreadable = false;
     /// Where reading goes on, for a stream.
     std::optional<std::int64_t> next_offset;
@@ -183,8 +185,9 @@ private:
   void settle_unreadable(delivery_key key, const amqp::delivery& x, consumer& from);
   void settle_poison(delivery_key key, amqp::consumer_id id, const std::exception_ptr& what);
   void settle_unmatched(delivery_key key, amqp::delivery& x, consumer& from);
-  void dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what, delivery_key key,
+  bool dispatch_to(handler& to, const amqp::delivery& x, const caf::message& what, delivery_key key,
                    open_delivery& open);
+  void pass_over(handler& to, const amqp::delivery& x);
   void skip(handler& to, const amqp::delivery& x);
   stream_tracker::verdict follow_stream(handler& to, const amqp::delivery& x);
   void report_malformed(const amqp::delivery& x, const consumer& from, const caf::error& reason);

@@ -387,6 +387,7 @@ private:
 
   void advance(consumer_entry& x);
   void declare(consumer_entry& x);
+  void add_beside(consumer_entry& x, std::vector<amqp::queue> queues);
   void declare_beside(consumer_entry& x);
   void declare(const consumer_entry& of, entity<amqp::queue>& x);
   amqp::queue permitted(amqp::queue x) const;

@@ -15,6 +15,8 @@
 ///     Q.retry.{delay in ms}   one for each delay: after it (x-message-ttl) the
 ///                             broker moves a message back to Q
 ///     Q.dead                  kept until somebody looks at it
+///     Q.unmatched             for what no handler is for, declared when there is any:
+///                             after `unmatched_delay` it comes back to Q
 ///
 /// The event center sends a copy there and acknowledges the original once the
 /// broker has confirmed the copy. The copy keeps body and properties and has
@@ -49,6 +51,7 @@ std::chrono::milliseconds delay_of(const retry_policy& policy, std::uint32_t ret
 
 std::string retry_queue_name(std::string_view queue, std::chrono::milliseconds delay);
 std::string dead_letter_queue_name(std::string_view queue);
+std::string unmatched_queue_name(std::string_view queue);
 
 /// The longest name of a queue beside one of this name that the policy needs.
 std::size_t longest_name(std::string_view queue, const retry_policy& policy);
@@ -59,6 +62,12 @@ std::vector<amqp::queue> retry_queues(const amqp::queue& of, const retry_policy&
 /// The queue for the dead letters of a queue; of the same kind.
 amqp::queue dead_letter_queue(const amqp::queue& of);
 
+/// How long a message rests that no handler was for.
+constexpr std::chrono::milliseconds unmatched_delay{5'000};
+
+/// The queue where it does; of the same kind.
+amqp::queue unmatched_queue(const amqp::queue& of);
+
 /// What makes the broker itself send what is rejected, or delivered too often,
 /// to the dead letters of a queue.
 amqp::field_table dead_letter_arguments(std::string_view queue);
@@ -66,15 +75,15 @@ amqp::field_table dead_letter_arguments(std::string_view queue);
 /// How often a handler has failed with this message.
 std::uint32_t attempts_of(const amqp::properties& x) noexcept;
 
-/// How often it was sent back to the end of its queue, as no handler was for it.
+/// How often it was set aside, as no handler was for it.
 std::uint32_t unmatched_rounds_of(const amqp::properties& x) noexcept;
 
 /// A copy of a message for the given queue, persistent and mandatory.
 amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t attempts,
                            std::string_view error);
 
-/// A copy of a message that no handler was for, for the end of its own queue or the dead
-/// letters; a next handler is not told of it.
+/// A copy of a message that no handler was for, to be set aside or for the dead letters; a
+/// next handler is not told of it.
 amqp::publication unmatched_copy_for(std::string queue, amqp::delivery x, std::uint32_t rounds);
 
 /// Gives a copy that comes back the exchange and routing key that it was published with,

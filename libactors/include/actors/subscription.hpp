@@ -227,6 +227,9 @@ amqp::queue queue_on(amqp::queue x, std::string_view broker);
 /// there is nothing to say.
 std::string_view warning_about(const amqp::queue& x) noexcept;
 
+/// Whether there are dead letters, sent by us or by the broker.
+bool has_dead_letters(const subscription& x) noexcept;
+
 /// The queues beside it, for retries and dead letters.
 std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -105,6 +106,7 @@ public:
   void renew(link_role role);
   void on_up(const link_up& x);
   void on_exit(const caf::actor_addr& source, const caf::error& reason);
+  void on_exception(const std::exception_ptr& what);
   void on_blocked(const link_blocked& x);
   void on_unblocked(const link_unblocked& x);
   void on_reply(const link_reply& x);
