@@ -159,7 +159,7 @@ void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subsc
   wanted.queue =
       settings_.feeds && is_feed(x.what) ? feed_queue(x.what, x.queue) : queue_for(x.what, x.queue);
   wanted.beside = queues_beside(x.what, wanted.queue);
-  if (x.sets_aside)
+  if (x.sets_aside_since)
     wanted.beside.push_back(unmatched_queue(wanted.queue));
   wanted.binding = {what.exchange, x.queue, what.routing_key};
   self_->send(supervisor_, std::move(wanted));

@@ -195,8 +195,10 @@ void dispatcher_state::settle_unmatched(delivery_key key, amqp::delivery& x, con
                     from.queue_name, x.exchange, x.routing_key));
   const auto consumer = x.consumer;
   // Soon enough for it to be there when it is needed.
-  if (x.redelivered && !std::exchange(from.sets_aside, true))
+  if (x.redelivered && !from.sets_aside_since) {
+    from.sets_aside_since = now_;
     want(consumer, from, handlers_.at(from.members.front()).what);
+  }
   if (what.what == fate::release)
     return settle(key, consumer, verdict::release);
   if (what.what == fate::dead_letter) {

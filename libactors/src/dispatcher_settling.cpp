@@ -244,6 +244,8 @@ void dispatcher_state::on_moved(delivery_key key, const caf::error& err) {
     return;
   if (!err) {
     settle(key, *consumer, verdict::ack);
+  } else if (awaits_queue_beside(*consumer)) {
+    settle(key, *consumer, verdict::release);
   } else {
     log_repeated(log_level::warning, "copy not sent", to_string(code_of(err)),
                  "a message goes back to its queue, as its copy could not be sent to "
@@ -252,6 +254,13 @@ void dispatcher_state::on_moved(delivery_key key, const caf::error& err) {
     pause(key, {*consumer, verdict::release}, requeue_pause);
   }
   continue_drain();
+}
+
+// It was asked for a moment ago: held back, one message would hold up all others.
+bool dispatcher_state::awaits_queue_beside(amqp::consumer_id id) const {
+  auto x = consumers_.find(id);
+  return x != consumers_.end() && x->second.sets_aside_since
+         && self_->clock().now() - *x->second.sets_aside_since < requeue_pause;
 }
 
 // Of no effect for deliveries of a no_ack consumer: they were never open.

@@ -139,8 +139,8 @@ private:
     std::uint64_t life = 0;
     unmatched_messages unmatched;
     bool told_unmatched = false;
-    /// It has a queue for what no handler is for.
-    bool sets_aside = false;
+    /// Since when it has a queue for what no handler is for.
+    std::optional<time_point> sets_aside_since;
     bool told_unreadable = false;
     /// Where reading goes on, for a stream.
     std::optional<std::int64_t> next_offset;
@@ -224,6 +224,7 @@ private:
   void pause(delivery_key key, open_deliveries::paused_delivery x, std::chrono::milliseconds time);
   void move(delivery_key key, open_delivery& x);
   void send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy);
+  bool awaits_queue_beside(amqp::consumer_id id) const;
   void on_moved(delivery_key key, const caf::error& err);
   void settle(delivery_key key, amqp::consumer_id id, verdict what);
   void schedule_flush();
