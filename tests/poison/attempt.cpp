@@ -84,7 +84,7 @@ std::string attempt::name(const std::string& text) {
 namespace {
 
 caf::behavior bad_strategy(caf::event_based_actor* self, const event_center& center,
-                           subscription what, handler act,
+                           subscription what, const handler& act,
                            const std::function<void(const caf::error&)>& answered) {
   // What it does not know, e.g. the messages of a link, is not its affair.
   self->set_default_handler(caf::drop);

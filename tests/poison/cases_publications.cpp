@@ -7,7 +7,7 @@ namespace actors::poison {
 
 namespace {
 
-event to_exchange(std::string exchange, std::string key, std::string data = "{}") {
+event to_exchange(std::string exchange, std::string key, const std::string& data = "{}") {
   event result;
   result.name = "EVENT_POISON";
   result.exchange = std::move(exchange);

@@ -210,7 +210,7 @@ caf::behavior healthy_strategy(caf::event_based_actor* self, const event_center&
   return {[=](const numbered& x) { books->handled(kind, x.number); }};
 }
 
-caf::behavior healthy_publisher(caf::event_based_actor* self, event_center center,
+caf::behavior healthy_publisher(caf::event_based_actor* self, const event_center& center,
                                 const std::string& key,
                                 const std::shared_ptr<healthy_books>& books) {
   return {
@@ -225,7 +225,7 @@ caf::behavior healthy_publisher(caf::event_based_actor* self, event_center cente
       },
       [=](stop_atom) {
         // What is on its way is still answered.
-        self->become([](stop_atom) {});
+        self->become([](stop_atom) {}, [](flush_atom) {});
       },
   };
 }
@@ -272,7 +272,7 @@ void healthy::watch(std::uint64_t events, std::chrono::milliseconds limit) {
 std::vector<std::string> healthy::problems(std::chrono::milliseconds longest_wait) {
   auto result = books_->problems(longest_wait);
   for (auto& x : result)
-    x = name_ + ": " + x;
+    x.insert(0, name_ + ": ");
   return result;
 }
 
@@ -280,7 +280,7 @@ std::vector<std::string> healthy::finish(std::chrono::milliseconds limit) {
   caf::anon_send(publisher_, stop_atom_v);
   auto result = books_->losses(limit);
   for (auto& x : result)
-    x = name_ + ": " + x;
+    x.insert(0, name_ + ": ");
   return result;
 }
 

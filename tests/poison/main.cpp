@@ -200,30 +200,16 @@ private:
   std::size_t violations_ = 0;
 };
 
-} // namespace
-
-int main(int argc, char** argv) {
-  options x;
-  CLI::App app{"Bad entities, messages, code and strangers beside healthy strategies."};
-  app.add_option("--broker", x.broker, "A RabbitMQ's URL; without one, the in-process broker alone")
-      ->envname("ACTORS_TEST_BROKER");
-  app.add_option("--cases", x.cases, "How many of the cases; 0 is all")->capture_default_str();
-  app.add_option("--only", x.only, "Those whose names hold this text");
-  app.add_option("--on", x.scenes, "memory, relay, rabbitmq")->delimiter(',');
-  app.add_option("--watch", x.watched_events,
-                 "How many events of the healthy to look at after each")
-      ->capture_default_str();
-  app.add_option("--longest-wait", x.longest_wait, "For how many seconds the healthy may wait")
-      ->capture_default_str();
-  app.add_flag("--keep-log", x.keep_log, "Leave the log behind");
-  CLI11_PARSE(app, argc, argv);
+/// Plays all scenes; what the program ends with.
+int play(const options& x) {
   const auto memory = *actors::amqp::parse_endpoint("memory:poison");
   auto broker = actors::amqp::parse_endpoint(x.broker.empty() ? "memory:poison" : x.broker);
   if (!broker) {
     std::cerr << "poison: '" << x.broker << "' is no broker's URL\n";
     return 2;
   }
-  const auto user = limited_user_of(x.broker);
+  const auto on_memory = x.scenes == std::vector<std::string>{"memory"};
+  const auto user = on_memory ? nullptr : limited_user_of(x.broker);
   judge all{x};
   for (auto& name : x.scenes) {
     if (name == "memory")
@@ -237,4 +223,30 @@ int main(int argc, char** argv) {
   }
   std::cout << all.cases() << " cases, " << all.violations() << " violations" << std::endl;
   return all.violations() == 0 ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  try {
+    options x;
+    CLI::App app{"Bad entities, messages, code and strangers beside healthy strategies."};
+    app.add_option("--broker", x.broker,
+                   "A RabbitMQ's URL; without one, the in-process broker alone")
+        ->envname("ACTORS_TEST_BROKER");
+    app.add_option("--cases", x.cases, "How many of the cases; 0 is all")->capture_default_str();
+    app.add_option("--only", x.only, "Those whose names hold this text");
+    app.add_option("--on", x.scenes, "memory, relay, rabbitmq")->delimiter(',');
+    app.add_option("--watch", x.watched_events,
+                   "How many events of the healthy to look at after each")
+        ->capture_default_str();
+    app.add_option("--longest-wait", x.longest_wait, "For how many seconds the healthy may wait")
+        ->capture_default_str();
+    app.add_flag("--keep-log", x.keep_log, "Leave the log behind");
+    CLI11_PARSE(app, argc, argv);
+    return play(x);
+  } catch (const std::exception& err) {
+    std::cerr << "poison: " << err.what() << '\n';
+    return 2;
+  }
 }
