@@ -84,10 +84,10 @@ void check_topology(const amqp::memory_broker& broker, const std::vector<std::st
     out.push_back("topology: " + std::to_string(broker.bindings().size()) + " bindings");
 }
 
-void check_nothing_left(const amqp::memory_broker& broker, const std::string& dead_letter_queue,
+void check_nothing_left(const amqp::memory_broker& broker, const std::set<std::string>& kept,
                         violations& out) {
   for (auto& x : broker.queues())
-    if (x.ready + x.unacked > 0 && x.name != dead_letter_queue)
+    if (x.ready + x.unacked > 0 && !kept.contains(x.name))
       out.push_back("left: queue " + x.name + " has " + std::to_string(x.ready) + " ready, "
                     + std::to_string(x.unacked) + " unacknowledged");
 }

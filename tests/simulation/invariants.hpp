@@ -45,7 +45,8 @@ void check_order(const promise_to& x, violations& out);
 void check_topology(const amqp::memory_broker& broker, const std::vector<std::string>& expected,
                     std::size_t bindings, violations& out);
 
-void check_nothing_left(const amqp::memory_broker& broker, const std::string& dead_letter_queue,
+/// But for queues that keep what was read.
+void check_nothing_left(const amqp::memory_broker& broker, const std::set<std::string>& kept,
                         violations& out);
 void check_nothing_left(const center_status& x, violations& out);
 

@@ -211,6 +211,8 @@ private:
             .acked(ack_policy::on_success)
             .within(0ms),
         {nullptr, {candles}, true, order_promise::over_all_lives});
+    add("tape", trades(platform, "#").on_stream("tape", std::string{"first"}),
+        {nullptr, all, true, order_promise::within_a_life});
     add("newest", trades(platform, "#").multi(false), {nullptr, {}, true, order_promise::none});
     const auto limit = what_.fault == defect::unbounded_window ? 1'000'000 : max_window;
     add("latest",
@@ -276,6 +278,7 @@ private:
     } else if (dice < 92) {
       note("a quiet moment");
       run();
+      delete_tape_if_read();
       check_memory();
     } else {
       fault();
@@ -352,8 +355,8 @@ private:
         {"broker accepts links", [](world& x) { x.broker_->accept_links(); }},
         {"broker blocks publishers", [](world& x) { x.broker_->block("low on memory"); }},
         {"broker unblocks publishers", [](world& x) { x.broker_->unblock(); }},
-        {"broker stalls", [](world& x) { x.broker_->stall(); }},
-        {"broker goes on", [](world& x) { x.broker_->resume(); }},
+        {"broker stalls", [](world& x) { x.stall(); }},
+        {"broker goes on", [](world& x) { x.go_on(); }},
         {"the queue of 'newest' is deleted",
          [](world& x) { x.broker_->delete_queue("consumer.Trade.sim.#"); }},
         {"an empty retry queue is deleted",
@@ -386,17 +389,51 @@ private:
     chosen.happen(*this);
   }
 
+  void stall() {
+    stalls_ = true;
+    broker_->stall();
+  }
+
+  void go_on() {
+    stalls_ = false;
+    broker_->resume();
+  }
+
   void delete_if_empty(const std::string& queue) {
     for (auto& x : broker_->queues())
       if (x.name == queue && x.ready + x.unacked == 0)
         broker_->delete_queue(queue);
   }
 
+  /// With what is in it: nothing may be on its way, and it must be back before anything is.
+  void delete_tape_if_read() {
+    const auto& tape = *std::find_if(strategies_.begin(), strategies_.end(),
+                                     [](auto& x) { return x.seen->name == "tape"; });
+    violations unread;
+    for (auto& x : publishers_)
+      check_nothing_lost(tape.promised, *x.log, {}, unread);
+    const auto idle = std::all_of(publishers_.begin(), publishers_.end(),
+                                  [](auto& x) { return x.actor && x.log->open == 0; });
+    if (!idle || !unread.empty() || stalls_ || what_.relayed || !is_consumed("tape"))
+      return;
+    note("the stream of 'tape' is deleted");
+    broker_->delete_queue("tape");
+    run();
+  }
+
+  bool is_consumed(const std::string& queue) const {
+    const auto queues = broker_->queues();
+    return std::any_of(queues.begin(), queues.end(),
+                       [&](auto& x) { return x.name == queue && x.consumers > 0; });
+  }
+
   /// From now on a strategy fails, hesitates or crashes more or less often.
   void trouble() {
     auto& x = *strategies_[pick(strategies_.size())].seen;
-    x.fails = static_cast<unsigned>(pick(30));
-    x.hesitates = static_cast<unsigned>(pick(30));
+    // What fails of a stream is not read again, and its reader does not wait for answers.
+    const auto answers = x.name == "tape" ? 1u : 30u;
+    x.fails = static_cast<unsigned>(pick(answers));
+    x.hesitates = static_cast<unsigned>(pick(answers));
     x.crashes = static_cast<unsigned>(pick(5));
     note("strategy '" + x.name + "' fails " + std::to_string(x.fails) + " %, hesitates "
          + std::to_string(x.hesitates) + " %, crashes " + std::to_string(x.crashes) + " %");
@@ -491,7 +528,7 @@ private:
     for (auto& x : strategies_)
       x.seen->fails = x.seen->hesitates = x.seen->crashes = 0;
     network_.release();
-    broker_->resume();
+    go_on();
     broker_->accept_links();
     broker_->unblock();
     broker_->delay_deliveries(false);
@@ -525,9 +562,9 @@ private:
     check_topology(*broker_,
                    {"consumer.Trade.sim.# 1", "every 1", "in-order 1", "latest 1", "restored 1",
                     "retried 1", "retried.dead 0", "retried.retry.1000 0", "retried.retry.2000 0",
-                    "retried.retry.4000 0", "window 1"},
+                    "retried.retry.4000 0", "tape 1", "window 1"},
                    strategies_.size(), out);
-    check_nothing_left(*broker_, "retried.dead", out);
+    check_nothing_left(*broker_, {"retried.dead", "tape"}, out);
     for (auto& x : publishers_)
       check_answers(*x.log, out);
     for (auto& x : publishers_)
@@ -595,6 +632,7 @@ private:
   std::uint64_t epochs_ = 0;
   std::uint64_t ids_ = 0;
   bool settling_ = false;
+  bool stalls_ = false;
   scratch_file unsent_;
   process consuming_;
   std::vector<running_publisher> publishers_;
