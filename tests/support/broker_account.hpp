@@ -10,15 +10,16 @@ namespace actors::testing {
 
 /// A user of the broker with a vhost of their own, whom a test may harm.
 struct broker_account {
+  /// One call each, as rabbitmqctl takes its time.
   explicit broker_account(std::string its_password = "secret") : password(std::move(its_password)) {
-    test_broker::ctl("add_user " + name + ' ' + password);
-    test_broker::ctl("add_vhost " + name);
-    permit(".*");
+    evaluate("ok = rabbit_auth_backend_internal:add_user(Name, <<\"" + password
+             + "\">>, By), ok = rabbit_vhost:add(Name, By), "
+               "[ok = rabbit_auth_backend_internal:set_permissions(User, Name, <<\".*\">>, "
+               "<<\".*\">>, <<\".*\">>, By) || User <- [Name, <<\"guest\">>]]");
   }
 
   ~broker_account() {
-    test_broker::ctl("delete_vhost " + name);
-    test_broker::ctl("delete_user " + name);
+    evaluate("rabbit_vhost:delete(Name, By), rabbit_auth_backend_internal:delete_user(Name, By)");
   }
 
   broker_account(const broker_account&) = delete;
@@ -50,7 +51,6 @@ struct broker_account {
 
   /// Of one who may do everything in the vhost.
   config settings_of_admin(const std::string& url = test_broker::url()) const {
-    test_broker::ctl("set_permissions -p " + name + " guest '.*' '.*' '.*'");
     auto result = settings_for_tests(url);
     result.endpoints[0].vhost = name;
     return result;
@@ -58,6 +58,12 @@ struct broker_account {
 
   std::string name = unique_name("account");
   std::string password;
+
+private:
+  void evaluate(const std::string& what) const {
+    static_cast<void>(test_broker::folder().ask_ctl("eval 'Name = <<\"" + name
+                                                    + "\">>, By = <<\"test\">>, " + what + ".'"));
+  }
 };
 
 } // namespace actors::testing
