@@ -3,6 +3,7 @@
 // The row "trades" of the first table in docs/delivery-guarantees.md, with the settings that it
 // names and no others: every trade that the broker confirmed arrives, through crashes of it.
 
+#include "support/broker_version.hpp"
 #include "support/chaos_proxy.hpp"
 #include "support/numbered_fixture.hpp"
 
@@ -90,11 +91,14 @@ struct fixture {
     return books->all_handle_fresh_events(patience);
   }
 
-  /// Whether the publisher is connected and has so many trades that nobody took.
+  /// Whether the publisher is connected and has so many trades that nobody takes until they
+  /// have a way to their queue; or they are taken, where the broker has the bindings back.
   bool waits_with(std::uint64_t count) {
-    return publisher.is_up(link_role::publishing) && eventually([=, this] {
-             return publisher.status().supervisor.outbox.waiting >= count;
-           });
+    if (!publisher.is_up(link_role::publishing))
+      return false;
+    if (broker_version::of(publisher.link(link_role::publishing).broker) >= rabbitmq_4_3)
+      return books->more_confirmed(count, patience);
+    return eventually([=, this] { return publisher.status().supervisor.outbox.waiting >= count; });
   }
 
   /// Whether every trade was confirmed, and every confirmed one handled once by each strategy.

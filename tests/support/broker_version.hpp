@@ -32,7 +32,8 @@ struct broker_version {
 /// takes back messages of a stream.
 constexpr broker_version rabbitmq_4{4, 0};
 
-/// Tells messages that a handler failed with from those that are only given back.
+/// Tells messages that a handler failed with from those that are only given back, and has
+/// exchanges that are not durable back after a crash, with their bindings.
 constexpr broker_version rabbitmq_4_3{4, 3};
 
 } // namespace actors::testing
