@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "amqp/memory_refusals.hpp"
+#include "amqp/overloaded.hpp"
 
 namespace actors::amqp::memory {
 
@@ -12,14 +13,6 @@ namespace {
 
 /// Ten years, RabbitMQ's limit.
 constexpr std::int64_t longest_time = 315'360'000'000;
-
-template <class... Fs>
-struct overloaded : Fs... {
-  using Fs::operator()...;
-};
-
-template <class... Fs>
-overloaded(Fs...) -> overloaded<Fs...>;
 
 // -- one argument -----------------------------------------------------------------
 

@@ -50,7 +50,7 @@ void state::publish(link& from, std::uint32_t incarnation, std::vector<publicati
 }
 
 bool state::accept(link& from, publication& x) {
-  if (auto impossible = amqp::check(x)) {
+  if (auto impossible = x.checked ? failure{} : amqp::check(x)) {
     events_of(from).refused(x.id, std::move(impossible));
     return true;
   }

@@ -3,18 +3,11 @@
 #include "actors/amqp/wire_rules.hpp"
 #include "amqp/memory_refusals.hpp"
 #include "amqp/memory_state.hpp"
+#include "amqp/overloaded.hpp"
 
 namespace actors::amqp::memory {
 
 namespace {
-
-template <class... Fs>
-struct overloaded : Fs... {
-  using Fs::operator()...;
-};
-
-template <class... Fs>
-overloaded(Fs...) -> overloaded<Fs...>;
 
 failure locked(const std::string& queue) {
   return resource_locked("cannot obtain exclusive access to locked " + describe_queue(queue)

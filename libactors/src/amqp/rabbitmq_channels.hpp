@@ -58,6 +58,8 @@ struct line {
   std::optional<std::uint16_t> prefetch_count;
   /// Those that run or were asked for, and whether they are being cancelled.
   std::map<consumer_name, bool> consumers;
+  /// Of the present life, not raised yet.
+  std::vector<delivery> arrived;
 
   // -- for publications ---------------------------------------------------------
 

@@ -6,6 +6,8 @@
 
 #include <amqp_framing.h>
 
+#include "amqp/shared_properties.hpp"
+
 namespace actors::amqp {
 
 namespace {
@@ -176,39 +178,31 @@ std::optional<properties> read_properties(std::string_view payload) {
   if ((flags & 1) != 0)
     return std::nullopt;
   properties x;
-  other_properties others;
-  auto any_others = false;
+  other_properties_view others;
   auto text = [&](int flag) {
-    return (flags & flag) != 0 ? std::string{in.short_string()} : std::string{};
+    return (flags & flag) != 0 ? in.short_string() : std::string_view{};
   };
-  auto other_text = [&](int flag, std::string& to) {
-    to = text(flag);
-    any_others = any_others || !to.empty();
-  };
-  other_text(AMQP_BASIC_CONTENT_TYPE_FLAG, others.content_type);
-  other_text(AMQP_BASIC_CONTENT_ENCODING_FLAG, others.content_encoding);
+  others.content_type = text(AMQP_BASIC_CONTENT_TYPE_FLAG);
+  others.content_encoding = text(AMQP_BASIC_CONTENT_ENCODING_FLAG);
   if ((flags & AMQP_BASIC_HEADERS_FLAG) != 0)
     x.headers = in.table();
   if ((flags & AMQP_BASIC_DELIVERY_MODE_FLAG) != 0)
     x.persistent = in.number<std::uint8_t>() == AMQP_DELIVERY_PERSISTENT;
-  if ((flags & AMQP_BASIC_PRIORITY_FLAG) != 0) {
+  if ((flags & AMQP_BASIC_PRIORITY_FLAG) != 0)
     others.priority = in.number<std::uint8_t>();
-    any_others = true;
-  }
-  other_text(AMQP_BASIC_CORRELATION_ID_FLAG, others.correlation_id);
-  other_text(AMQP_BASIC_REPLY_TO_FLAG, others.reply_to);
+  others.correlation_id = text(AMQP_BASIC_CORRELATION_ID_FLAG);
+  others.reply_to = text(AMQP_BASIC_REPLY_TO_FLAG);
   if ((flags & AMQP_BASIC_EXPIRATION_FLAG) != 0)
     x.expiration = parse_expiration(in.short_string());
   x.message_id = text(AMQP_BASIC_MESSAGE_ID_FLAG);
   if ((flags & AMQP_BASIC_TIMESTAMP_FLAG) != 0)
     x.timestamp = in.number<std::uint64_t>();
-  other_text(AMQP_BASIC_TYPE_FLAG, others.type);
+  others.type = text(AMQP_BASIC_TYPE_FLAG);
   text(AMQP_BASIC_USER_ID_FLAG);
-  other_text(AMQP_BASIC_APP_ID_FLAG, others.app_id);
+  others.app_id = text(AMQP_BASIC_APP_ID_FLAG);
   if (!in.ok())
     return std::nullopt;
-  if (any_others)
-    x.others = std::make_shared<const other_properties>(std::move(others));
+  x.others = share(others);
   extract_position(x);
   return x;
 }

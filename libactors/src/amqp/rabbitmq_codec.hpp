@@ -94,6 +94,18 @@ inline std::string_view view(amqp_bytes_t x) {
   return {static_cast<const char*>(x.bytes), x.len};
 }
 
+/// Why the broker closes a channel or the connection, or gives back a message, in its words.
+template <class Method>
+std::string reply_text(const Method& x) {
+  return std::string{view(x.reply_text)} + " (" + std::to_string(x.reply_code) + ")";
+}
+
+/// The method that it closes for, 0 if it names none.
+template <class Close>
+amqp_method_number_t culprit(const Close& x) noexcept {
+  return amqp_method_number_t{x.class_id} << 16 | x.method_id;
+}
+
 // -- writing --------------------------------------------------------------------
 
 /// Refers to `x`, which must outlive the result; rabbitmq-c does not write to it.

@@ -141,7 +141,7 @@ void session::run(publish_command& x) {
 }
 
 void session::send_publication(const publication& x) {
-  if (auto problem = check(x)) {
+  if (auto problem = x.checked ? failure{} : check(x)) {
     flush();
     return events_->refused(x.id, std::move(problem));
   }
@@ -344,10 +344,10 @@ void session::feed(std::string_view bytes, time_point now) {
 void session::flush() {
   if (phase_ == phase::down)
     return;
-  if (!deliveries_.empty()) {
-    delivered_bytes_ = 0;
-    events_->delivered(delivered_in_, std::exchange(deliveries_, {}));
-  }
+  for (auto* on : arrived_on_)
+    events_->delivered(on->incarnation, std::exchange(on->arrived, {}));
+  arrived_on_.clear();
+  arrived_bytes_ = 0;
   if (!confirmations_.empty())
     events_->confirmed(std::exchange(confirmations_, {}));
 }

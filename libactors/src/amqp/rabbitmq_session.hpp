@@ -119,7 +119,12 @@ private:
 
   /// Decodes a method's arguments; null, and the link is down, if malformed.
   template <class Fields>
-  const Fields* decode(amqp_method_number_t id, std::string_view arguments);
+  const Fields* decode(amqp_method_number_t id, std::string_view arguments) {
+    auto result = static_cast<const Fields*>(methods_.read(id, arguments));
+    if (result == nullptr)
+      malformed(id);
+    return result;
+  }
 
   // -- events -----------------------------------------------------------------------
 
@@ -128,6 +133,7 @@ private:
   void down(ec code, std::string text);
   void on_malformed(std::string_view bytes);
   void broken(const std::string& what);
+  void malformed(amqp_method_number_t id);
   void unexpected(amqp_method_number_t id);
 
   // -- state ------------------------------------------------------------------------
@@ -170,10 +176,9 @@ private:
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;
   bool blocked_ = false;
 
-  /// All of one life.
-  std::vector<delivery> deliveries_;
-  std::uint32_t delivered_in_ = 0;
-  std::size_t delivered_bytes_ = 0;
+  /// The channels with deliveries to raise, and the bytes of all of these.
+  std::vector<line*> arrived_on_;
+  std::size_t arrived_bytes_ = 0;
   std::vector<confirmation> confirmations_;
 
   duration heartbeat_{0};

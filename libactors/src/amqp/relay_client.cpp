@@ -101,7 +101,7 @@ void relay_client::run(publish_command& x, time_point now) {
 }
 
 bool relay_client::refuse(const publication& x) {
-  auto problem = check(x);
+  auto problem = x.checked ? failure{} : check(x);
   if (!problem && size_of(x) > max_frame_)
     problem = {ec::limit_exceeded, "publish to exchange '" + printable(x.exchange)
                                        + "' with routing key '" + printable(x.routing_key)
@@ -180,11 +180,16 @@ void relay_client::on(reply& x, time_point now) {
   events_->replied(std::move(x));
 }
 
-void relay_client::on(relay_deliveries& x, time_point now) {
-  if (x.incarnation != arrived_.incarnation)
-    flush(now);
-  arrived_.incarnation = x.incarnation;
-  std::move(x.items.begin(), x.items.end(), std::back_inserter(arrived_.items));
+void relay_client::on(relay_deliveries& x, time_point) {
+  if (x.items.empty())
+    return;
+  auto of_same = std::find_if(arrived_.begin(), arrived_.end(), [&](const relay_deliveries& y) {
+    return y.incarnation == x.incarnation;
+  });
+  if (of_same == arrived_.end())
+    arrived_.push_back(std::move(x));
+  else
+    std::move(x.items.begin(), x.items.end(), std::back_inserter(of_same->items));
 }
 
 void relay_client::on(relay_confirmations& x, time_point) {
@@ -246,10 +251,13 @@ void relay_client::on(relay_heartbeat&, time_point) {
 // Credit comes after the deliveries were handled: where the sink runs its receivers,
 // no more come than they bear.
 void relay_client::flush(time_point now) {
-  if (arrived_.items.empty())
+  if (arrived_.empty())
     return;
-  taken_ += arrived_.items.size();
-  events_->delivered(arrived_.incarnation, std::exchange(arrived_.items, {}));
+  for (auto& x : arrived_) {
+    taken_ += x.items.size();
+    events_->delivered(x.incarnation, std::move(x.items));
+  }
+  arrived_.clear();
   if (phase_ == phase::up)
     say(relay_credit{taken_}, now);
 }

@@ -94,7 +94,8 @@ private:
   /// Requests without an answer.
   std::map<request_id, open_request> open_;
   time_point last_answer_;
-  relay_deliveries arrived_;
+  /// Not raised yet: those of each channel together.
+  std::vector<relay_deliveries> arrived_;
   std::uint64_t taken_ = 0;
 
   time_point began_;

@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "amqp/shared_properties.hpp"
+
 namespace actors::amqp {
 
 namespace {
@@ -28,7 +30,10 @@ auto fields(is<properties> auto& x) {
                   x.others);
 }
 
-auto fields(is<other_properties> auto& x) {
+template <class T>
+concept are_others = is<T, other_properties> || is<T, other_properties_view>;
+
+auto fields(are_others auto& x) {
   return std::tie(x.content_type, x.content_encoding, x.correlation_id, x.reply_to, x.type,
                   x.app_id, x.priority);
 }
@@ -374,6 +379,18 @@ public:
   void read(std::optional<T>& x) {
     if (number<std::uint8_t>() != 0)
       read(x.emplace());
+  }
+
+  void read(std::string_view& x) {
+    x = take(number<std::uint32_t>());
+  }
+
+  void read(std::shared_ptr<const other_properties>& x) {
+    if (number<std::uint8_t>() == 0)
+      return;
+    other_properties_view value;
+    read(value);
+    x = share(value);
   }
 
   template <class T>

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "amqp/field_reader.hpp"
+#include "amqp/overloaded.hpp"
 
 namespace actors::amqp {
 
@@ -21,14 +22,6 @@ constexpr std::chrono::milliseconds max_expiration{315'360'000'000};
 constexpr std::size_t max_age_digits = 9;
 
 constexpr std::string_view offset_key = "x-stream-offset";
-
-template <class... Fs>
-struct overloaded : Fs... {
-  using Fs::operator()...;
-};
-
-template <class... Fs>
-overloaded(Fs...) -> overloaded<Fs...>;
 
 constexpr std::uint64_t every_byte(std::uint8_t x) {
   return 0x0101010101010101ull * x;

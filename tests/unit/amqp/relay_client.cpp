@@ -112,6 +112,22 @@ CAF_TEST(deliveries of one read come together and are credited) {
   CAF_CHECK_EQUAL(std::get<relay_credit>(answers[0]).taken, 3u);
 }
 
+CAF_TEST(busy channels do not break up the batches of one another) {
+  welcome();
+  std::string bytes;
+  for (std::uint64_t tag = 1; tag <= 5; ++tag)
+    for (std::uint32_t incarnation : {1, 2}) {
+      delivery x;
+      x.tag = tag;
+      append(bytes, relay_frame{relay_deliveries{incarnation, {x}}});
+    }
+  talk.feed(bytes, now);
+  CAF_CHECK(events->take() == (lines{"delivered 5 in life 1", "delivered 5 in life 2"}));
+  auto answers = sent();
+  CAF_REQUIRE_EQUAL(answers.size(), 1u);
+  CAF_CHECK_EQUAL(std::get<relay_credit>(answers[0]).taken, 10u);
+}
+
 CAF_TEST(deliveries keep their place among other events) {
   welcome();
   std::string bytes;
@@ -138,6 +154,23 @@ CAF_TEST(a message that is too large is refused with its size and the others are
   for (auto& x : sent())
     count += std::get<publish_command>(x).items.size();
   CAF_CHECK_EQUAL(count, 3u);
+}
+
+CAF_TEST(what was checked before is not checked again and all else is) {
+  welcome();
+  auto x = some_publication(1, 4);
+  x.properties.expiration = std::chrono::hours{24 * 365 * 11};
+  auto y = x;
+  y.id = 2;
+  y.checked = true;
+  talk.execute(publish_command{1, {x, y}}, now);
+  CAF_CHECK_EQUAL(events->take().size(), 1u);
+  auto frames = sent();
+  CAF_REQUIRE_EQUAL(frames.size(), 1u);
+  auto& items = std::get<publish_command>(frames[0]).items;
+  CAF_REQUIRE_EQUAL(items.size(), 1u);
+  CAF_CHECK_EQUAL(items[0].id, 2u);
+  CAF_CHECK(!items[0].checked); // the relay takes nobody's word for it
 }
 
 CAF_TEST(an idle link sends signs of life and wants some) {

@@ -78,6 +78,24 @@ CAF_TEST(a delivery arrives as it was) {
   CAF_CHECK(z.body == x.body);
 }
 
+CAF_TEST(messages alike share their other properties) {
+  auto x = some_delivery();
+  other_properties with;
+  with.content_type = "application/json";
+  with.priority = 3;
+  x.properties.others = std::make_shared<const other_properties>(with);
+  const auto first = sent_to_host(relay_deliveries{1, {x}}).items.at(0).properties.others;
+  const auto second = sent_to_host(relay_deliveries{1, {x}}).items.at(0).properties.others;
+  CAF_REQUIRE(first);
+  CAF_CHECK(*first == with);
+  CAF_CHECK(first == second);
+  with.correlation_id = "1";
+  x.properties.others = std::make_shared<const other_properties>(with);
+  const auto own = sent_to_host(relay_deliveries{1, {x}}).items.at(0).properties.others;
+  CAF_REQUIRE(own);
+  CAF_CHECK(*own == with);
+}
+
 CAF_TEST(odd doubles arrive exactly) {
   using limits = std::numeric_limits<double>;
   for (auto x : {limits::quiet_NaN(), limits::infinity(), -limits::infinity(), -0.0,

@@ -54,6 +54,27 @@ CAF_TEST(the deliveries of one feed are one batch) {
   CAF_CHECK(raised() == lines{"delivered 2 in life 1"});
 }
 
+// Each group of consumers has a channel.
+CAF_TEST(busy channels do not break up the batches of one another) {
+  amqp::consumer other;
+  other.id = 8;
+  other.queue = "p";
+  other.group = 1;
+  request(2, start_consumer{other});
+  CAF_REQUIRE(sent() == lines({"7:20.10", "7:60.10", "7:60.20"}));
+  feed(broker::consuming("la-8", 7));
+  raised();
+  std::string bytes;
+  for (std::uint64_t tag = 1; tag <= 5; ++tag)
+    bytes += broker::message("la-7", tag, "x") + broker::message("la-8", tag, "y", 7);
+  feed(bytes);
+  CAF_CHECK(raised() == lines({"delivered 5 in life 1", "delivered 5 in life 2"}));
+  CAF_REQUIRE_EQUAL(events->deliveries.size(), 10u);
+  CAF_CHECK_EQUAL(events->deliveries[4].tag, 5u);
+  CAF_CHECK_EQUAL(events->deliveries[5].consumer, 8u);
+  CAF_CHECK_EQUAL(events->deliveries[5].tag, 1u);
+}
+
 CAF_TEST(a message keeps what it came with) {
   feed(broker::message("la-7", 5, "body"));
   auto& x = events->deliveries.front();
@@ -87,6 +108,21 @@ CAF_TEST(a position is taken from its header) {
   auto x = received(with_headers(text_field("x-la", "123:45") + text_field("k", "v")));
   CAF_CHECK(x.position == stream_position({123, 45}));
   CAF_CHECK(x.headers == field_table({{"k", std::string{"v"}}}));
+}
+
+CAF_TEST(messages alike share their other properties) {
+  const auto with_type = [](const std::string& type) {
+    return broker::number(std::uint16_t{AMQP_BASIC_CONTENT_TYPE_FLAG})
+           + broker::number(static_cast<std::uint8_t>(type.size())) + type;
+  };
+  const auto first = received(with_type("application/json")).others;
+  const auto other = received(with_type("text/plain")).others;
+  CAF_REQUIRE(first && other);
+  CAF_CHECK_EQUAL(first->content_type, "application/json");
+  CAF_CHECK_EQUAL(other->content_type, "text/plain");
+  CAF_CHECK(received(with_type("application/json")).others == first);
+  CAF_CHECK(received(with_type("text/plain")).others == other);
+  CAF_CHECK(!received(with_type("")).others);
 }
 
 CAF_TEST(a malformed position stays a header) {

@@ -130,6 +130,20 @@ CAF_TEST(a message that AMQP cannot carry is refused with a reason and the other
 }
 
 // What one session writes another one reads back.
+CAF_TEST(what was checked before is not checked again and all else is) {
+  log_in();
+  publication x;
+  x.id = 1;
+  x.properties.expiration = std::chrono::hours{24 * 365 * 11};
+  auto y = x;
+  y.id = 2;
+  y.checked = true;
+  talk.execute(publish_command{1, {x, y}}, now);
+  CAF_CHECK_EQUAL(raised().size(), 1u);
+  feed(broker::ack(1, false));
+  CAF_CHECK(raised() == lines{"confirmed +2"});
+}
+
 CAF_TEST(properties survive the wire) {
   log_in();
   publication x;

@@ -176,6 +176,18 @@ CAF_TEST(what was being cancelled on a closed channel is gone as it was to be) {
                       "replied 5", "closed deliveries of 8 internal_error: INTERNAL_ERROR (541)"}));
 }
 
+// It is started again as all that ran there: by whoever hears that the channel is gone.
+CAF_TEST(a consumer that was started again is not answered for the channel that it left) {
+  log_in();
+  consume_from(1, 7, "q");
+  feed(broker::consuming("la-7"));
+  request(2, cancel_consumer{7});
+  consume_from(3, 7, "q");
+  raised();
+  feed(broker::close_channel(2, 404, "NOT_FOUND"));
+  CAF_CHECK(raised() == lines({"replied 2", "closed deliveries of 7 not_found: NOT_FOUND (404)"}));
+}
+
 CAF_TEST(consumers of another group have a channel of their own) {
   log_in();
   consume_from(1, 7, "q");

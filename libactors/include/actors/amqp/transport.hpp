@@ -23,7 +23,8 @@ namespace actors::amqp {
 /// one exchange with one routing key. Travels as the header `x-la`, a long
 /// string "{epoch}:{sequence}" in decimal.
 struct stream_position {
-  /// Grows with every start of a publisher (microseconds since 1970).
+  /// Grows with every start of a publisher: microseconds since 1970, of which the lowest 12
+  /// bits are random, so that no two that start together have the same.
   std::uint64_t epoch = 0;
   /// Counts from 1 within epoch, exchange and routing key.
   std::uint64_t sequence = 0;
@@ -79,6 +80,8 @@ struct publication {
   body_ptr body;
   /// Ask for the message back (`sink::returned`) if no queue takes it.
   bool mandatory = false;
+  /// `check` has found nothing against it: a link need not look again. Not sent.
+  bool checked = false;
 };
 
 /// A message on its way to a consumer.

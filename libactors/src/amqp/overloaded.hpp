@@ -1,0 +1,14 @@
+#pragma once
+
+namespace actors::amqp {
+
+/// One visitor of several functions, for `std::visit`.
+template <class... Fs>
+struct overloaded : Fs... {
+  using Fs::operator()...;
+};
+
+template <class... Fs>
+overloaded(Fs...) -> overloaded<Fs...>;
+
+} // namespace actors::amqp
