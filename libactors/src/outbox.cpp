@@ -44,8 +44,11 @@ std::string_view to_string(overflow_policy x) noexcept {
   return "?";
 }
 
-outbox::outbox(outbox_limits limits)
-    : limits_(std::move(limits)), has_ttl_(has_ttl(limits_)), max_lanes_(usual_lanes) {
+outbox::outbox(outbox_limits limits, bool confirms)
+    : limits_(std::move(limits)),
+      confirms_(confirms),
+      has_ttl_(has_ttl(limits_)),
+      max_lanes_(usual_lanes) {
   // nop
 }
 
@@ -258,7 +261,7 @@ std::vector<outbox::remainder> outbox::clear() {
       add(x, false);
   std::sort(result.begin(), result.end(),
             [](auto& x, auto& y) { return x.message.id < y.message.id; });
-  *this = outbox{limits_};
+  *this = outbox{limits_, confirms_};
   return result;
 }
 

@@ -124,11 +124,13 @@ void outbox::put_on_wire(place x, time_point now, std::vector<amqp::publication>
   wire_.splice(wire_.end(), waiting_, x);
   places_.emplace(x->message.id, x);
   auto& sent = out.emplace_back(x->message);
-  sent.mandatory = sent.mandatory || sent.properties.persistent;
-  if (x->expires())
-    sent.properties.expiration =
-        std::max(std::chrono::duration_cast<std::chrono::milliseconds>(x->deadline - now),
-                 std::chrono::milliseconds{1});
+  sent.mandatory = sent.mandatory || (confirms_ && sent.properties.persistent);
+  if (!x->expires())
+    return;
+  sent.properties.expiration =
+      std::max(std::chrono::duration_cast<std::chrono::milliseconds>(x->deadline - now),
+               std::chrono::milliseconds{1});
+  sent.checked = false; // that is another one
 }
 
 std::uint64_t outbox::oldest_on_wire() const noexcept {
@@ -146,7 +148,7 @@ outbox::outcome outbox::confirm(std::uint64_t id) {
   const auto persistent = x.message.properties.persistent;
   if (x.returned && x.message.mandatory) {
     const auto result = x.in_doubt ? outcome::in_doubt : outcome::unroutable;
-    remove_from_wire(found->second);
+    remove_from_wire(found);
     return result;
   }
   if (x.returned && x.probe) {
@@ -164,7 +166,7 @@ outbox::outcome outbox::confirm(std::uint64_t id) {
     if (std::exchange(x.probe, false))
       finish_probe(x, true);
   }
-  remove_from_wire(found->second);
+  remove_from_wire(found);
   return outcome::published;
 }
 
@@ -172,7 +174,7 @@ bool outbox::settle(std::uint64_t id) {
   auto found = places_.find(id);
   if (found == places_.end())
     return false;
-  remove_from_wire(found->second);
+  remove_from_wire(found);
   return true;
 }
 
@@ -182,7 +184,7 @@ outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
     return rejection::unknown;
   auto x = found->second;
   if (x->rejected || x->suspect) {
-    remove_from_wire(x);
+    remove_from_wire(found);
     return rejection::final;
   }
   if (std::exchange(x->probe, false))
@@ -201,7 +203,8 @@ void outbox::send_again(time_point now) {
                                   [now](const entry& x) { return x.again > now; }));
 }
 
-void outbox::remove_from_wire(place x) {
+void outbox::remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found) {
+  const auto x = found->second;
   auto& home = *x->home;
   --home.messages;
   --home.messages_on_wire;
@@ -211,7 +214,7 @@ void outbox::remove_from_wire(place x) {
   deadlines_ -= x->expires();
   if (x->probe)
     finish_probe(*x, false);
-  places_.erase(x->message.id);
+  places_.erase(found);
   wire_.erase(x);
   admit_blocked(home);
 }
@@ -255,7 +258,7 @@ std::optional<amqp::publication> outbox::accuse(const failure& words) {
   named_suspect_ = 0;
   if (wire_.size() == 1 && (is_certain(words.code) || wire_.front().accused != 0)) {
     culprit = wire_.front().message;
-    remove_from_wire(wire_.begin());
+    remove_from_wire(places_.find(culprit->id));
     acquit_suspects();
   }
   ++accusations_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <string_view>
 
 namespace actors {
@@ -49,15 +50,6 @@ std::string_view quoted_after(std::string_view text, std::string_view mark) {
   return text.substr(0, text.find('\''));
 }
 
-std::string key_of(const amqp::publication& x, bool with_routing_key) {
-  std::string result = x.exchange;
-  if (with_routing_key) {
-    result += '\n'; // in no name of an exchange
-    result += x.routing_key;
-  }
-  return result;
-}
-
 } // namespace
 
 // "message size 24000000 is larger than configured max size 16777216", which older ones
@@ -86,11 +78,17 @@ void publication_quarantine::add(const amqp::publication& culprit, const failure
     return;
   if (!speaks_of(words, culprit) || !names_exchange(words, culprit))
     return;
-  if (kinds_.size() >= max_kinds)
-    kinds_.erase(std::min_element(kinds_.begin(), kinds_.end(), [](auto& x, auto& y) {
-      return x.second.until < y.second.until;
-    }));
-  kinds_[key_of(culprit, is_about_topic(words))] = {words, now + duration_, 0};
+  if (size_ >= max_kinds && !find(culprit))
+    erase_oldest();
+  auto& of = exchanges_[culprit.exchange];
+  const auto is_narrow = is_about_topic(words);
+  const auto is_new = is_narrow ? !of.by_routing_key.contains(culprit.routing_key) : !of.all;
+  auto& x = is_narrow ? of.by_routing_key[culprit.routing_key]
+            : is_new  ? of.all.emplace()
+                      : *of.all;
+  size_ += is_new ? 1 : 0;
+  trials_.erase(x.trial);
+  x = {words, now + duration_, 0};
 }
 
 void publication_quarantine::add(const failure& words, time_point now) {
@@ -102,33 +100,82 @@ void publication_quarantine::add(const failure& words, time_point now) {
   add(x, words, now);
 }
 
-publication_quarantine::kinds::const_iterator
-publication_quarantine::find(const amqp::publication& x) const {
-  auto i = kinds_.find(key_of(x, false));
-  return i == kinds_.end() ? kinds_.find(key_of(x, true)) : i;
+// No name is put together: this is asked for each message while anything is refused.
+publication_quarantine::kind* publication_quarantine::find(const amqp::publication& x) {
+  auto of = exchanges_.find(x.exchange);
+  if (of == exchanges_.end())
+    return nullptr;
+  if (of->second.all)
+    return &*of->second.all;
+  auto i = of->second.by_routing_key.find(x.routing_key);
+  return i == of->second.by_routing_key.end() ? nullptr : &i->second;
+}
+
+const publication_quarantine::kind* publication_quarantine::find(const amqp::publication& x) const {
+  return const_cast<publication_quarantine*>(this)->find(x);
 }
 
 publication_quarantine::verdict publication_quarantine::judge(const amqp::publication& x,
                                                               time_point now) {
-  auto found = find(x);
-  if (found == kinds_.end())
+  if (now >= next_look_)
+    forget_idle(now);
+  auto* found = find(x);
+  if (!found)
     return {};
-  auto& kind = kinds_.find(found->first)->second;
-  if (now < kind.until)
-    return {kind.words, false};
+  if (now < found->until)
+    return {found->words, false};
   // As long as it takes: the others are refused until it was answered, or is lost.
-  kind.until = now + duration_;
-  kind.trial = x.id;
+  trials_.erase(found->trial);
+  found->until = now + duration_;
+  found->trial = x.id;
+  trials_.insert(x.id);
   return {{}, true};
 }
 
 failure publication_quarantine::refusal(const amqp::publication& x) const {
-  auto found = find(x);
-  return found == kinds_.end() || found->second.trial == x.id ? failure{} : found->second.words;
+  auto* found = find(x);
+  return !found || found->trial == x.id ? failure{} : found->words;
 }
 
 void publication_quarantine::lift(std::uint64_t id) {
-  std::erase_if(kinds_, [id](auto& x) { return x.second.trial == id; });
+  if (trials_.contains(id))
+    erase_if([id](const kind& x) { return x.trial == id; });
+}
+
+template <class Which>
+void publication_quarantine::erase_if(Which which) {
+  const auto forget = [&](const kind& x) {
+    const auto result = which(x);
+    if (result) {
+      --size_;
+      trials_.erase(x.trial);
+    }
+    return result;
+  };
+  for (auto i = exchanges_.begin(); i != exchanges_.end();) {
+    auto& [all, by_routing_key] = i->second;
+    if (all && forget(*all))
+      all.reset();
+    std::erase_if(by_routing_key, [&](auto& x) { return forget(x.second); });
+    i = !all && by_routing_key.empty() ? exchanges_.erase(i) : std::next(i);
+  }
+}
+
+void publication_quarantine::erase_oldest() {
+  auto oldest = time_point::max();
+  for (auto& [exchange, of] : exchanges_) {
+    if (of.all)
+      oldest = std::min(oldest, of.all->until);
+    for (auto& [key, x] : of.by_routing_key)
+      oldest = std::min(oldest, x.until);
+  }
+  auto found = false;
+  erase_if([&](const kind& x) { return !found && (found = x.until == oldest); });
+}
+
+void publication_quarantine::forget_idle(time_point now) {
+  next_look_ = now + idle_limit / 10;
+  erase_if([now](const kind& x) { return x.until + idle_limit <= now; });
 }
 
 } // namespace actors

@@ -341,6 +341,19 @@ CAF_TEST(the broker is to give back what is persistent) {
   CAF_CHECK(x.confirm(1) == outcome::published); // as its publisher does not care
 }
 
+CAF_TEST(without confirms nothing is given back that nobody asks for) {
+  outbox x{{}, false};
+  x.push(persistent(1));
+  auto order = persistent(2);
+  order.mandatory = true;
+  x.push(order);
+  auto sent = x.take();
+  CAF_CHECK(!sent[0].mandatory && sent[1].mandatory);
+  x.clear();
+  x.push(persistent(3));
+  CAF_CHECK(!x.take()[0].mandatory);
+}
+
 CAF_TEST(persistent messages wait for their queue after a restart and keep their order) {
   auto x = restarted();
   for (std::uint64_t id = 2; id <= 4; ++id)

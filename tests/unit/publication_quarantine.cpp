@@ -106,6 +106,49 @@ CAF_TEST(without the message the words alone say what is refused) {
   CAF_CHECK(x.judge(message("", "queue", 4), start).refused);
 }
 
+CAF_TEST(a kind that nobody publishes to is forgotten) {
+  publication_quarantine x{10s};
+  x.add(message("Orders", "secret"), no_topic_rights, start);
+  x.add(message("Orders", "other"),
+        {ec::access_refused, "access to topic 'other' in exchange 'Orders' refused"}, start);
+  auto now = start;
+  for (std::uint64_t id = 2; now < start + publication_quarantine::idle_limit + 1min; ++id) {
+    now += 10s;
+    CAF_CHECK(x.judge(message("Orders", "secret", id), now).alone);
+    x.add(message("Orders", "secret", id), no_topic_rights, now);
+  }
+  CAF_CHECK_EQUAL(x.size(), 1u);
+  CAF_CHECK(x.refusal(message("Orders", "secret", 1'000)));
+  CAF_CHECK(!x.refusal(message("Orders", "other", 1'000)));
+}
+
+CAF_TEST(the end of one trial lifts no other) {
+  publication_quarantine x{10s};
+  x.add(message("Orders", "a"), no_exchange_rights, start);
+  x.add(message("Orders", "secret"), no_topic_rights, start);
+  x.add(message("", "q"), no_default_rights, start);
+  CAF_CHECK_EQUAL(x.size(), 3u);
+  CAF_CHECK(x.judge(message("Orders", "secret", 2), start + 10s).alone);
+  CAF_CHECK(x.judge(message("", "q", 3), start + 10s).alone);
+  x.lift(4);
+  CAF_CHECK_EQUAL(x.size(), 3u);
+  x.lift(3);
+  CAF_CHECK_EQUAL(x.size(), 2u);
+  CAF_CHECK(!x.refusal(message("", "q", 5)));
+  x.clear();
+  CAF_CHECK(x.empty());
+}
+
+CAF_TEST(of kinds of one time only one makes room) {
+  publication_quarantine x{10s};
+  for (std::size_t i = 0; i <= publication_quarantine::max_kinds; ++i) {
+    const auto name = "E" + std::to_string(i);
+    x.add(message(name, "k"),
+          {ec::access_refused, "access to exchange '" + name + "' in vhost '/' refused"}, start);
+  }
+  CAF_CHECK_EQUAL(x.size(), publication_quarantine::max_kinds);
+}
+
 CAF_TEST(the number of refused kinds is bounded) {
   publication_quarantine x{10s};
   for (auto i = 0; i < 3'000; ++i) {

@@ -91,7 +91,9 @@ class outbox {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  explicit outbox(outbox_limits limits);
+  /// Without `confirms` nobody hears what the broker makes of a message, so that nothing is
+  /// to be given back that its publisher does not ask for.
+  explicit outbox(outbox_limits limits, bool confirms = true);
 
   outbox(outbox&&) = default;
   outbox& operator=(outbox&&) = default;
@@ -374,9 +376,10 @@ private:
   void acquit_suspects();
   void finish_probe(const entry& x, bool routed);
   /// Takes one off the wire, for good.
-  void remove_from_wire(place x);
+  void remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found);
 
   outbox_limits limits_;
+  bool confirms_ = true;
   /// Whether an exchange has a default for `amqp::properties::expiration`.
   bool has_ttl_ = false;
   std::unordered_map<std::string, lane> lanes_;

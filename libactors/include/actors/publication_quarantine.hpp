@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "actors/amqp/transport.hpp"
 #include "actors/ec.hpp"
@@ -34,6 +35,8 @@ public:
 
   /// How many kinds are remembered.
   static constexpr std::size_t max_kinds = 1'000;
+  /// One that nobody has published to for so long, beyond its time, is forgotten.
+  static constexpr std::chrono::minutes idle_limit{10};
 
   explicit publication_quarantine(std::chrono::milliseconds duration) : duration_(duration) {
     // nop
@@ -53,7 +56,7 @@ public:
     bool alone = false;
   };
 
-  /// What is to be done with a message that is new.
+  /// What is to be done with a message that is new. Forgets those that are idle.
   verdict judge(const amqp::publication& x, time_point now);
 
   /// Whether the message is of a refused kind and not the one that is tried. A message that
@@ -65,15 +68,17 @@ public:
 
   /// Another broker, or the same one after a restart: all may be different.
   void clear() noexcept {
-    kinds_.clear();
+    exchanges_.clear();
+    trials_.clear();
+    size_ = 0;
   }
 
   bool empty() const noexcept {
-    return kinds_.empty();
+    return size_ == 0;
   }
 
   std::size_t size() const noexcept {
-    return kinds_.size();
+    return size_;
   }
 
 private:
@@ -84,12 +89,25 @@ private:
     std::uint64_t trial = 0;
   };
 
-  using kinds = std::unordered_map<std::string, kind>;
+  /// What is refused of an exchange.
+  struct refused_kinds {
+    std::optional<kind> all;
+    std::unordered_map<std::string, kind> by_routing_key;
+  };
 
-  kinds::const_iterator find(const amqp::publication& x) const;
+  kind* find(const amqp::publication& x);
+  const kind* find(const amqp::publication& x) const;
+  template <class Which>
+  void erase_if(Which which);
+  void erase_oldest();
+  void forget_idle(time_point now);
 
   std::chrono::milliseconds duration_;
-  kinds kinds_;
+  std::unordered_map<std::string, refused_kinds> exchanges_;
+  std::size_t size_ = 0;
+  /// The messages that are tried.
+  std::unordered_set<std::uint64_t> trials_;
+  time_point next_look_;
 };
 
 } // namespace actors
