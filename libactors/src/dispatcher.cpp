@@ -312,11 +312,14 @@ void dispatcher_state::report_end(const std::set<subscription_id>& gone, const c
                                  : fmt::format("'{}' (actor {})", named, first.counters.subscriber);
   const auto what = fmt::format("its {} subscriptions ({}{}) are removed", gone.size(),
                                 to_string(first.what), gone.size() > 1 ? ", ..." : "");
+  // Each time that it is started anew it is another actor.
+  const auto entity = named.empty() ? to_string(first.what) : named;
   if (is_failure(reason))
-    log(log_level::warning,
-        fmt::format("strategy {} has failed: {}: {}", who, text_of(reason), what));
+    log_repeated(log_level::warning, "strategy failed", entity,
+                 fmt::format("strategy {} has failed: {}: {}", who, text_of(reason), what));
   else
-    log(log_level::info, fmt::format("strategy {} has ended: {}", who, what));
+    log_repeated(log_level::info, "strategy ended", entity,
+                 fmt::format("strategy {} has ended: {}", who, what));
 }
 
 // What a strategy had not answered when it ended goes back to its queue.
@@ -389,6 +392,7 @@ void dispatcher_state::on_consumers_lost(const consumers_lost& lost) {
     else
       deliveries_.lost(id);
   }
+  flush();
   continue_drain();
 }
 
@@ -440,6 +444,7 @@ caf::result<center_status> dispatcher_state::status() {
     row.queue = consumers_.at(x.consumer).queue_name;
     row.waiting = x.window.waiting();
     row.dropped = x.window.drops();
+    row.forgotten = x.streams.forgotten();
     mine.handlers.push_back(std::move(row));
   }
   auto promise = self_->make_response_promise<center_status>();

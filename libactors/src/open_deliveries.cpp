@@ -85,7 +85,8 @@ void open_deliveries::began(amqp::consumer_id id, std::uint64_t where) {
 }
 
 // Should the channel live on after all, what the consumer had there is given back, which
-// is of no effect on one that is gone.
+// is of no effect on one that is gone. Hence its life does not end here: an acknowledgement
+// of what comes next must not cover what others still have in hand.
 void open_deliveries::lost(amqp::consumer_id id) {
   auto entry = life_of_.extract(id);
   auto* where = entry ? find(entry.mapped()) : nullptr;
@@ -107,8 +108,6 @@ void open_deliveries::lost(amqp::consumer_id id) {
       where->window.settle(tag, verdict::release);
   std::erase_if(where->moving, [&](auto& y) { return y.second == id; });
   where->consumers.erase(id);
-  if (where->consumers.empty())
-    end(where->id);
 }
 
 void open_deliveries::retired(amqp::consumer_id id) {
@@ -131,16 +130,7 @@ open_deliveries::life* open_deliveries::find(std::uint64_t id) noexcept {
   return nullptr;
 }
 
-void open_deliveries::end(std::uint64_t id) {
-  auto* gone = find(id);
-  for (auto& [tag, x] : gone->waiting) // of consumers that retired
-    hanging_.emplace(delivery_key{id, tag}, std::move(x));
-  if (current_ == gone)
-    current_ = nullptr;
-  std::erase_if(lives_, [&](auto& x) { return x->id == id; });
-}
-
-// Nobody tells when the channel of consumers that have all retired is gone.
+// Nobody tells when a channel is gone for good.
 void open_deliveries::drop_idle() {
   std::erase_if(lives_, [&](auto& x) {
     const auto idle = is_idle(*x);

@@ -174,6 +174,7 @@ stream_tracker::track* stream_tracker::add_track(stream& x, const amqp::stream_p
       return nullptr;
     const auto index = place - x.tracks.begin();
     ranges_ -= x.tracks.back().handled.ranges();
+    forgotten_ += x.tracks.back().handled.ranges();
     x.tracks.pop_back();
     place = x.tracks.begin() + index;
   }

@@ -2,6 +2,13 @@
 
 // Who subscribes, and what is wanted of the broker for it.
 
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include <unistd.h>
+
+#include "actors/logging.hpp"
 #include "unit/dispatcher_fixture.hpp"
 
 using namespace actors;
@@ -71,6 +78,33 @@ CAF_TEST(the death of a strategy gives back what it has not answered and unsubsc
   CAF_CHECK(settled()
             == (std::vector<amqp::settlement>{{1, verdict::release}, {2, verdict::release}}));
   CAF_CHECK(status().handlers.empty());
+}
+
+CAF_TEST(a strategy that fails again and again is one line of the log) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("actors-dispatcher-" + std::to_string(getpid()));
+  log_config log;
+  log.console = false;
+  log.path = folder.string();
+  log.name = "test.log";
+  open_log(log);
+  for (auto i = 0; i < 20; ++i) {
+    auto what = eth_trades();
+    what.strategy = "momentum";
+    subscribed_strategy(what);
+    caf::anon_send_exit(strategies.back(), caf::exit_reason::unhandled_exception);
+    sched.run();
+  }
+  close_log();
+  std::ifstream in{folder / log.name};
+  auto lines = std::map<std::string, int>{{"subscribed: ", 0}, {"strategy 'momentum'", 0}};
+  for (std::string line; std::getline(in, line);)
+    for (auto& [text, count] : lines)
+      count += line.find(text) != std::string::npos ? 1 : 0;
+  std::filesystem::remove_all(folder);
+  // Once, and then how often.
+  for (auto& [text, count] : lines)
+    CAF_CHECK(count == 1 || count == 2);
 }
 
 CAF_TEST(the last unsubscribe cancels the consumer) {

@@ -91,6 +91,14 @@ CAF_TEST(what a handler of its routing key does not want goes back to a queue th
   CAF_CHECK(status().malformed == 0u);
 }
 
+CAF_TEST(the status counts what is not remembered any more of what was handled) {
+  subscribed_strategy(eth_trades());
+  const auto epochs = stream_limits{}.max_epochs;
+  for (std::uint64_t epoch = 1; epoch <= epochs + 2; ++epoch)
+    deliver({numbered(delivery(epoch, body(some_trade())), 1, epoch)});
+  CAF_CHECK(status().handlers.at(0).forgotten == 2u);
+}
+
 CAF_TEST(a message that the link could not take is rejected and hurts nobody) {
   auto seen = subscribed_strategy(eth_trades().with_stream_events());
   auto bad = delivery(2, {});
@@ -171,6 +179,10 @@ CAF_TEST(acknowledgements of a former life of the channel are dropped) {
   seen->silent = true;
   deliver({delivery(1, body(some_trade(1)))}, 1);
   deliver({delivery(1, body(some_trade(1)))}, 2);
+  // Given back, should that channel be there.
+  CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
+  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 1u);
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::release}}));
   answer_first_at_last();
   CAF_CHECK(settled().empty());
   answer_at_last();
@@ -265,6 +277,7 @@ CAF_TEST(a copy of a message in hand gets the verdict of that one) {
     deliver({numbered(delivery(1, body(some_trade(1))), 1)}, first);
     caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, consumer_ids});
     sched.run();
+    settled(); // given back, should its channel be there
     deliver({numbered(delivery(1, body(some_trade(1))), 1)}, first + 1);
     advance(std::chrono::seconds{10});
     CAF_CHECK(seen->trades == list{1});

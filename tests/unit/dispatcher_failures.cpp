@@ -194,6 +194,7 @@ CAF_TEST(a time limit goes on when the link falls) {
   advance(1s);
   caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, consumer_ids});
   sched.run();
+  settled(); // given back, should its channel be there
   auto again = numbered(delivery(1, body(some_trade(1))), 1);
   again.redelivered = true;
   deliver({again}, 2);

@@ -90,7 +90,7 @@ CAF_TEST(a lost consumer touches no other) {
   const auto lost = deliver(4, 1, 1);
   const auto other = deliver(8, 2, 1);
   it.lost(4);
-  CAF_CHECK_EQUAL(it.lives(), 1u);
+  CAF_CHECK(settled(1) == (settlements{{1, verdict::release}}));
   CAF_CHECK(!answer(lost));
   CAF_CHECK(answer(other));
   CAF_CHECK(settled(1).empty());
@@ -101,10 +101,33 @@ CAF_TEST(a life ends with the last of its consumers) {
   const auto other = deliver(8, 1, 2);
   it.lost(4);
   CAF_CHECK(answer(other));
-  CAF_CHECK_EQUAL(it.lives(), 1u);
   it.lost(8);
-  CAF_CHECK_EQUAL(it.lives(), 0u);
+  settled(1);
+  deliver(12, 2, 1);
+  CAF_CHECK_EQUAL(it.lives(), 1u);
   CAF_CHECK(!answer(lost));
+}
+
+CAF_TEST(what a lost consumer had is given back where its channel lives on) {
+  deliver(4, 1, 1);
+  it.lost(4);
+  const auto next = deliver(4, 1, 2);
+  CAF_CHECK(answer(next));
+  CAF_CHECK(settled(1) == (settlements{{1, verdict::release}, {2, verdict::ack}}));
+}
+
+CAF_TEST(no acknowledgement covers what a retired consumer left in hand) {
+  const auto in_hand = deliver(4, 1, 1);
+  it.retired(4);
+  const auto lost = deliver(8, 1, 2);
+  it.lost(8);
+  CAF_CHECK(!answer(lost));
+  CAF_CHECK(answer(deliver(12, 1, 3)));
+  CAF_CHECK(answer(deliver(12, 1, 4)));
+  CAF_CHECK(settled(1)
+            == (settlements{{2, verdict::release}, {3, verdict::ack}, {4, verdict::ack}}));
+  CAF_CHECK(answer(in_hand));
+  CAF_CHECK(settled(1) == (settlements{{1, verdict::ack}}));
 }
 
 CAF_TEST(an answer of a former life never settles what has its tag now) {
@@ -122,7 +145,7 @@ CAF_TEST(an answer of a former life never settles what has its tag now) {
 CAF_TEST(a consumer that delivers elsewhere has lost what it had) {
   const auto former = deliver(4, 1, 1);
   deliver(4, 2, 1);
-  CAF_CHECK_EQUAL(it.lives(), 1u);
+  CAF_CHECK(settled(1) == (settlements{{1, verdict::release}}));
   CAF_CHECK(!answer(former));
 }
 

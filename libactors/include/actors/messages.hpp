@@ -207,6 +207,9 @@ struct handler_status {
   std::uint64_t timed_out = 0;
   /// Copies of messages that were handled before.
   std::uint64_t duplicates = 0;
+  /// Ranges of numbers of handled messages that are not remembered any more, as there were
+  /// too many: copies of these would be handled again (`stream_limits`).
+  std::uint64_t forgotten = 0;
 };
 
 struct dispatcher_status {

@@ -93,7 +93,8 @@ public:
   /// A consumer delivers in this life from now on: what it had in a former one is lost.
   void began(amqp::consumer_id id, std::uint64_t life);
 
-  /// A consumer's channel is gone.
+  /// A consumer delivers no more, and the broker takes back what it had: most often its
+  /// channel is gone.
   void lost(amqp::consumer_id id);
 
   /// A consumer delivers no more; what it has delivered can still be settled.
@@ -219,7 +220,6 @@ private:
   static in_hand in_hand_of(subscription_id id, const message_origin& x);
   static bool is_idle(const life& x) noexcept;
   life* find(std::uint64_t id) noexcept;
-  void end(std::uint64_t id);
   void drop_idle();
 
   std::uint64_t last_life_ = 0;
