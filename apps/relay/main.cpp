@@ -47,8 +47,10 @@ void add_options(CLI::App& app, options& x) {
                  "What a link may have published that the broker has not confirmed, in bytes")
       ->check(CLI::Range(1'024, 1'000'000'000))
       ->capture_default_str();
-  app.add_option("--max-message", x.limits.max_message, "The largest message of a host, in bytes")
-      ->check(CLI::Range(1'024, 1'000'000'000))
+  app.add_option("--max-message", x.limits.max_message,
+                 "The largest message of a host with its names and headers, in bytes; 8192 is the "
+                 "least")
+      ->check(CLI::Range(actors::relay_limits::least_message, std::size_t{1'000'000'000}))
       ->capture_default_str();
   program::add_tls_options(app, x.broker.tls);
 }

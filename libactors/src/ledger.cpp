@@ -112,19 +112,6 @@ void ledger::erase(amqp::consumer_id id) {
   consumers_.erase(i);
 }
 
-void ledger::unwant_exchange(std::string_view name) {
-  auto i = exchanges_by_name_.find(name);
-  if (i == exchanges_by_name_.end())
-    return;
-  for (auto& [id, x] : consumers_)
-    for (auto& y : x.bindings)
-      if (y.what.exchange == name)
-        return;
-  count(*i->second, false);
-  exchanges_.erase(i->second);
-  exchanges_by_name_.erase(i);
-}
-
 // -- what happens -------------------------------------------------------------------
 
 void ledger::up(const amqp::broker_limits& limits, way by) {
@@ -248,15 +235,6 @@ failure ledger::named(const consumer_entry& x, const failure& reason) {
   if (reason.text.find(name) != std::string::npos)
     return reason;
   return {reason.code, "queue " + name + ": " + reason.text};
-}
-
-void ledger::refuse_exchange(std::string_view name, failure reason) {
-  auto x = find_exchange(name);
-  if (!x || x->stage != entity_stage::ready)
-    return;
-  say(true, "exchange " + quoted(name) + " refused: " + reason.text);
-  x->stage = entity_stage::refused;
-  x->reason = std::move(reason);
 }
 
 // The culprits have their own time, see `begin_trials`.
@@ -385,7 +363,7 @@ ledger::entity_stage ledger::judge(entity_stage stage, failure& reason, const st
                                    const amqp::reply& reply) {
   if (!reply.error) {
     if (stage == entity_stage::checking && reason)
-      say(true, name + " exists with other settings, used as it is: " + reason.text);
+      say(true, name + found_text(reason));
     reason = {};
     return entity_stage::ready;
   }
@@ -433,6 +411,13 @@ std::string ledger::quoted(std::string_view name) {
 
 bool ledger::may_exist(ec code) noexcept {
   return code == ec::precondition_failed || code == ec::access_refused;
+}
+
+std::string ledger::found_text(const failure& reason) {
+  const auto* what = reason.code == ec::access_refused
+                         ? " exists and is used as it is, as we may not declare it: "
+                         : " exists with other settings, used as it is: ";
+  return what + reason.text;
 }
 
 amqp::request_id ledger::ask(amqp::operation what, subject about) {

@@ -133,8 +133,8 @@ void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
   if (!reply.error) {
     if (x.stage == consumer_stage::checking) {
       const auto warning = warning_about(x.queue);
-      say(true, "queue " + quoted(x.queue.name) + " exists with other settings, used as it is: "
-                    + x.reason.text + (warning.empty() ? "" : "; ") + std::string{warning});
+      say(true, "queue " + quoted(x.queue.name) + found_text(x.reason)
+                    + (warning.empty() ? "" : "; ") + std::string{warning});
     }
     x.found = x.stage == consumer_stage::checking;
     x.reason = {};

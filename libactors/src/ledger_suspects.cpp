@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "actors/ledger.hpp"
+#include "amqp/overloaded.hpp"
 
 // Whom the end of a connection is laid to: who is asked for alone, and who apart.
 
@@ -9,13 +10,7 @@ namespace actors {
 
 namespace {
 
-template <class... Fs>
-struct overloaded : Fs... {
-  using Fs::operator()...;
-};
-
-template <class... Fs>
-overloaded(Fs...) -> overloaded<Fs...>;
+using amqp::overloaded;
 
 } // namespace
 
@@ -301,18 +296,19 @@ bool ledger::judge_end(way by, const failure& reason) {
   auto xs = std::exchange(of.suspects, {});
   if (!reason || reason.code == ec::connection_forced)
     return false;
-  std::erase_if(xs, [this, by](const subject& x) {
-    auto* trust = trust_of(x);
-    return !trust || way_of(*trust) != by;
-  });
   if (by == way::apart) {
-    // Another ledger may have asked there as well.
-    const auto is_mine =
-        of.now && (xs.empty() || std::find(xs.begin(), xs.end(), of.now->of) != xs.end());
-    if (is_mine && trust_of(of.now->of))
+    // Another ledger may have asked there as well, and the network may have failed.
+    const auto is_mine = of.now && trust_of(of.now->of)
+                         && std::any_of(xs.begin(), xs.end(),
+                                        [&of](const subject& x) { return belongs(x, of.now->of); });
+    if (is_mine)
       convict(of.now->of, reason);
     return is_mine;
   }
+  std::erase_if(xs, [this](const subject& x) {
+    auto* trust = trust_of(x);
+    return !trust || way_of(*trust) != way::usual;
+  });
   if (xs.size() == 1 && *trust_of(xs[0]) == standing::suspected) {
     convict(xs[0], reason);
     return true;

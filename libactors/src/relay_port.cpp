@@ -1,5 +1,6 @@
 #include "relay_port.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <string_view>
@@ -46,6 +47,21 @@ constexpr std::size_t small_rest = 1024 * 1024;
 constexpr std::size_t burst = 4;
 constexpr auto burst_time = 5s;
 
+caf::error check(const relay_limits& x) {
+  if (x.max_links == 0 || x.max_strangers == 0)
+    return make_error(
+        ec::invalid_argument,
+        "a relay without room for hosts (max_links) and for connections that have not "
+        "said hello (max_strangers) serves nobody: give it 1 or more of each");
+  if (x.max_message < relay_limits::least_message)
+    return make_error(
+        ec::invalid_argument,
+        fmt::format("the largest message of a host (max_message, --max-message) is {} bytes: the "
+                    "least is {}, as names and headers need room as well",
+                    x.max_message, relay_limits::least_message));
+  return {};
+}
+
 /// Whether the host has broken the rules, or is gone: what waits for it is not worth keeping.
 bool is_fault(ec code) noexcept {
   return code == ec::protocol_error || code == ec::limit_exceeded || code == ec::heartbeat_timeout
@@ -67,6 +83,8 @@ amqp::relay_session::time_point relay_port_state::now() const {
 }
 
 caf::expected<std::uint16_t> relay_port_state::listen() {
+  if (auto err = check(settings_.limits))
+    return err;
   auto fail = [&](const caf::error& why) {
     return make_error(ec::invalid_argument,
                       fmt::format("the relay cannot listen on {}:{}: {}; is the port taken, or the "
@@ -126,7 +144,8 @@ void relay_port_state::reopen() {
 // Who only connects can keep nobody out: neither by number, as the oldest go, nor by many
 // addresses' share, as those go first who have most.
 void relay_port_state::make_room() {
-  while (strangers_.size() + leaving_.size() >= settings_.limits.max_strangers) {
+  const auto most = std::max<std::size_t>(settings_.limits.max_strangers, 1);
+  while (strangers_.size() + leaving_.size() >= most) {
     if (leaving_.empty())
       drop_stranger();
     else
@@ -206,7 +225,8 @@ amqp::attempt<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id
   auto take = [port = caf::actor_cast<caf::actor>(self_), id](amqp::relay_frame x) {
     caf::anon_send(port, relay_event{id, std::move(x)});
   };
-  return {settings_.start_link(hello, tune.known, amqp::make_relay_sink(std::move(take))), {}};
+  const auto known = tighten(tune.known, memory_.assumed());
+  return {settings_.start_link(hello, known, amqp::make_relay_sink(std::move(take))), {}};
 }
 
 void relay_port_state::on_bytes(const caf::io::new_data_msg& x) {
@@ -224,8 +244,19 @@ void relay_port_state::on_event(relay_event& x) {
     return;
   const auto who = i->second;
   auto& to = peers_.at(who);
+  remember(to, x.what);
   to.session->raise(std::move(x.what), now());
   flush(who, to);
+}
+
+// What one host's link has learned the others need not learn as well.
+void relay_port_state::remember(peer& x, const amqp::relay_frame& what) {
+  if (auto* up = std::get_if<amqp::relay_welcome>(&what)) {
+    x.broker = up->broker;
+    memory_.met(x.broker);
+  } else if (auto* limits = std::get_if<amqp::broker_limits>(&what)) {
+    memory_.learned(x.broker, *limits);
+  }
 }
 
 void relay_port_state::on_tick() {

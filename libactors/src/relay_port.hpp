@@ -15,6 +15,7 @@
 #include <caf/stateful_actor.hpp>
 
 #include "actors/amqp/transport.hpp"
+#include "actors/endpoint_memory.hpp"
 #include "actors/relay.hpp"
 #include "amqp/relay_frames.hpp"
 #include "amqp/relay_session.hpp"
@@ -65,6 +66,8 @@ private:
     std::string host;
     std::uint16_t port = 0;
     std::unique_ptr<amqp::relay_session> session;
+    /// Which one its link has reached.
+    std::string broker;
     /// Whether anything came, and so a TLS handshake is done.
     bool heard = false;
     bool halted = false;
@@ -74,6 +77,7 @@ private:
     std::string address() const;
   };
 
+  void remember(peer& x, const amqp::relay_frame& what);
   void schedule_tick();
   void on_shortage(int code);
   void reopen();
@@ -116,6 +120,8 @@ private:
   /// Connections that are closed when their time is over.
   std::unordered_map<caf::io::connection_handle, time_point> leaving_;
   std::uint64_t last_id_ = 0;
+  /// Of the brokers behind all its endpoints.
+  endpoint_memory memory_;
   relay_status counters_;
 };
 

@@ -33,15 +33,15 @@ void supervisor_state::init(supervisor_settings settings) {
   start_connection_ = std::move(settings.start_connection);
   epoch_ = settings.epoch;
   auto seed = epoch_;
-  brokers_.resize(config_.endpoints.size());
+  memories_.resize(config_.endpoints.size());
   for (auto role : {link_role::consuming, link_role::publishing, link_role::quarantine}) {
-    link(role).endpoints = {config_.reconnect, brokers_.size(), seed};
-    seed += brokers_.size();
+    link(role).endpoints = {config_.reconnect, memories_.size(), seed};
+    seed += memories_.size();
   }
   // Retries and dead letters go by the default exchange: what finds no room stays
   // where it is.
   config_.outbox.exchanges.try_emplace("", exchange_limits{});
-  outbox_ = outbox{config_.outbox};
+  outbox_ = outbox{config_.outbox, config_.publisher_confirms};
   numbers_ = stream_numbers{epoch_};
   quarantine_ = publication_quarantine{config_.reconnect.limit};
   unsent_file_ = std::move(settings.unsent_file);
@@ -77,9 +77,9 @@ void supervisor_state::connect(link_role role) {
   if (x.connection || !keeps(x))
     return;
   x.has_learned = false;
-  // A limit that may have been raised: to learn it again costs a channel.
-  config_.endpoints[x.endpoints.current()].known.message_size = 0;
+  x.limits = memory_of(x).assumed();
   auto where = endpoint_of(x);
+  where.known = x.limits;
   if (where.connection_name.empty())
     where.connection_name = fmt::format("{} {}", config_.server_id, to_string(role));
   x.connection = start_connection_(self_->system(), role, where, caf::actor_cast<caf::actor>(self_),
@@ -98,17 +98,16 @@ void supervisor_state::on_up(const link_up& up) {
   log_repeated(
       log_level::info, "link up", fmt::format("{} {}", to_string(x.role), x.endpoints.current()),
       fmt::format("{} link up: {} ({})", to_string(x.role), to_string(endpoint_of(x)), x.broker));
-  compare_broker(x);
+  meet_broker(x);
   if (x.role == link_role::publishing)
     on_publishing_up();
-  const auto& limits = endpoint_of(x).known;
   const auto now = x.since;
   for (auto* y : {&consuming_, &publishing_}) {
     y->topology.at(now);
     if (x.role == link_role::quarantine)
-      y->topology.up(limits, ledger::way::apart);
+      y->topology.up(x.limits, ledger::way::apart);
     else if (x.role == y->role)
-      y->topology.up(limits);
+      y->topology.up(x.limits);
     else
       continue;
     follow(*y);
@@ -137,8 +136,10 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
                              x.last_failure.text));
   if (x.up) {
     ++x.losses;
-    if (self_->clock().now() - x.since >= config_.reconnect.settled)
+    if (self_->clock().now() - x.since >= config_.reconnect.settled) {
       x.endpoints.settle();
+      x.may_skip_pause = true;
+    }
   }
   x.connection = nullptr;
   x.out = nullptr;
@@ -147,7 +148,8 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   x.blocked.clear();
   x.connect_scheduled = true;
   // The next link begins otherwise, so there is nothing to wait for.
-  auto at_once = tell_down(x, to_failure(reason)) || x.has_learned;
+  auto at_once =
+      tell_down(x, to_failure(reason)) || (x.has_learned && std::exchange(x.may_skip_pause, false));
   if (x.role == link_role::publishing)
     at_once = on_publishing_lost(to_failure(reason), at_once) || at_once;
   x.connect_scheduled = keeps(x);

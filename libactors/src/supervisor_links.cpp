@@ -13,20 +13,6 @@ namespace actors {
 
 namespace {
 
-/// The smaller of two limits of which 0 is unknown.
-template <class Number>
-Number tighten(Number& x, Number y) {
-  return x == 0 || y == 0 ? std::max(x, y) : std::min(x, y);
-}
-
-amqp::broker_limits tighten(amqp::broker_limits x, const amqp::broker_limits& y) {
-  x.channels = tighten(x.channels, y.channels);
-  x.consumers_per_channel = tighten(x.consumers_per_channel, y.consumers_per_channel);
-  x.message_size = tighten(x.message_size, y.message_size);
-  x.transient_queues = x.transient_queues && y.transient_queues;
-  return x;
-}
-
 std::string text_of(const amqp::broker_limits& x) {
   std::string result;
   const auto add = [&](const std::string& text) { result += result.empty() ? text : ", " + text; };
@@ -49,27 +35,32 @@ void supervisor_state::on_suspects(link_suspects& x) {
   link(x.role).suspects = std::move(x.requests);
 }
 
+// A limit of messages costs a channel, and says nothing about the end of the link.
 void supervisor_state::on_learned(const link_learned& learned) {
   auto& x = link(learned.role);
-  auto& known = config_.endpoints[x.endpoints.current()].known;
-  const auto now = tighten(known, learned.limits);
-  if (now == known)
+  const auto now = tighten(x.limits, learned.limits);
+  if (now == x.limits)
     return;
-  known = now;
-  x.has_learned = true;
+  auto before = std::exchange(x.limits, now);
+  before.message_size = now.message_size;
+  x.has_learned = x.has_learned || now != before;
+  memory_of(x).learned(x.broker, now);
   log(log_level::warning,
-      fmt::format("{} link: the broker allows {}", to_string(x.role), text_of(known)));
+      fmt::format("{} link: the broker allows {}", to_string(x.role), text_of(now)));
 }
 
-// What an endpoint did not allow, and what ended connections, was another broker's matter.
-void supervisor_state::compare_broker(supervised_link& x) {
-  auto& former = brokers_[x.endpoints.current()];
-  if (!former.empty() && former != x.broker) {
-    config_.endpoints[x.endpoints.current()].known = {};
+endpoint_memory& supervisor_state::memory_of(const supervised_link& x) {
+  return memories_[x.endpoints.current()];
+}
+
+// What ended connections was another broker's matter.
+void supervisor_state::meet_broker(supervised_link& x) {
+  auto& memory = memory_of(x);
+  if (memory.met(x.broker)) {
     consuming_.topology.pardon();
     publishing_.topology.pardon();
   }
-  former = x.broker;
+  x.limits.transient_queues = memory.limits_of(x.broker).transient_queues;
 }
 
 // Whoever learned of a limit will not ask for the same again, which is no reason to suspect.

@@ -127,6 +127,7 @@ void supervisor_state::send_rest() {
 caf::result<published> supervisor_state::publish(amqp::publication x) {
   if (auto reason = refusal(x))
     return refuse(std::move(reason));
+  x.checked = true; // and what it gets from `stamp` can be said
   x.id = last_publication_ + 1;
   auto alone = false;
   if (!quarantine_.empty()) {

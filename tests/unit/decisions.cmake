@@ -11,6 +11,7 @@ actors_add_suites(
   backoff.cpp
   consumer_groups.cpp
   convictions.cpp
+  endpoint_memory.cpp
   endpoint_rotation.cpp
   handler_table.cpp
   ledger.cpp

@@ -103,6 +103,19 @@ struct links : fixture {
         x.replied({y.id, {}, queue_of(y.what)});
   }
 
+  /// Two consumers ran; then the second was found to end the link.
+  void set_apart_second() {
+    x.want(wanted(1, "E", "a"));
+    x.want(wanted(2, "E", "b"));
+    bring_up(ledger::way::usual);
+    play();
+    bad = {"queue 'q2'"};
+    end(ledger::way::usual, {ec::connection_lost, "gone"});
+    play();
+    CAF_REQUIRE_EQUAL(falls[0], 2u);
+    CAF_REQUIRE_EQUAL(x.set_apart().size(), 1u);
+  }
+
   static std::string queue_of(const amqp::operation& y) {
     auto* queue = std::get_if<amqp::declare_queue>(&y);
     return queue ? queue->what.name : std::string{};
@@ -308,6 +321,37 @@ CAF_TEST(what worked before and ends the connection now is tried apart and works
   x.unwant(2);
   play();
   CAF_CHECK(!x.needs_link_apart());
+}
+
+CAF_TEST(who is on trial is not to blame when the network fails) {
+  set_apart_second();
+  bad.clear();
+  // It is on its way there when that link is lost, again and again.
+  for (auto i = 0; i < 5; ++i) {
+    pass(10s);
+    CAF_REQUIRE(x.needs_link_apart());
+    bring_up(ledger::way::apart);
+    CAF_REQUIRE_EQUAL(x.take_requests().size(), 1u);
+    end(ledger::way::apart, {ec::connection_lost, "gone"});
+    CAF_CHECK_EQUAL(x.set_apart(), (lines{"queue 'q2': INTERNAL_ERROR (541)"}));
+  }
+  pass(10s);
+  play();
+  CAF_CHECK_EQUAL(x.running(), 2u);
+}
+
+CAF_TEST(what belongs to who is on trial is to blame as well) {
+  set_apart_second();
+  bad = {"routing key 'b'"};
+  pass(10s);
+  play();
+  CAF_CHECK_EQUAL(falls[1], 1u);
+  // Hence it is tried later than before.
+  pass(10s);
+  play();
+  CAF_CHECK_EQUAL(falls[1], 1u);
+  CAF_CHECK_EQUAL(falls[0], 2u);
+  CAF_CHECK_EQUAL(x.running(), 1u);
 }
 
 CAF_TEST(an operator who closes connections blames nobody) {

@@ -108,8 +108,10 @@ struct fixture : belt_fixture<> {
     settings.limits.max_strangers = 3;
     settings.limits.window = 10;
     settings.limits.max_unconfirmed = 2'000;
-    settings.start_link = [this](const amqp::relay_hello&, const amqp::broker_limits&,
+    settings.start_link = [this](const amqp::relay_hello&, const amqp::broker_limits& known,
                                  std::shared_ptr<amqp::sink> events) {
+      known_limits.push_back(known);
+      sinks.push_back(events);
       auto result = make_feeding_transport(earth.sys, home.handle(), to_broker());
       result->connect({}, std::move(events));
       return result;
@@ -232,6 +234,9 @@ struct fixture : belt_fixture<> {
   caf::io::accept_handle door = next_accept_handle();
   center_actors home;
   caf::actor relay;
+  /// What each link of a host to the broker was told, and where its events go.
+  std::vector<amqp::broker_limits> known_limits;
+  std::vector<std::shared_ptr<amqp::sink>> sinks;
   std::vector<center_actors> centers;
   std::vector<caf::actor> strategies;
   std::vector<std::shared_ptr<journal>> journals;
@@ -393,6 +398,39 @@ CAF_TEST(what a node publishes towards a broker that does not answer is bounded)
   broker->resume();
   move();
   CAF_CHECK_EQUAL(*answers, 1'100);
+}
+
+CAF_TEST(what one host has learned of the broker is known to the next) {
+  add_host(mars, "mars");
+  CAF_REQUIRE(!sinks.empty());
+  CAF_CHECK_EQUAL(known_limits.back().channels, 0u);
+  amqp::broker_limits limits;
+  limits.channels = 8;
+  sinks[0]->learned(limits);
+  move();
+  add_host(jupiter, "jupiter");
+  CAF_CHECK_EQUAL(known_limits.back().channels, 8u);
+}
+
+CAF_TEST(a relay that could serve nobody does not listen) {
+  const auto refusal_of = [this](const relay_limits& limits) {
+    relay_port_settings settings;
+    settings.limits = limits;
+    auto port = earth.mm.spawn_broker(relay_port, settings);
+    caf::scoped_actor self{earth.sys};
+    auto request = self->request(port, caf::infinite, start_atom_v);
+    move();
+    std::string result;
+    request.receive([](std::uint16_t) {}, [&](const caf::error& err) { result = text_of(err); });
+    caf::anon_send_exit(port, caf::exit_reason::kill);
+    return result;
+  };
+  relay_limits limits;
+  limits.max_strangers = 0;
+  CAF_CHECK(refusal_of(limits).find("max_strangers") != std::string::npos);
+  limits = {};
+  limits.max_message = relay_limits::least_message - 1;
+  CAF_CHECK(refusal_of(limits).find("the least is 8192") != std::string::npos);
 }
 
 CAF_TEST(whoever only connects keeps no host out) {

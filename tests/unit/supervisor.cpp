@@ -218,7 +218,6 @@ CAF_TEST(a broker limit costs one link and is known to the next) {
   sched.run();
   advance(0ms);
   auto& next = *links.at(2);
-  CAF_CHECK(!next.where.known.transient_queues);
   next.events->up("RabbitMQ");
   sched.run();
   next.answer_all();
@@ -239,6 +238,66 @@ CAF_TEST(a broker limit costs one link and is known to the next) {
   upgraded.answer_all();
   sched.run();
   CAF_CHECK(!std::get<amqp::declare_queue>(upgraded.requests.at(0).second).what.durable);
+}
+
+// Two versions by turns, each with a limit of its own.
+CAF_TEST(a load balancer over two brokers costs no loop of connections) {
+  settings.config.endpoints.resize(1);
+  start();
+  bring_up(publishing());
+  auto* link = links.at(0).get();
+  std::size_t at_once = 0;
+  for (auto i = 0; i < 6; ++i) {
+    const auto is_old = i % 2 == 0;
+    amqp::broker_limits limits;
+    limits.channels = is_old ? 8 : 0;
+    limits.consumers_per_channel = is_old ? 0 : 10;
+    const auto before = links.size();
+    link->events->up(is_old ? "RabbitMQ 3.10" : "RabbitMQ 4.3");
+    sched.run();
+    link->events->learned(limits);
+    link->events->down({ec::not_allowed, "a limit is reached"});
+    sched.run();
+    advance(0ms);
+    at_once += links.size() - before;
+    advance(20s);
+    CAF_REQUIRE_EQUAL(links.size(), before + 1);
+    link = links.back().get();
+  }
+  // The first time, and no more.
+  CAF_CHECK_EQUAL(at_once, 1u);
+  // Both are heeded, whoever answers.
+  CAF_CHECK_EQUAL(link->where.known.channels, 8u);
+  CAF_CHECK_EQUAL(link->where.known.consumers_per_channel, 10u);
+}
+
+CAF_TEST(a limit of messages is no reason for a later end of the link) {
+  settings.config.endpoints.resize(1);
+  start_up();
+  want(1, "bad", "#");
+  amqp::broker_limits limits;
+  limits.message_size = 1'000;
+  consuming().events->learned(limits);
+  const auto fall = [this](scripted_link& x) {
+    std::vector<amqp::request_id> suspects;
+    for (auto& [id, what] : x.requests)
+      suspects.push_back(id);
+    x.events->suspected(std::move(suspects));
+    x.events->down({ec::internal_error, "INTERNAL_ERROR (541)"});
+    sched.run();
+    advance(0ms);
+  };
+  fall(consuming());
+  CAF_REQUIRE_EQUAL(links.size(), 3u);
+  auto& alone = *links.at(2);
+  alone.events->up("RabbitMQ");
+  sched.run();
+  while (names<amqp::declare_queue>(alone).empty() && alone.answer_all() > 0)
+    sched.run();
+  fall(alone);
+  const auto news = dispatcher.take<consumer_state>();
+  CAF_REQUIRE_EQUAL(news.size(), 1u);
+  CAF_CHECK_EQUAL(news[0].error.text, "queue 'bad': INTERNAL_ERROR (541)");
 }
 
 CAF_TEST(who ends the link is found in two falls and works on a link apart) {

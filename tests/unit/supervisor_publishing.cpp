@@ -615,6 +615,29 @@ CAF_TEST(a publication that AMQP cannot carry is refused and counted) {
                  [](const caf::error& err) { CAF_FAIL(text_of(err)); });
 }
 
+CAF_TEST(what the supervisor has checked its link need not check again) {
+  start_up();
+  publish(message("k"));
+  CAF_REQUIRE_EQUAL(publishing().published.size(), 1u);
+  CAF_CHECK(publishing().published[0].checked);
+  // Its time has become another one since.
+  auto limited = message("k");
+  limited.properties.expiration = 10s;
+  publish(limited);
+  CAF_REQUIRE_EQUAL(publishing().published.size(), 2u);
+  CAF_CHECK(!publishing().published[1].checked);
+}
+
+CAF_TEST(without confirms nothing persistent is to be given back) {
+  settings.config.publisher_confirms = false;
+  start_up();
+  auto x = message("k");
+  x.properties.persistent = true;
+  publish(x);
+  CAF_REQUIRE_EQUAL(publishing().published.size(), 1u);
+  CAF_CHECK(!publishing().published[0].mandatory);
+}
+
 CAF_TEST(stopping connects once more for what waits in the outbox) {
   start_up();
   publishing().events->down({ec::connection_lost, "gone"});

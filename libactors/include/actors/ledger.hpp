@@ -107,9 +107,6 @@ public:
   /// gets no more deliveries.
   void unwant(amqp::consumer_id id);
 
-  /// Forgets an exchange that no consumer is bound to; it stays on the broker.
-  void unwant_exchange(std::string_view name);
-
   // -- what happens ---------------------------------------------------------------
 
   /// The link is up: ask for everything, in order.
@@ -139,9 +136,6 @@ public:
   /// A channel of consumers was closed. Those that may be to blame are started again
   /// apart from the others; who is to blame is refused.
   void channel_lost(const amqp::closed_channel& what);
-
-  /// Publishing to this exchange is not possible until `retry` or `up`.
-  void refuse_exchange(std::string_view name, failure reason);
 
   /// Asks again for what was refused.
   void retry();
@@ -373,6 +367,8 @@ private:
   /// Whether an entity that cannot be declared our way may exist another way:
   /// declared differently by somebody else, or by somebody with the right to.
   static bool may_exist(ec code) noexcept;
+  /// What to say of one that does, in view of why we cannot declare it.
+  static std::string found_text(const failure& reason);
 
   amqp::request_id ask(amqp::operation what, subject about);
   void ask(amqp::operation what, way by);

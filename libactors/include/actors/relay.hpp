@@ -27,7 +27,9 @@ struct relay_limits {
   /// a moment. They count towards nothing else. When there is one more, the oldest of the
   /// address that has most of them is closed.
   std::size_t max_strangers = 64;
-  /// The largest frame that is taken, and so a publication: in bytes.
+  /// The largest frame that is taken, and so a publication: in bytes. Less than the least
+  /// would let nothing pass, as names and headers count.
+  static constexpr std::size_t least_message = 8 * 1024;
   std::size_t max_message = 16 * 1024 * 1024;
   /// What may wait to be sent to one host, in bytes: who has more for 5 s, or four times as
   /// much, is too slow, and its link ends.

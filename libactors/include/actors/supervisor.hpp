@@ -22,6 +22,7 @@
 #include "actors/amqp/transport.hpp"
 #include "actors/backoff.hpp"
 #include "actors/config.hpp"
+#include "actors/endpoint_memory.hpp"
 #include "actors/endpoint_rotation.hpp"
 #include "actors/ledger.hpp"
 #include "actors/messages.hpp"
@@ -73,8 +74,12 @@ struct supervised_link {
   failure last_failure;
   /// What may have ended it, by its own word.
   std::vector<amqp::request_id> suspects;
-  /// It has found what the broker does not allow.
+  /// What is heeded on the connection.
+  amqp::broker_limits limits;
+  /// The broker has ended it for a limit that the next one heeds, which may be at once if
+  /// the last one that was had settled.
   bool has_learned = false;
+  bool may_skip_pause = true;
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
 };
@@ -171,7 +176,8 @@ private:
   void schedule_connect(supervised_link& x, std::chrono::milliseconds delay);
   /// Tells the ledgers, and the dispatcher. Gives back whether they know what it may be about.
   bool tell_down(supervised_link& x, const failure& reason);
-  void compare_broker(supervised_link& x);
+  endpoint_memory& memory_of(const supervised_link& x);
+  void meet_broker(supervised_link& x);
   void follow(asking_link& x);
   void schedule_retry(asking_link& x);
   void schedule_release(asking_link& x);
@@ -216,8 +222,8 @@ private:
   asking_link consuming_;
   asking_link publishing_;
   supervised_link apart_;
-  /// Which broker each endpoint was when something was learned of it.
-  std::vector<std::string> brokers_;
+  /// Of each endpoint.
+  std::vector<endpoint_memory> memories_;
   outbox outbox_;
   outbox_status counters_;
   bool verify_scheduled_ = false;
