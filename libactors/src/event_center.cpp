@@ -11,6 +11,7 @@
 
 #include "actors/amqp/rabbitmq.hpp"
 #include "actors/amqp/relay.hpp"
+#include "actors/amqp/wire_rules.hpp"
 #include "actors/connection.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/error.hpp"
@@ -40,6 +41,18 @@ supervisor_settings settings_for_supervisor(const config& x) {
         return make_transport(where, confirms);
       });
   return result;
+}
+
+/// Why no receiver takes an event, if it is not UTF-8.
+failure check_text(std::string_view name, std::string_view data) {
+  if (!amqp::is_utf8(name))
+    return {ec::invalid_argument, "body: the event's name '" + amqp::printable(name)
+                                      + "' is not UTF-8: write it in UTF-8"};
+  if (!amqp::is_utf8(data))
+    return {ec::invalid_argument, "body: a text of event '" + std::string{name}
+                                      + "' is not UTF-8, and no receiver takes it: write it in "
+                                        "UTF-8"};
+  return {};
 }
 
 /// What is around an event's name and data.
@@ -100,6 +113,8 @@ event_center::outgoing event_center::make_publication(std::string_view name, std
   const auto size = name.size() + data.size() + frame_of_event.size();
   // What is too large as it is need not be compressed to see.
   result.refused = check_size(size, size, limits);
+  if (!result.refused)
+    result.refused = check_text(name, data);
   if (!result.refused && !is_flat)
     result.refused = check_depth(data, limits);
   if (result.refused)

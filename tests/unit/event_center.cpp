@@ -237,6 +237,27 @@ CAF_TEST(what no receiver would take is refused to its publisher) {
   CAF_CHECK(publish_data('"' + std::string(70'000, 'x') + '"') == ec::limit_exceeded);
 }
 
+CAF_TEST(what is no UTF_8 is refused to its publisher) {
+  start();
+  auto publish_text = [this](std::string name, std::string text) {
+    caf::scoped_actor self{sys};
+    auto request = center.publish(self, event{.name = std::move(name),
+                                              .exchange = "Own",
+                                              .routing_key = "k",
+                                              .data = json{boost::json::string{text}}});
+    sched.run();
+    caf::error result;
+    request.receive([](const published&) {}, [&](caf::error& err) { result = std::move(err); });
+    return result;
+  };
+  CAF_CHECK(!publish_text("E", "caf\xc3\xa9"));
+  CAF_CHECK_EQUAL(text_of(publish_text("E", "caf\xe9")),
+                  "body: a text of event 'E' is not UTF-8, and no receiver takes it: write it in "
+                  "UTF-8");
+  CAF_CHECK_EQUAL(text_of(publish_text("caf\xe9", "x")),
+                  "body: the event's name 'caf\\xe9' is not UTF-8: write it in UTF-8");
+}
+
 CAF_TEST(an unsubscribed strategy gets nothing more and its queue goes) {
   start();
   auto seen = add(trades("binance", "ETH/USDT"));

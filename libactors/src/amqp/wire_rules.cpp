@@ -49,6 +49,17 @@ bool is_plain(std::string_view text) noexcept {
   return true;
 }
 
+/// How many bytes at the front are ASCII, as far as whole words go: so is nearly every text.
+std::size_t ascii_size(std::string_view text) noexcept {
+  std::size_t result = 0;
+  for (std::uint64_t word = 0; text.size() - result >= sizeof(word); result += sizeof(word)) {
+    std::memcpy(&word, text.data() + result, sizeof(word));
+    if ((word & every_byte(0x80)) != 0)
+      break;
+  }
+  return result;
+}
+
 bool is_control(char x) noexcept {
   return (x >= 0 && x < 0x20) || x == 0x7F;
 }
@@ -283,13 +294,15 @@ failure check(const publication& x) {
 }
 
 bool is_utf8(std::string_view text) noexcept {
-  while (!text.empty()) {
+  for (;;) {
+    text.remove_prefix(ascii_size(text));
+    if (text.empty())
+      return true;
     auto size = character_size(text);
     if (size == 0)
       return false;
     text.remove_prefix(size);
   }
-  return true;
 }
 
 std::string printable(std::string_view text) {

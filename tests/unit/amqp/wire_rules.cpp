@@ -74,6 +74,19 @@ CAF_TEST(routing keys are short UTF_8 of any characters) {
   CAF_CHECK(!check(publication{.exchange = "e", .routing_key = "a\nb"}));
 }
 
+CAF_TEST(what is no UTF_8 is found at every place) {
+  for (std::size_t before = 0; before < 20; ++before)
+    for (std::size_t behind = 0; behind < 20; ++behind) {
+      auto text = [&](std::string_view middle) {
+        return std::string(before, 'x') + std::string{middle} + std::string(behind, 'x');
+      };
+      for (auto good : {"", "\x7f", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"})
+        CAF_REQUIRE(is_utf8(text(good)));
+      for (auto bad : {"\xe9", "\xe2\x82", "\x80", "\xc0\x80", "\xed\xa0\x80", "\xff"})
+        CAF_REQUIRE(!is_utf8(text(bad)));
+    }
+}
+
 CAF_TEST(arguments are UTF_8) {
   for (auto& x : {field_table{{"k", latin}}, field_table{{latin, true}}}) {
     CAF_CHECK(is_shown(check(declare_queue{{"q", false, false, false, x}})));
