@@ -148,7 +148,11 @@ void read_exchange_limits(config_section& in, exchange_limits& out) {
   in.read("ttl", out.ttl, std::chrono::milliseconds{0}, std::chrono::milliseconds{86'400'000});
 }
 
-void read_outbox(config_section in, outbox_limits& out) {
+/// Whoever looks after their bindings as often as we do has them back by then.
+constexpr std::chrono::milliseconds restore_margin{15'000};
+
+void read_outbox(config_section in, std::chrono::milliseconds verify_interval, outbox_limits& out) {
+  out.restore_timeout = std::max(out.restore_timeout, verify_interval + restore_margin);
   read_exchange_limits(in, out.each);
   in.read("window", out.window, 1, 1'000'000);
   in.read("confirm_timeout", out.confirm_timeout, std::chrono::milliseconds{0},
@@ -228,13 +232,13 @@ config read_document(config_section& in) {
   read_log(in.inner("LOG"), out.log);
   read_heartbeat(in.inner("HEARTBEAT"), out.heartbeat);
   read_backoff(in.inner("RECONNECT"), out.reconnect);
-  read_outbox(in.inner("OUTBOX"), out.outbox);
+  in.read("VERIFY_INTERVAL", out.verify_interval, std::chrono::seconds{0},
+          std::chrono::seconds{86'400});
+  read_outbox(in.inner("OUTBOX"), out.verify_interval, out.outbox);
   read_shutdown(in.inner("SHUTDOWN"), out.shutdown);
   read_payload(in.inner("PAYLOAD"), out.payload);
   read_exchanges(in, out.exchanges);
   in.read("PUBLISHER_CONFIRMS", out.publisher_confirms);
-  in.read("VERIFY_INTERVAL", out.verify_interval, std::chrono::seconds{0},
-          std::chrono::seconds{86'400});
   out.warnings = find_slips(in);
   return out;
 }

@@ -63,10 +63,20 @@ bool outbox::expires(const amqp::publication& x) const {
   return (own == limits_.exchanges.end() ? limits_.each : own->second).ttl.count() > 0;
 }
 
-std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, bool alone) {
+bool outbox::has_room(const amqp::publication& x) {
   auto& home = lane_of(x.exchange);
   const auto size = size_of(x);
-  entry added{.message = std::move(x), .size = size, .home = &home, .suspect = alone};
+  return (home.blocked.empty() && home.has_room(size)) || !home.allows(1, size);
+}
+
+std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, manner how) {
+  auto& home = lane_of(x.exchange);
+  const auto size = size_of(x);
+  entry added{.message = std::move(x),
+              .size = size,
+              .home = &home,
+              .how = how,
+              .suspect = how == manner::alone};
   const auto own = added.message.properties.expiration;
   if (const auto ttl = own.count() > 0 ? own : home.limits.ttl; ttl.count() > 0)
     added.deadline = now + ttl;
@@ -165,7 +175,7 @@ outbox::place outbox::append(entry x) {
 }
 
 outbox::dropped outbox::drop_of(const entry& x, ec reason) noexcept {
-  return {x.message.id, x.in_doubt ? ec::in_doubt : reason};
+  return {x.message.id, x.is_in_doubt() ? ec::in_doubt : reason};
 }
 
 void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
@@ -253,9 +263,9 @@ std::vector<outbox::remainder> outbox::clear() {
   release_all();
   release(rejected_, rejected_.end());
   for (auto& x : wire_)
-    add(x, !x.returned || x.in_doubt);
+    add(x, !x.returned || x.is_in_doubt());
   for (auto& x : waiting_)
-    add(x, x.in_doubt);
+    add(x, x.is_in_doubt());
   for (auto& [exchange, home] : lanes_)
     for (auto& x : home.blocked)
       add(x, false);

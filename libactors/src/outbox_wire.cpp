@@ -13,7 +13,7 @@ namespace actors {
 namespace {
 
 /// Of how many routing keys of an exchange it is remembered that no queue takes them.
-constexpr std::size_t max_unroutable = 1'000;
+constexpr std::size_t max_unroutable = 10'000;
 
 /// Tells copies of one message apart.
 const std::string* copy_mark(const amqp::properties& x) noexcept {
@@ -144,38 +144,50 @@ outbox::outcome outbox::confirm(std::uint64_t id) {
   if (found == places_.end())
     return outcome::unknown;
   auto& x = *found->second;
-  auto& home = *x.home;
-  const auto persistent = x.message.properties.persistent;
-  if (x.returned && x.message.mandatory) {
-    const auto result = x.in_doubt ? outcome::in_doubt : outcome::unroutable;
-    remove_from_wire(found);
-    return result;
-  }
-  if (x.returned && x.probe) {
-    hold(found->second);
-    return outcome::held;
-  }
-  if (x.returned && persistent && !restoring_) {
-    if (home.unroutable.size() >= max_unroutable)
-      home.unroutable.clear();
-    home.unroutable.insert(x.message.routing_key);
-  } else if (persistent && !x.returned) {
+  if (x.returned)
+    return take_back(found->second);
+  if (x.message.properties.persistent) {
+    auto& home = *x.home;
     home.routed = true;
     if (!home.unroutable.empty())
       home.unroutable.erase(x.message.routing_key);
-    if (std::exchange(x.probe, false))
-      finish_probe(x, true);
   }
+  if (std::exchange(x.probe, false))
+    finish_probe(x, true);
   remove_from_wire(found);
   return outcome::published;
 }
 
-bool outbox::settle(std::uint64_t id) {
+// No queue took it.
+outbox::outcome outbox::take_back(place x) {
+  if (x->probe) {
+    hold(x);
+    return outcome::held;
+  }
+  auto& message = x->message;
+  const auto persistent = message.properties.persistent;
+  if (!restoring_ && persistent && !message.mandatory)
+    forget_route(*x);
+  const auto result = !message.mandatory && !persistent ? outcome::published
+                      : x->is_in_doubt()                ? outcome::in_doubt
+                                                        : outcome::unroutable;
+  remove_from_wire(places_.find(message.id));
+  return result;
+}
+
+bool outbox::tries_again(std::uint64_t id) const {
+  auto found = places_.find(id);
+  return found != places_.end() && found->second->probe;
+}
+
+std::optional<outbox::remainder> outbox::settle(std::uint64_t id) {
   auto found = places_.find(id);
   if (found == places_.end())
-    return false;
+    return std::nullopt;
+  auto& x = *found->second;
+  remainder result{x.message, x.is_in_doubt(), {}};
   remove_from_wire(found);
-  return true;
+  return result;
 }
 
 outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
@@ -184,17 +196,18 @@ outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
     return rejection::unknown;
   auto x = found->second;
   if (x->rejected || x->suspect) {
+    const auto doubt = x->in_doubt || x->in_doubt_as_suspect;
     remove_from_wire(found);
-    return rejection::final;
+    return doubt ? rejection::in_doubt : rejection::final;
   }
   if (std::exchange(x->probe, false))
     finish_probe(*x, false);
-  x->rejected = x->in_doubt = true;
+  x->rejected = true;
   x->returned = false;
   x->again = again;
   places_.erase(found);
   rejected_.splice(rejected_.end(), wire_, x);
-  ++held_;
+  count_held(*x);
   return rejection::again;
 }
 
@@ -253,16 +266,20 @@ void outbox::rewind() {
   places_.clear();
 }
 
-std::optional<amqp::publication> outbox::accuse(const failure& words) {
-  std::optional<amqp::publication> culprit;
+std::optional<outbox::remainder> outbox::accuse(const failure& words) {
+  std::optional<remainder> culprit;
   named_suspect_ = 0;
   if (wire_.size() == 1 && (is_certain(words.code) || wire_.front().accused != 0)) {
-    culprit = wire_.front().message;
-    remove_from_wire(places_.find(culprit->id));
+    auto& x = wire_.front();
+    // A fault of the broker's may come to light when it has the message already.
+    culprit = {x.message, x.in_doubt || x.rejected || words.code == ec::internal_error, {}};
+    remove_from_wire(places_.find(x.message.id));
     acquit_suspects();
   }
   ++accusations_;
   for (auto& x : wire_) {
+    x.in_doubt_as_suspect = x.in_doubt_as_suspect || !x.returned;
+    x.returned = true; // `rewind` has no other doubt of it
     x.suspect = true;
     x.accused = accusations_;
     if (named_suspect_ == 0 && speaks_of(words, x.message))
@@ -281,7 +298,7 @@ void outbox::acquit_suspects() {
   for (auto& x : waiting_) {
     if (!x.suspect)
       break;
-    x.suspect = false;
+    x.suspect = x.in_doubt_as_suspect = false;
     x.accused = 0;
   }
 }
@@ -289,13 +306,18 @@ void outbox::acquit_suspects() {
 // -- restoring ------------------------------------------------------------------------
 
 void outbox::restore() {
-  restoring_ = limits_.restore_timeout.count() > 0;
+  if (restoring_ || limits_.restore_timeout.count() == 0)
+    return;
+  restoring_ = true;
+  for (auto& [exchange, home] : lanes_)
+    home.was_routed = home.routed;
 }
 
 bool outbox::is_watched(const entry& x) const {
-  auto& home = *x.home;
-  return x.message.properties.persistent && !x.message.mandatory && home.routed
-         && (home.unroutable.empty() || !home.unroutable.contains(x.message.routing_key));
+  if (!x.message.properties.persistent || (x.message.mandatory && x.how != manner::patient))
+    return false;
+  auto& unroutable = x.home->unroutable;
+  return unroutable.empty() || !unroutable.contains(x.message.routing_key);
 }
 
 std::string outbox::watch_key_of(const amqp::publication& x) {
@@ -319,8 +341,49 @@ bool outbox::must_wait(place x) {
   if (x->probe || key.at == watched_key::stage::open)
     return false;
   key.held.splice(key.held.end(), waiting_, x);
-  ++held_;
+  count_held(*x);
+  if (x->home->holds_too_much())
+    give_up_most_held(*x->home);
   return true;
+}
+
+void outbox::count_held(const entry& x) noexcept {
+  ++held_;
+  ++x.home->held;
+  x.home->held_bytes += x.size;
+}
+
+void outbox::count_released(const entry& x) noexcept {
+  --held_;
+  --x.home->held;
+  x.home->held_bytes -= x.size;
+}
+
+// Its messages are not held again, lest they do nothing but come and go.
+void outbox::give_up_most_held(const lane& x) {
+  unpark();
+  auto most = keys_.end();
+  for (auto i = keys_.begin(); i != keys_.end(); ++i)
+    if (auto& held = i->second.held; !held.empty() && held.front().home == &x)
+      if (most == keys_.end() || held.size() > most->second.held.size())
+        most = i;
+  if (most == keys_.end())
+    return;
+  for (auto* xs : {&wire_, &waiting_})
+    for (auto& y : *xs)
+      if (y.probe && watch_key_of(y.message) == most->first)
+        y.probe = false;
+  auto& held = most->second.held;
+  forget_route(held.front());
+  release(held, held.end());
+  keys_.erase(most);
+}
+
+void outbox::forget_route(const entry& x) {
+  auto& unroutable = x.home->unroutable;
+  if (unroutable.size() >= max_unroutable)
+    unroutable.clear();
+  unroutable.insert(x.message.routing_key);
 }
 
 // The broker gave it back: it is the first of those that are held.
@@ -330,7 +393,9 @@ void outbox::hold(place x) {
   x->returned = x->probe = false;
   places_.erase(x->message.id);
   key.held.splice(key.held.begin(), wire_, x);
-  ++held_;
+  count_held(*x);
+  if (x->home->holds_too_much())
+    give_up_most_held(*x->home);
 }
 
 void outbox::release(entries& xs, entries::iterator last) {
@@ -340,7 +405,7 @@ void outbox::release(entries& xs, entries::iterator last) {
     home.waiting.push_front(i);
     --home.messages_on_wire;
     home.bytes_on_wire -= i->size;
-    --held_;
+    count_released(*i);
   }
   waiting_.splice(waiting_.begin(), xs, xs.begin(), last);
 }
@@ -368,7 +433,7 @@ void outbox::take_back_probes() {
     auto& key = keys_[watch_key_of(x->message)];
     key.at = watched_key::stage::paused;
     key.held.splice(key.held.begin(), waiting_, x);
-    ++held_;
+    count_held(*x);
   }
 }
 

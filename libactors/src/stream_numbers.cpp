@@ -23,6 +23,16 @@ amqp::stream_position& stream_numbers::next(const std::string& exchange,
   return x;
 }
 
+void stream_numbers::give_back(const std::string& exchange, const std::string& routing_key,
+                               const amqp::stream_position& place) {
+  auto keys = recent_.last.find(exchange);
+  if (keys == recent_.last.end())
+    return;
+  auto last = keys->second.find(routing_key);
+  if (last != keys->second.end() && last->second == place)
+    --last->second.sequence;
+}
+
 amqp::stream_position& stream_numbers::find_or_add(const std::string& exchange,
                                                    const std::string& routing_key) {
   auto& keys = recent_.last[exchange];

@@ -354,7 +354,7 @@ supervisor_status supervisor_state::status() const {
       result.refused.push_back(fmt::format("{} link: {}", to_string(apart_.role), line));
   }
   result.outbox = counters_;
-  result.outbox.waiting = outbox_.waiting() + outbox_.held() + unsent_rest_.size();
+  result.outbox.waiting = outbox_.waiting() + outbox_.held() + (last_unsent_ + 1 - next_unsent_);
   result.outbox.blocked = outbox_.blocked();
   result.outbox.unconfirmed = outbox_.unconfirmed();
   result.outbox.bytes = outbox_.bytes();

@@ -72,13 +72,36 @@ std::string about(const amqp::publication& x) {
                      amqp::printable(x.routing_key));
 }
 
+/// Whether a message can never be sent, whoever is there and whatever their rights are.
+bool is_for_good(const failure& x) {
+  switch (x.code) {
+  case ec::invalid_argument:
+  case ec::content_too_large:
+  case ec::limit_exceeded:
+    return true;
+  default:
+    return size_limit_in(x).has_value();
+  }
+}
+
+/// How long a message is still worth sending.
+std::chrono::milliseconds time_left(outbox::time_point deadline, outbox::time_point now) {
+  using std::chrono::milliseconds;
+  return std::max(std::chrono::ceil<milliseconds>(deadline - now), milliseconds{1});
+}
+
+/// What is said of a message that was refused, and may have been taken before that.
+failure in_doubt(const failure& why) {
+  return {ec::in_doubt,
+          why.text + "; but the message was sent before, and may have been taken then"};
+}
+
 failure failure_of(outbox::outcome x) {
   switch (x) {
   case outbox::outcome::unroutable:
     return {ec::no_route, "no queue took the message"};
   case outbox::outcome::in_doubt:
-    return {ec::in_doubt, "no queue took the message, but it was sent before a link was lost, and "
-                          "may have been taken then"};
+    return in_doubt({ec::no_route, "no queue took the message"});
   default:
     return {};
   }
@@ -99,10 +122,13 @@ void supervisor_state::send_first(std::vector<amqp::publication> unsent) {
   id_prefix_ = begin_of_ids(config_.server_id, epoch_);
   if (!unsent.empty())
     log(log_level::info, fmt::format("sending {} messages of an earlier run", unsent.size()));
+  const auto now = self_->clock().now();
   for (auto& x : unsent) {
     publishing_.topology.want(exchange_named(x.exchange));
     stamp(x);
-    unsent_rest_.push_back(std::move(x));
+    const auto ttl = x.properties.expiration;
+    const auto deadline = ttl.count() > 0 ? std::optional{now + ttl} : std::nullopt;
+    unsent_.emplace(x.id, outbox::remainder{std::move(x), false, deadline});
   }
   last_unsent_ = last_publication_;
   counters_.published += last_unsent_;
@@ -111,14 +137,16 @@ void supervisor_state::send_first(std::vector<amqp::publication> unsent) {
 
 // What finds no room is not lost: it is in the file, and comes when there is some.
 void supervisor_state::send_rest() {
-  while (!unsent_rest_.empty()) {
-    auto& x = unsent_rest_.front();
+  while (next_unsent_ <= last_unsent_) {
+    auto& former = unsent_.at(next_unsent_);
+    auto& x = former.message;
+    if (!outbox_.has_room(x))
+      break;
+    ++next_unsent_;
     const auto now = outbox_.expires(x) ? self_->clock().now() : outbox::time_point{};
-    auto drops = outbox_.push(x, now);
-    if (drops.size() == 1 && drops[0] == outbox::dropped{x.id, ec::outbox_full})
-      return;
-    unsent_rest_.pop_front();
-    answer_dropped(drops);
+    if (former.deadline)
+      x.properties.expiration = time_left(*former.deadline, now);
+    answer_dropped(outbox_.push(x, now, outbox::manner::patient));
   }
   if (outbox_.has_deadlines())
     schedule_expiry();
@@ -129,12 +157,13 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
     return refuse(std::move(reason));
   x.checked = true; // and what it gets from `stamp` can be said
   x.id = last_publication_ + 1;
-  auto alone = false;
+  auto how = outbox::manner::usual;
   if (!quarantine_.empty()) {
     auto verdict = quarantine_.judge(x, self_->clock().now());
     if (verdict.refused)
       return refuse(std::move(verdict.refused));
-    alone = verdict.alone;
+    if (verdict.alone)
+      how = outbox::manner::alone;
   }
   if (!publishing_.topology.knows_exchange(x.exchange)) {
     if (publishing_.topology.exchanges_settled())
@@ -142,7 +171,7 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
     publishing_.topology.want(exchange_named(x.exchange));
     follow(publishing_);
   }
-  push(std::move(x), alone);
+  push(std::move(x), how);
   return caf::delegated<published>{};
 }
 
@@ -163,7 +192,7 @@ failure supervisor_state::refusal(const amqp::publication& x) const {
   return check(x);
 }
 
-void supervisor_state::push(amqp::publication x, bool alone) {
+void supervisor_state::push(amqp::publication x, outbox::manner how) {
   const auto place = stamp(x);
   const auto id = x.id;
   auto promise = self_->make_response_promise();
@@ -175,7 +204,7 @@ void supervisor_state::push(amqp::publication x, bool alone) {
     now = self_->clock().now();
     schedule_expiry();
   }
-  auto drops = outbox_.push(std::move(x), now, alone);
+  auto drops = outbox_.push(std::move(x), now, how);
   // What is refused at once was never a part of its stream.
   if (place && drops.size() == 1 && drops[0] == outbox::dropped{id, ec::outbox_full})
     --place->sequence;
@@ -230,26 +259,28 @@ void supervisor_state::flush() {
     outbox_.send_again(self_->clock().now());
   const auto now = outbox_.has_deadlines() ? self_->clock().now() : outbox::time_point{};
   std::vector<amqp::publication> batch;
+  std::vector<outbox::remainder> refused;
   for (auto messages = outbox_.take(now, open); !messages.empty();
        messages = outbox_.take(now, open)) {
     for (auto& message : messages) {
       auto reason = x.topology.exchange_failure(message.exchange);
       if (!reason && !quarantine_.empty())
         reason = quarantine_.refusal(message);
-      if (reason)
-        refuse_on_wire(message.id, std::move(reason));
-      else
+      if (!reason)
         batch.push_back(std::move(message));
+      else if (auto y = refuse_on_wire(message.id, std::move(reason)))
+        refused.push_back(std::move(*y));
     }
   }
+  std::for_each(refused.rbegin(), refused.rend(), [this](const auto& y) { free_place(y); });
   answer_dropped(outbox_.take_dropped());
   watch_confirms();
   if (!batch.empty())
     x.out->publish(x.incarnation, std::move(batch));
   // What was refused has left room.
-  const auto rest = unsent_rest_.size();
+  const auto next = next_unsent_;
   send_rest();
-  if (unsent_rest_.size() < rest)
+  if (next_unsent_ > next)
     schedule_flush();
   continue_stop();
 }
@@ -287,15 +318,17 @@ void supervisor_state::on_confirmations(const confirmations& xs) {
       quarantine_.lift(x.id);
     if (what == outcome::held) {
       log_repeated(log_level::info, "message held", {},
-                   "no queue takes a persistent message after a loss of the link: it is tried "
-                   "again while bindings may still be made");
+                   "no queue takes a persistent message: it is tried again while bindings may "
+                   "still be made");
       continue;
     }
     ++counters_.confirmed;
     finish(x.id, failure_of(what));
   }
-  if (last_unsent_ != 0)
+  if (!unsent_.empty())
     send_rest();
+  if (unsent_file_)
+    unsent_file_->sync();
   if (outbox_.waiting() > 0)
     schedule_flush();
   continue_stop();
@@ -311,27 +344,49 @@ void supervisor_state::on_rejected(std::uint64_t id) {
     return;
   }
   ++counters_.rejected;
-  finish(id, {ec::publish_rejected, "the broker could not take the message"});
+  failure reason{ec::publish_rejected, "the broker could not take the message"};
+  finish(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : std::move(reason));
 }
 
 void supervisor_state::on_refused(const publication_refused& x) {
-  refuse_on_wire(x.id, x.reason);
+  if (auto message = refuse_on_wire(x.id, x.reason))
+    free_place(*message);
   schedule_flush();
 }
 
-void supervisor_state::refuse_on_wire(std::uint64_t id, failure reason) {
-  if (!outbox_.settle(id))
-    return;
+std::optional<outbox::remainder> supervisor_state::refuse_on_wire(std::uint64_t id,
+                                                                  failure reason) {
+  auto x = outbox_.settle(id);
+  if (!x)
+    return x;
   ++counters_.rejected;
-  finish(id, std::move(reason));
+  finish(id, x->in_doubt ? in_doubt(reason) : std::move(reason));
+  return x;
+}
+
+void supervisor_state::free_place(const outbox::remainder& x) {
+  auto& place = x.message.properties.position;
+  const auto is_former = x.message.id <= last_unsent_; // it may be sent another time
+  if (place && !x.in_doubt && !is_former && !is_copy(x.message))
+    numbers_.give_back(x.message.exchange, x.message.routing_key, *place);
 }
 
 void supervisor_state::finish(std::uint64_t id, failure reason) {
-  if (id <= last_unsent_ && unsent_file_ && !reason)
-    unsent_file_->settle(id - 1);
-  else if (id <= last_unsent_ && unsent_file_)
-    unsent_file_->set_aside(id - 1);
+  if (id <= last_unsent_)
+    finish_former(id, reason);
   answer(id, std::move(reason));
+}
+
+// A right may be given back, a consumer may come: what could be sent then stays in the file.
+void supervisor_state::finish_former(std::uint64_t id, const failure& reason) {
+  const auto is_done = !reason || reason.code == ec::expired;
+  if (!is_done && !is_for_good(reason))
+    return;
+  unsent_.erase(id);
+  if (unsent_file_ && is_done)
+    unsent_file_->settle(id - 1);
+  else if (unsent_file_)
+    unsent_file_->set_aside(id - 1);
 }
 
 // RabbitMQ can reject all that comes by one channel for good: such as was first used while
@@ -381,8 +436,7 @@ void supervisor_state::on_returned(const amqp::returned_message& x) {
     consuming_.topology.queue_missing(x.routing_key);
     follow(consuming_);
   }
-  // That a persistent message comes back is our own wish; its publisher may not care.
-  if (message && !message->mandatory)
+  if (message && outbox_.tries_again(message->id))
     return;
   ++counters_.returned;
   auto text =
@@ -455,12 +509,14 @@ void supervisor_state::blame_publication(const failure& words) {
     return;
   ++counters_.rejected;
   broker_takes_ = false;
-  quarantine_.add(*culprit, words, now);
-  auto text = fmt::format("publish to {}: {}", about(*culprit), words.text);
+  auto& message = culprit->message;
+  quarantine_.add(message, words, now);
+  failure reason{words.code, fmt::format("publish to {}: {}", about(message), words.text)};
   log_repeated(log_level::warning, "publication refused",
-               culprit->exchange + ' ' + std::string{to_string(words.code)},
-               "the broker refused a message: " + text);
-  finish(culprit->id, {words.code, std::move(text)});
+               message.exchange + ' ' + std::string{to_string(words.code)},
+               "the broker refused a message: " + reason.text);
+  finish(message.id, culprit->in_doubt ? in_doubt(reason) : std::move(reason));
+  free_place(*culprit);
 }
 
 bool supervisor_state::on_publishing_lost(const failure& reason, bool explained) {
@@ -480,8 +536,7 @@ void supervisor_state::on_publishing_up() {
   max_body_ = 0;
   awaiting_since_.reset();
   quarantine_.clear();
-  if (outbox_.restoring())
-    restore_routes();
+  restore_routes();
 }
 
 // -- what no queue takes yet --------------------------------------------------------------
@@ -508,8 +563,8 @@ void supervisor_state::on_probe() {
   } else {
     if (outbox_.held() > 0)
       log(log_level::warning,
-          fmt::format("{} persistent messages have found no queue for {} ms since the link is "
-                      "back: they are sent all the same",
+          fmt::format("{} persistent messages have found no queue for {} ms since the link is up: "
+                      "they are tried once more, and their publishers are told",
                       outbox_.held(), config_.outbox.restore_timeout.count()));
     outbox_.end_restore();
   }
@@ -529,7 +584,7 @@ void supervisor_state::on_expire() {
   answer_dropped(outbox_.take_dropped());
   if (outbox_.has_deadlines())
     schedule_expiry();
-  if (!unsent_rest_.empty())
+  if (next_unsent_ <= last_unsent_)
     schedule_flush();
   continue_stop();
 }
@@ -537,7 +592,7 @@ void supervisor_state::on_expire() {
 // -- end ----------------------------------------------------------------------------------
 
 bool supervisor_state::published_all() const noexcept {
-  return outbox_.empty() && unsent_rest_.empty();
+  return outbox_.empty() && next_unsent_ > last_unsent_;
 }
 
 std::vector<amqp::publication> supervisor_state::hand_back_unsent() {
@@ -545,15 +600,18 @@ std::vector<amqp::publication> supervisor_state::hand_back_unsent() {
   outbox_.expire(now);
   answer_dropped(outbox_.take_dropped());
   auto rest = outbox_.clear();
-  for (auto& x : unsent_rest_)
-    rest.push_back({std::move(x), false, {}});
+  for (auto& x : rest)
+    unsent_.erase(x.message.id);
+  // What was refused, and may be taken another time.
+  for (auto& [id, x] : unsent_)
+    rest.push_back(std::move(x));
+  unsent_.clear();
+  std::sort(rest.begin(), rest.end(), [](auto& x, auto& y) { return x.message.id < y.message.id; });
   std::vector<amqp::publication> unsent;
   for (auto& x : rest) {
     // One whose time is over is still told from one without a limit.
     if (x.deadline)
-      x.message.properties.expiration =
-          std::max(std::chrono::ceil<std::chrono::milliseconds>(*x.deadline - now),
-                   std::chrono::milliseconds{1});
+      x.message.properties.expiration = time_left(*x.deadline, now);
     unsent.push_back(x.message);
   }
   const auto kept = keep_unsent(unsent);

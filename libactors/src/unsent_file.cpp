@@ -278,6 +278,17 @@ bool sync_folder_of(const std::string& path) {
   return in && ::fsync(in.number()) == 0;
 }
 
+/// What was written to a file survives a failure of power from here on.
+bool sync_file(const std::string& path) {
+  opened_file file{path, O_WRONLY};
+  return file && ::fsync(file.number()) == 0 && sync_folder_of(path);
+}
+
+/// Keeps a line, before it leaves the file.
+bool keep_aside(const std::string& path, const std::string& line) {
+  return append_line(path, line) && sync_file(path);
+}
+
 std::unordered_map<std::string, std::size_t> read_hashes(const std::string& path) {
   std::unordered_map<std::string, std::size_t> result;
   std::ifstream in{path, std::ios::binary};
@@ -339,7 +350,7 @@ caf::expected<unsent_messages> unsent_file::read(time_point now) {
       continue;
     }
     if (auto problem = x ? check(*x) : to_failure(x.error())) {
-      if (!append_line(path_ + ".refused", line))
+      if (!keep_aside(path_ + ".refused", line))
         return cannot("write", path_ + ".refused");
       append_line(path_ + ".sent", hash_of(line));
       result.refused.push_back(about(path_) + "line " + std::to_string(number) + ": "
@@ -362,13 +373,19 @@ void unsent_file::settle(std::size_t index) {
     return;
   append_line(path_ + ".sent", hash_of(lines_[index]));
   lines_[index] = {};
+  is_dirty_ = true;
   if (--unsettled_ == 0)
     remove_all();
 }
 
+// Without it a message is sent once more, which its receivers can tell: no reason to stop.
+bool unsent_file::sync() {
+  return std::exchange(is_dirty_, false) && sync_file(path_ + ".sent");
+}
+
 void unsent_file::set_aside(std::size_t index) {
   if (index < lines_.size() && !lines_[index].empty()
-      && append_line(path_ + ".refused", lines_[index]))
+      && keep_aside(path_ + ".refused", lines_[index]))
     settle(index);
 }
 
@@ -397,7 +414,8 @@ caf::error unsent_file::replace(const std::vector<amqp::publication>& xs, time_p
   return caf::none;
 }
 
-void unsent_file::remove_all() const {
+void unsent_file::remove_all() {
+  is_dirty_ = false;
   std::error_code code;
   std::filesystem::remove(path_, code);
   std::filesystem::remove(path_ + ".sent", code);

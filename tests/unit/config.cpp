@@ -56,6 +56,13 @@ CAF_TEST(an empty config has the defaults) {
   CAF_CHECK_EQUAL(x.endpoints.size(), 1u);
 }
 
+CAF_TEST(what waits for its queue outlasts a look at the bindings) {
+  CAF_CHECK(read("{}").outbox.restore_timeout > config{}.verify_interval);
+  CAF_CHECK(read(R"({"VERIFY_INTERVAL": 60})").outbox.restore_timeout == 75s);
+  auto x = read(R"({"VERIFY_INTERVAL": 60, "OUTBOX": {"restore_timeout": 5000}})");
+  CAF_CHECK(x.outbox.restore_timeout == 5s);
+}
+
 // -- the examples ----------------------------------------------------------------------
 
 CAF_TEST(the commented example has every key with its default) {

@@ -3,6 +3,8 @@
 // What docs/delivery-guarantees.md promises, by all three actors together.
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 
 #include "support/silent_sink.hpp"
 #include "unit/memory_center_fixture.hpp"
@@ -50,6 +52,18 @@ struct fixture : memory_center_fixture {
       if (x.name == queue)
         return x.ready;
     CAF_FAIL("there is no queue " << queue);
+  }
+
+  /// What a publisher is told, none as long as it waits.
+  std::shared_ptr<std::optional<ec>> publish_asking(const trade& x, publish_options options) {
+    auto result = std::make_shared<std::optional<ec>>();
+    sys.spawn([=, this](caf::event_based_actor* self) {
+      center.publish(self, x, options)
+          .then([=](const published&) { *result = ec::none; },
+                [=](const caf::error& err) { *result = code_of(err); });
+    });
+    sched.run();
+    return result;
   }
 
   caf::error publish_mandatory(const trade& x) {
@@ -133,6 +147,27 @@ CAF_TEST(a strategy that is away for a while loses nothing and delays nobody) {
   std::sort(back->trades.begin(), back->trades.end());
   CAF_CHECK(back->trades == all);
   CAF_CHECK(stays->trades == all);
+}
+
+// The consumer is away for longer than anybody waits.
+CAF_TEST(a trade that finds no queue is never published) {
+  add(trades("binance", "ETH/USDT").on_durable_queue("trades").acked(ack_policy::on_success));
+  CAF_CHECK(*publish_asking(some_trade(1), {.persistent = true}) == ec::none);
+  caf::anon_send_exit(strategies.back(), caf::exit_reason::user_shutdown);
+  sched.run();
+  broker->restart();
+  reconnect();
+  auto held = publish_asking(some_trade(2), {.persistent = true});
+  auto behind = publish_asking(some_trade(3), {.persistent = true});
+  for (auto i = 0; i < 40; ++i)
+    advance(1s);
+  CAF_CHECK(!*held && !*behind);
+  for (auto i = 0; i < 10; ++i)
+    advance(1s);
+  CAF_CHECK(*held == ec::no_route && *behind == ec::no_route);
+  CAF_CHECK(*publish_asking(some_trade(4), {.persistent = true}) == ec::no_route);
+  CAF_CHECK(*publish_asking(some_trade(5), {}) == ec::none); // nobody wants to know
+  CAF_CHECK_EQUAL(ready("trades"), 0u);
 }
 
 CAF_TEST(a message that always fails is retried and ends in the dead letters) {

@@ -86,7 +86,7 @@ struct strict_broker {
   void close(outbox& x, const failure& why) {
     ++closed;
     if (auto culprit = x.accuse(why))
-      refused.emplace(culprit->id, why);
+      refused.emplace(culprit->message.id, why);
   }
 
   /// What it took, each once, in the order of the first time: receivers drop copies.
@@ -223,14 +223,15 @@ CAF_TEST(nothing is beside a suspect on the wire and all goes on once it was ans
   CAF_CHECK_EQUAL(ids_of(x.take()), ids{3});
   auto found = x.accuse(refusal);
   CAF_REQUIRE(found);
-  CAF_CHECK_EQUAL(found->id, 3u);
+  CAF_CHECK_EQUAL(found->message.id, 3u);
+  CAF_CHECK(!found->in_doubt);
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4, 5}));
 }
 
 CAF_TEST(a message that is to go alone does) {
   outbox x{{}};
   x.push(message(1));
-  x.push(message(2), {}, true);
+  x.push(message(2), {}, outbox::manner::alone);
   x.push(message(3));
   CAF_CHECK_EQUAL(ids_of(x.take()), ids{1});
   CAF_CHECK(x.take().empty());
@@ -302,6 +303,50 @@ CAF_TEST(not delivered is said only if it is certain) {
   CAF_CHECK(x.confirm(2) == outcome::unroutable);
 }
 
+CAF_TEST(a refused message that was on the wire before is in doubt) {
+  outbox x{{}};
+  fill(x, 3);
+  x.take();
+  x.rewind();
+  x.take();
+  CAF_CHECK(x.settle(1).value().in_doubt);
+  CAF_CHECK(!x.settle(1));
+  x.confirm(2);
+  auto found = x.accuse(refusal);
+  CAF_REQUIRE(found);
+  CAF_CHECK(found->in_doubt);
+  x.push(message(4));
+  x.take();
+  CAF_CHECK(!x.settle(4).value().in_doubt);
+}
+
+// Only those in front of the culprit may have been taken.
+CAF_TEST(the search for a culprit leaves no doubt of it and of those behind it) {
+  outbox x{{}};
+  fill(x, 3);
+  x.take();
+  CAF_CHECK(!x.accuse(refusal)); // because of the second
+  CAF_CHECK_EQUAL(ids_of(x.take()), ids{1});
+  CAF_CHECK(x.settle(1).value().in_doubt);
+  CAF_CHECK_EQUAL(ids_of(x.take()), ids{2});
+  auto found = x.accuse(refusal);
+  CAF_REQUIRE(found);
+  CAF_CHECK(!found->in_doubt);
+  CAF_CHECK_EQUAL(ids_of(x.take()), ids{3});
+  CAF_CHECK(!x.settle(3).value().in_doubt);
+}
+
+CAF_TEST(a fault of the broker leaves a doubt) {
+  outbox x{{}};
+  fill(x, 1);
+  x.take();
+  x.accuse(fault);
+  x.take();
+  auto found = x.accuse(fault);
+  CAF_REQUIRE(found);
+  CAF_CHECK(found->in_doubt);
+}
+
 CAF_TEST(what was on the wire is in doubt when it is dropped or cleared) {
   outbox x{{.each = {.max_messages = 2, .overflow = overflow_policy::drop_oldest}}};
   x.push(message(1));
@@ -338,7 +383,7 @@ CAF_TEST(the broker is to give back what is persistent) {
   auto sent = x.take();
   CAF_CHECK(sent[0].mandatory && !sent[1].mandatory);
   x.returned(return_of(sent[0]));
-  CAF_CHECK(x.confirm(1) == outcome::published); // as its publisher does not care
+  CAF_CHECK(x.confirm(1) == outcome::unroutable);
 }
 
 CAF_TEST(without confirms nothing is given back that nobody asks for) {
@@ -397,19 +442,21 @@ CAF_TEST(one routing key without a queue holds up no other) {
   CAF_CHECK_EQUAL(ids_of(x.take()), ids{4});
 }
 
-CAF_TEST(what has found no queue in time counts as published as ever) {
+CAF_TEST(a persistent message that no queue takes in time is never published) {
   auto x = restarted();
   x.push(persistent(2));
   x.push(persistent(3));
   auto sent = x.take();
   x.returned(return_of(sent[0]));
+  CAF_CHECK(x.tries_again(2));
   CAF_CHECK(x.confirm(2) == outcome::held);
   x.end_restore();
   sent = x.take();
   CAF_CHECK_EQUAL(ids_of(sent), (ids{2, 3}));
   for (auto& y : sent) {
     x.returned(return_of(y));
-    CAF_CHECK(x.confirm(y.id) == outcome::published);
+    CAF_CHECK(!x.tries_again(y.id));
+    CAF_CHECK(x.confirm(y.id) == outcome::unroutable);
   }
   // Nobody wants this key: the next loss of the link does not hold it up.
   x.restore();
@@ -418,12 +465,103 @@ CAF_TEST(what has found no queue in time counts as published as ever) {
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4, 5}));
 }
 
-CAF_TEST(an exchange that never had a queue holds nothing) {
+CAF_TEST(one that was sent before a loss of the link and finds no queue now is in doubt) {
+  auto x = restarted();
+  x.push(persistent(2));
+  x.take();
+  x.rewind();
+  auto sent = x.take();
+  x.returned(return_of(sent[0]));
+  CAF_CHECK(x.confirm(2) == outcome::held);
+  x.end_restore();
+  sent = x.take();
+  x.returned(return_of(sent[0]));
+  CAF_CHECK(x.confirm(2) == outcome::in_doubt);
+}
+
+CAF_TEST(after a start of the process persistent messages wait for their queue as well) {
   outbox x{{}};
   x.restore();
   x.push(persistent(1));
   x.push(persistent(2));
-  CAF_CHECK_EQUAL(ids_of(x.take()), (ids{1, 2}));
+  auto sent = x.take();
+  CAF_CHECK_EQUAL(ids_of(sent), ids{1});
+  x.returned(return_of(sent[0]));
+  CAF_CHECK(x.confirm(1) == outcome::held);
+  x.probe();
+  CAF_CHECK_EQUAL(ids_of(x.take()), ids{1});
+  CAF_CHECK(x.confirm(1) == outcome::published);
+  CAF_CHECK_EQUAL(ids_of(x.take()), ids{2});
+}
+
+// A recorder publishes what nobody wants yet, faster than anything else.
+CAF_TEST(what never had a queue fills half of its exchange and holds up no other) {
+  outbox x{{.each = {.max_messages = 100}}};
+  x.restore();
+  std::uint64_t last = 0;
+  ids refused;
+  auto order_of = std::map<std::string, ids>{};
+  auto serve = [&] {
+    for (auto batch = x.take(); !batch.empty(); batch = x.take())
+      for (auto& y : batch) {
+        x.returned(return_of(y));
+        if (x.confirm(y.id) == outcome::unroutable) {
+          refused.push_back(y.id);
+          order_of[y.routing_key].push_back(y.id);
+        }
+      }
+  };
+  CAF_CHECK(x.push(persistent(++last, "wanted")).empty());
+  serve();
+  for (auto i = 0; i < 1'000; ++i) {
+    for (auto key : {"often", "at times"})
+      if (key == std::string{"often"} || i % 10 == 0)
+        CAF_REQUIRE(x.push(persistent(++last, key)).empty());
+    serve();
+    x.probe();
+    CAF_REQUIRE_LESS_OR_EQUAL(x.held(), 51u);
+  }
+  for (auto& [key, xs] : order_of)
+    CAF_CHECK(std::is_sorted(xs.begin(), xs.end()));
+  // The rare one still waits for its queue.
+  CAF_CHECK(std::find(refused.begin(), refused.end(), 1u) == refused.end());
+  CAF_CHECK_GREATER(order_of["often"].size(), 900u);
+  serve();
+  x.probe();
+  auto sent = x.take();
+  CAF_REQUIRE(!sent.empty());
+  CAF_CHECK_EQUAL(sent[0].routing_key, "wanted");
+  CAF_CHECK(x.confirm(1) == outcome::published);
+}
+
+CAF_TEST(an exchange that had queues holds as much as it may) {
+  outbox x{{.each = {.max_messages = 100}}};
+  x.push(persistent(1));
+  x.take();
+  x.confirm(1);
+  x.restore();
+  for (std::uint64_t id = 2; id <= 101; ++id)
+    CAF_REQUIRE(x.push(persistent(id)).empty());
+  auto sent = x.take();
+  x.returned(return_of(sent[0]));
+  x.confirm(2);
+  CAF_CHECK(x.take().empty());
+  CAF_CHECK_EQUAL(x.held(), 100u);
+  CAF_CHECK((x.push(persistent(102)) == std::vector<outbox::dropped>{{102, ec::outbox_full}}));
+}
+
+CAF_TEST(an order that nobody waits for is patient) {
+  auto x = restarted();
+  auto order = persistent(2);
+  order.mandatory = true;
+  x.push(order, {}, outbox::manner::patient);
+  x.take();
+  x.returned(return_of(order));
+  CAF_CHECK(x.confirm(2) == outcome::held);
+  x.end_restore();
+  x.take();
+  x.returned(return_of(order));
+  CAF_CHECK(x.confirm(2) == outcome::unroutable);
 }
 
 CAF_TEST(who asks whether a queue takes it is told at once) {

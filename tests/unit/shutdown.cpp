@@ -53,7 +53,7 @@ struct fixture {
     return result;
   }
 
-  std::size_t publish_and_stop(std::int64_t stamp) {
+  std::size_t publish_and_stop(std::int64_t stamp, publish_options options = {}) {
     actors::system_config cfg;
     caf::actor_system system{cfg};
     scoped_event_center center{system, settings};
@@ -61,7 +61,7 @@ struct fixture {
     x.platform = "p";
     x.symbol = "s";
     x.timestamp = stamp;
-    center.publish(x);
+    center.publish(x, options);
     return center.stop();
   }
 
@@ -93,6 +93,21 @@ CAF_TEST(what could not be sent is sent by the next start) {
   broker->accept_links();
   CAF_CHECK_EQUAL(receive(2), (std::vector<std::int64_t>{1, 2}));
   settings.shutdown.limit = 5s;
+  CAF_CHECK_EQUAL(publish_and_stop(3), 0u);
+  CAF_CHECK(!has_file());
+}
+
+// A start without the consumer.
+CAF_TEST(an order stays in the file until a queue takes it) {
+  broker->refuse_links();
+  CAF_CHECK_EQUAL(publish_and_stop(1, {.mandatory = true, .persistent = true}), 1u);
+  broker->accept_links();
+  settings.outbox.restore_timeout = 0ms;
+  settings.shutdown.limit = 5s;
+  CAF_CHECK_EQUAL(publish_and_stop(2), 1u);
+  CAF_CHECK(has_file());
+  settings.outbox.restore_timeout = 30s; // now there is time for its queue
+  CAF_CHECK_EQUAL(receive(1), std::vector<std::int64_t>{1});
   CAF_CHECK_EQUAL(publish_and_stop(3), 0u);
   CAF_CHECK(!has_file());
 }

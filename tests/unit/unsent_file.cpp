@@ -185,6 +185,19 @@ CAF_TEST(what was confirmed is not sent again after a crash) {
   CAF_CHECK_EQUAL(ids(), strings{"m3"});
 }
 
+CAF_TEST(what was confirmed is synced in batches) {
+  CAF_REQUIRE(!open()->replace({message(1), message(2), message(3)}, now));
+  auto file = open();
+  CAF_REQUIRE(file->read(now));
+  CAF_CHECK(!file->sync());
+  file->settle(0);
+  file->settle(1);
+  CAF_CHECK(file->sync());
+  CAF_CHECK(!file->sync());
+  file->settle(2);
+  CAF_CHECK(!file->sync()); // there is no file any more
+}
+
 CAF_TEST(once all is confirmed the file is gone) {
   CAF_REQUIRE(!open()->replace({message(1), message(2)}, now));
   auto file = open();

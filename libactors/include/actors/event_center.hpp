@@ -32,7 +32,7 @@ struct supervisor_settings;
 struct publish_options {
   /// Whether it counts as an error that no queue takes it (`ec::no_route`).
   bool mandatory = false;
-  /// Whether it survives a restart of the broker, in queues that do.
+  /// Whether it survives a restart of the broker, in queues that do; none is `ec::no_route`.
   bool persistent = false;
   /// Empty: one that no other message has.
   std::string message_id = {};
@@ -101,7 +101,7 @@ public:
 
   /// Publishes an event to its type's exchange with the routing key
   /// "{platform}.{symbol}". Answer: `published` once the broker has confirmed it,
-  /// or a `caf::error`: `ec::no_route` (returned, if mandatory),
+  /// or a `caf::error`: `ec::no_route` (if mandatory or persistent),
   /// `ec::publish_rejected`, `ec::outbox_full`, `ec::outbox_dropped`, `ec::expired`,
   /// `ec::limit_exceeded` (no receiver takes it), `ec::in_doubt` (the broker may have it), ...
   template <class Self, event_type T>

@@ -65,10 +65,11 @@ struct outbox_limits {
   /// How long the broker may leave the oldest of them without an answer, at least,
   /// before the supervisor takes another link; 0 is for ever.
   std::chrono::milliseconds confirm_timeout{30'000};
-  /// How long after a link is back persistent messages that no queue takes are tried
-  /// again, if their exchange had queues before: others may not have made their bindings
-  /// yet. 0 is not at all.
-  std::chrono::milliseconds restore_timeout{30'000};
+  /// How long after the link is up, for the first time or again, persistent messages that no
+  /// queue takes are tried again: others may not have made their bindings yet. It is to
+  /// outlast the interval at which other processes look after theirs
+  /// (`config::verify_interval`). 0 is not at all.
+  std::chrono::milliseconds restore_timeout{45'000};
 
   bool operator==(const outbox_limits&) const = default;
 };
@@ -84,9 +85,11 @@ struct outbox_limits {
 /// each when nothing else is on the wire: those that are answered are not to blame, and one
 /// that is alone when the broker closes again is the culprit.
 ///
-/// It also keeps persistent messages from vanishing while bindings are still to be made
-/// after a broker's restart (`restore`): of each routing key one is sent ahead, and the
-/// others follow once a queue took it. Until then it is tried again.
+/// It also keeps persistent messages from vanishing while bindings are still to be made, after
+/// a start or a restart of the broker (`restore`): of each routing key one is sent ahead, and
+/// the others follow once a queue took it. Until then it is tried again. Where no queue took
+/// anything before, they may fill half of their exchange's limits, so that they are in nobody's
+/// way. One that no queue takes after all is never taken for published.
 class outbox {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -112,10 +115,23 @@ public:
   /// told the time.
   bool expires(const amqp::publication& x) const;
 
+  /// How a message is sent.
+  enum class manner : std::uint8_t {
+    usual,
+    /// With nothing else on the wire beside it.
+    alone,
+    /// If it is persistent, it waits for a queue even if it is mandatory: nobody waits for the
+    /// answer.
+    patient,
+  };
+
   /// Takes a message with an id above all earlier ones. Gives back those that
   /// the overflow policy dropped for it, itself perhaps. Messages on the wire
-  /// are never dropped. One that goes `alone` has nothing else on the wire beside it.
-  std::vector<dropped> push(amqp::publication x, time_point now = {}, bool alone = false);
+  /// are never dropped.
+  std::vector<dropped> push(amqp::publication x, time_point now = {}, manner how = manner::usual);
+
+  /// Whether nothing would be dropped for a message now, or it can never have any room.
+  bool has_room(const amqp::publication& x);
 
   /// Whether messages to an exchange may leave.
   using gate = std::function<bool(const std::string& exchange)>;
@@ -142,7 +158,8 @@ public:
     /// It was not on the wire.
     unknown,
     published,
-    /// No queue took it, which is certain, and its publisher wants to know.
+    /// No queue took it, which is certain; and it is persistent, or its publisher wants to
+    /// know.
     unroutable,
     /// No queue took it; but it was on the wire before, and may have been taken then.
     in_doubt,
@@ -153,10 +170,6 @@ public:
   /// The broker has taken a message, or given it back before.
   outcome confirm(std::uint64_t id);
 
-  /// Removes a message on the wire, and lets those in that were kept aside for want of its
-  /// room. False: not on the wire.
-  bool settle(std::uint64_t id);
-
   /// What becomes of a message that the broker could not take.
   enum class rejection : std::uint8_t {
     /// It was not on the wire.
@@ -165,6 +178,8 @@ public:
     again,
     /// It is removed.
     final,
+    /// The same, and it was on the wire before a link was lost, and may have been taken then.
+    in_doubt,
   };
 
   /// The broker could not take a message. Once that may be chance: RabbitMQ rejects what
@@ -183,32 +198,8 @@ public:
   /// the message that it is, if it is on the wire.
   const amqp::publication* returned(const amqp::returned_message& x);
 
-  /// The link is lost, or the channel: what was on the wire waits again, ahead of the rest.
-  void rewind();
-
-  /// The same, when the broker closed channel or connection with these words, because of a
-  /// message: gives it back, removed, if it is known which.
-  std::optional<amqp::publication> accuse(const failure& words);
-
-  /// Whether messages are suspected that are to be sent before all others.
-  bool has_suspects() const noexcept;
-
-  /// A link was lost: from now on persistent messages that no queue takes are held.
-  void restore();
-
-  /// Tries held messages again, the first of each routing key.
-  void probe();
-
-  /// The topology is as it will be: what no queue takes is gone.
-  void end_restore();
-
-  bool restoring() const noexcept {
-    return restoring_;
-  }
-
-  /// Which message has been on the wire for longest: a number that no other has, and no
-  /// other time that it was sent. 0: none.
-  std::uint64_t oldest_on_wire() const noexcept;
+  /// Whether a message on the wire is tried again if no queue takes it.
+  bool tries_again(std::uint64_t id) const;
 
   /// A message that was never confirmed.
   struct remainder {
@@ -218,6 +209,40 @@ public:
     /// When it expires, if it does.
     std::optional<time_point> deadline;
   };
+
+  /// Removes a message on the wire, which was refused now, and lets those in that were kept
+  /// aside for want of its room. Gives it back, if it was there: in doubt, if it was on the
+  /// wire before and may have been taken then.
+  std::optional<remainder> settle(std::uint64_t id);
+
+  /// The link is lost, or the channel: what was on the wire waits again, ahead of the rest.
+  void rewind();
+
+  /// The same, when the broker closed channel or connection with these words, because of a
+  /// message: gives it back, removed, if it is known which. The broker has neither that one
+  /// nor those behind it, if the rights of users and the like did not change meanwhile.
+  std::optional<remainder> accuse(const failure& words);
+
+  /// Whether messages are suspected that are to be sent before all others.
+  bool has_suspects() const noexcept;
+
+  /// The first link is up, or one was lost: from now on persistent messages that no queue
+  /// takes are held.
+  void restore();
+
+  /// Tries held messages again, the first of each routing key.
+  void probe();
+
+  /// The topology is as it will be: what no queue takes is refused.
+  void end_restore();
+
+  bool restoring() const noexcept {
+    return restoring_;
+  }
+
+  /// Which message has been on the wire for longest: a number that no other has, and no
+  /// other time that it was sent. 0: none.
+  std::uint64_t oldest_on_wire() const noexcept;
 
   /// Removes everything and gives it back, ascending by id.
   std::vector<remainder> clear();
@@ -264,8 +289,12 @@ private:
     time_point deadline = time_point::max();
     /// Counts all that were put on the wire; 0 before that.
     std::uint64_t sent = 0;
+    manner how = manner::usual;
     /// It was on the wire when a link or channel ended, and was not given back.
     bool in_doubt = false;
+    /// The same, when the broker closed because of one of those on the wire: no longer once
+    /// that turns out to be this one, or one before it.
+    bool in_doubt_as_suspect = false;
     /// The broker gave it back, in this life of the channel.
     bool returned = false;
     /// To be sent when nothing else but suspects is on the wire.
@@ -277,12 +306,16 @@ private:
     bool probe = false;
     /// It waits in `lane::parked`, for its exchange.
     bool parked = false;
-    /// The broker could not take it, and when it is sent again.
+    /// The broker could not take it, though some queues may have it; and when it is sent again.
     bool rejected = false;
     time_point again = {};
 
     bool expires() const noexcept {
       return deadline != time_point::max();
+    }
+
+    bool is_in_doubt() const noexcept {
+      return in_doubt || in_doubt_as_suspect || rejected;
     }
   };
 
@@ -307,9 +340,14 @@ private:
     /// Held ones as well: what cannot be dropped.
     std::size_t messages_on_wire = 0;
     std::size_t bytes_on_wire = 0;
-    /// Whether queues took persistent messages.
+    std::size_t held = 0;
+    std::size_t held_bytes = 0;
+    /// Whether queues took persistent messages; and whether they had when the bindings were
+    /// lost.
     bool routed = false;
-    /// Routing keys of persistent messages that no queue took in ordinary times.
+    bool was_routed = false;
+    /// Routing keys of persistent messages that no queue took in ordinary times, or that were
+    /// given up.
     std::unordered_set<std::string> unroutable;
 
     /// Whether this many messages and bytes are within the limits.
@@ -325,6 +363,11 @@ private:
     /// is gained by a drop.
     bool may_make_room(std::size_t size) const noexcept {
       return allows(messages_on_wire + 1, bytes_on_wire + size);
+    }
+
+    /// Whether more is held than may be where nobody may ever bind a queue.
+    bool holds_too_much() const noexcept {
+      return !was_routed && (held > limits.max_messages / 2 || held_bytes > limits.max_bytes / 2);
     }
 
     bool is_empty() const noexcept {
@@ -366,7 +409,13 @@ private:
   bool is_watched(const entry& x) const;
   static std::string watch_key_of(const amqp::publication& x);
   void put_on_wire(place x, time_point now, std::vector<amqp::publication>& out);
+  outcome take_back(place x);
+  void forget_route(const entry& x);
   void hold(place x);
+  void count_held(const entry& x) noexcept;
+  void count_released(const entry& x) noexcept;
+  /// Sends what is held of the routing key that has the most.
+  void give_up_most_held(const lane& x);
   /// Has those before `last` wait again, ahead of the rest.
   void release(entries& xs, place last);
   void release_all();

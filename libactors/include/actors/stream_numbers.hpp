@@ -31,6 +31,10 @@ public:
   /// again before the next call.
   amqp::stream_position& next(const std::string& exchange, const std::string& routing_key);
 
+  /// A place is free again, if it is the last one of its stream: nobody has seen it.
+  void give_back(const std::string& exchange, const std::string& routing_key,
+                 const amqp::stream_position& place);
+
   /// How many streams are remembered.
   std::size_t size() const noexcept {
     return recent_.count + former_.count;

@@ -3,8 +3,8 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <exception>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -186,13 +186,16 @@ private:
   void send_rest();
   /// Gives it an id, a time and, if it has none, a place in its stream: that is given back.
   amqp::stream_position* stamp(amqp::publication& x);
-  void push(amqp::publication x, bool alone = false);
+  void push(amqp::publication x, outbox::manner how);
   void schedule_flush();
   bool awaits_exchanges();
   failure refusal(const amqp::publication& x) const;
   /// A message is not in the outbox any more: its publisher is told, and the file.
   void finish(std::uint64_t id, failure reason);
-  void refuse_on_wire(std::uint64_t id, failure reason);
+  /// Gives back the message, if it was on the wire.
+  std::optional<outbox::remainder> refuse_on_wire(std::uint64_t id, failure reason);
+  /// Nobody has a refused message: it is no gap in its stream, if it is the last one.
+  void free_place(const outbox::remainder& x);
   void answer(std::uint64_t id, failure reason);
   void answer_dropped(const std::vector<outbox::dropped>& xs);
   void blame_publication(const failure& words);
@@ -204,6 +207,8 @@ private:
   void schedule_probe();
   void schedule_expiry();
   bool published_all() const noexcept;
+  /// A message of a former run is not in the outbox any more.
+  void finish_former(std::uint64_t id, const failure& reason);
   std::vector<amqp::publication> hand_back_unsent();
   /// Whether there is a file, and these messages are in it.
   bool keep_unsent(const std::vector<amqp::publication>& xs);
@@ -235,10 +240,12 @@ private:
   publication_quarantine quarantine_;
   /// The largest body that the broker takes, as it said; 0 is unknown.
   std::uint64_t max_body_ = 0;
-  /// Messages of a former run: those with ids up to `last_unsent_`. Some find no room yet.
+  /// Messages of a former run: those with ids up to `last_unsent_`, by id, until the broker has
+  /// them or they can never be sent. From `next_unsent_` on they find no room yet.
   std::shared_ptr<actors::unsent_file> unsent_file_;
   std::uint64_t last_unsent_ = 0;
-  std::deque<amqp::publication> unsent_rest_;
+  std::uint64_t next_unsent_ = 1;
+  std::map<std::uint64_t, outbox::remainder> unsent_;
   /// Who waits for the answer to a publication, and the message id to answer.
   struct waiting_publisher {
     caf::response_promise promise;

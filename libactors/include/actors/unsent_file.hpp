@@ -60,6 +60,10 @@ public:
   /// A message of the last `read` need not be sent again; `index` is its place among them.
   void settle(std::size_t index);
 
+  /// What was settled is so over a failure of power as well from here on. Gives back whether
+  /// there was anything.
+  bool sync();
+
   /// It cannot be sent: it is kept in `FILE.refused`.
   void set_aside(std::size_t index);
 
@@ -74,13 +78,15 @@ public:
 private:
   unsent_file(std::string path, int lock);
 
-  void remove_all() const;
+  void remove_all();
 
   std::string path_;
   int lock_;
   /// The lines of the last `read`; empty: settled.
   std::vector<std::string> lines_;
   std::size_t unsettled_ = 0;
+  /// Something was settled since the last `sync`.
+  bool is_dirty_ = false;
 };
 
 } // namespace actors
