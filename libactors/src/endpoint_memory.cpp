@@ -41,10 +41,18 @@ amqp::broker_limits endpoint_memory::limits_of(const std::string& broker) const 
   return i == brokers_.end() ? amqp::broker_limits{} : i->second.limits;
 }
 
-void endpoint_memory::learned(const std::string& broker, const amqp::broker_limits& limits) {
+void endpoint_memory::learned(const std::string& broker, const amqp::broker_limits& heeded,
+                              const amqp::broker_limits& found) {
+  auto own = found;
+  if (found.channels == heeded.channels)
+    own.channels = 0;
+  if (found.consumers_per_channel == heeded.consumers_per_channel)
+    own.consumers_per_channel = 0;
+  if (found.transient_queues == heeded.transient_queues)
+    own.transient_queues = true;
   auto& x = brokers_[broker];
   x.last = std::max(x.last, connections_);
-  x.limits = tighten(x.limits, limits);
+  x.limits = tighten(x.limits, own);
 }
 
 } // namespace actors

@@ -225,8 +225,8 @@ amqp::attempt<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id
   auto take = [port = caf::actor_cast<caf::actor>(self_), id](amqp::relay_frame x) {
     caf::anon_send(port, relay_event{id, std::move(x)});
   };
-  const auto known = tighten(tune.known, memory_.assumed());
-  return {settings_.start_link(hello, known, amqp::make_relay_sink(std::move(take))), {}};
+  host.limits = tighten(tune.known, memory_.assumed());
+  return {settings_.start_link(hello, host.limits, amqp::make_relay_sink(std::move(take))), {}};
 }
 
 void relay_port_state::on_bytes(const caf::io::new_data_msg& x) {
@@ -255,7 +255,8 @@ void relay_port_state::remember(peer& x, const amqp::relay_frame& what) {
     x.broker = up->broker;
     memory_.met(x.broker);
   } else if (auto* limits = std::get_if<amqp::broker_limits>(&what)) {
-    memory_.learned(x.broker, *limits);
+    memory_.learned(x.broker, x.limits, *limits);
+    x.limits = *limits;
   }
 }
 

@@ -66,8 +66,9 @@ private:
     std::string host;
     std::uint16_t port = 0;
     std::unique_ptr<amqp::relay_session> session;
-    /// Which one its link has reached.
+    /// Which one its link has reached, and what is heeded there.
     std::string broker;
+    amqp::broker_limits limits;
     /// Whether anything came, and so a TLS handshake is done.
     bool heard = false;
     bool halted = false;

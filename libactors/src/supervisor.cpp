@@ -148,10 +148,10 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   x.blocked.clear();
   x.connect_scheduled = true;
   // The next link begins otherwise, so there is nothing to wait for.
-  auto at_once =
-      tell_down(x, to_failure(reason)) || (x.has_learned && std::exchange(x.may_skip_pause, false));
+  const auto explained = tell_down(x, to_failure(reason));
+  auto at_once = explained || (x.has_learned && std::exchange(x.may_skip_pause, false));
   if (x.role == link_role::publishing)
-    at_once = on_publishing_lost(to_failure(reason), at_once) || at_once;
+    at_once = on_publishing_lost(to_failure(reason), explained || x.has_learned) || at_once;
   x.connect_scheduled = keeps(x);
   if (!x.connect_scheduled)
     return continue_stop();

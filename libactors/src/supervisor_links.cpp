@@ -41,10 +41,10 @@ void supervisor_state::on_learned(const link_learned& learned) {
   const auto now = tighten(x.limits, learned.limits);
   if (now == x.limits)
     return;
+  memory_of(x).learned(x.broker, x.limits, now);
   auto before = std::exchange(x.limits, now);
   before.message_size = now.message_size;
   x.has_learned = x.has_learned || now != before;
-  memory_of(x).learned(x.broker, now);
   log(log_level::warning,
       fmt::format("{} link: the broker allows {}", to_string(x.role), text_of(now)));
 }

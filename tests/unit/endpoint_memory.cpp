@@ -25,9 +25,9 @@ CAF_TEST_FIXTURE_SCOPE(endpoint_memory_tests, fixture)
 
 CAF_TEST(what one broker does not allow is remembered while another answers) {
   CAF_CHECK(!it.met("old"));
-  it.learned("old", allows(8));
+  it.learned("old", {}, allows(8));
   CAF_CHECK(it.met("new"));
-  it.learned("new", allows(0, 10));
+  it.learned("new", it.assumed(), allows(8, 10));
   CAF_CHECK(!it.met("old"));
   CAF_CHECK(it.limits_of("old") == allows(8));
   CAF_CHECK(it.limits_of("new") == allows(0, 10));
@@ -36,14 +36,14 @@ CAF_TEST(what one broker does not allow is remembered while another answers) {
 
 CAF_TEST(the tightest limit counts) {
   it.met("old");
-  it.learned("old", allows(8));
-  it.learned("old", allows(12));
+  it.learned("old", {}, allows(8));
+  it.learned("old", {}, allows(12));
   CAF_CHECK_EQUAL(it.assumed().channels, 8u);
 }
 
 CAF_TEST(a broker that answers no more is forgotten) {
   it.met("old");
-  it.learned("old", allows(8));
+  it.learned("old", {}, allows(8));
   for (auto i = 0u; i < endpoint_memory::patience; ++i)
     it.met("new");
   CAF_CHECK(it.assumed() == amqp::broker_limits{});
@@ -55,7 +55,7 @@ CAF_TEST(what depends on who answers is not assumed) {
   amqp::broker_limits found;
   found.transient_queues = false;
   found.message_size = 1'000;
-  it.learned("old", found);
+  it.learned("old", {}, found);
   CAF_CHECK(it.assumed() == amqp::broker_limits{});
   CAF_CHECK(!it.limits_of("old").transient_queues);
 }

@@ -31,8 +31,10 @@ public:
   /// What it was found to allow.
   amqp::broker_limits limits_of(const std::string& broker) const;
 
-  /// It was found to allow this.
-  void learned(const std::string& broker, const amqp::broker_limits& limits);
+  /// It was found to allow this, where these limits were heeded: those of others, perhaps,
+  /// so that the difference alone is its own.
+  void learned(const std::string& broker, const amqp::broker_limits& heeded,
+               const amqp::broker_limits& found);
 
 private:
   struct acquaintance {
