@@ -126,7 +126,7 @@ private:
   // -- building it ----------------------------------------------------------------------
 
   process make_process(const std::string& name, std::string unsent_file = {},
-                       std::shared_ptr<wire_books> books = nullptr) {
+                       const std::shared_ptr<wire_books>& books = nullptr) {
     process_settings settings;
     settings.defect = what_.fault;
     auto& config = settings.config;
