@@ -182,9 +182,7 @@ int memory(const options& what) {
              : 1;
 }
 
-} // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   options what;
   CLI::App app{"Real faults in a row, on a RabbitMQ of its own."};
   app.add_option("--faults", what.faults, "How many faults")->capture_default_str();
@@ -203,8 +201,14 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (!what.rabbitmq.empty())
     ::setenv("ACTORS_TEST_BROKER_VERSION", what.rabbitmq.c_str(), 1);
+  return what.memory_minutes > 0 ? memory(what) : soak(what);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
   try {
-    return what.memory_minutes > 0 ? memory(what) : soak(what);
+    return run(argc, argv);
   } catch (const std::exception& e) {
     std::cerr << "soak: " << e.what() << '\n';
     return 2;

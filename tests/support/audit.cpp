@@ -191,12 +191,15 @@ audit::verdict audit::judge(const std::string& prefix) {
   for (auto& [name, x] : strategies_)
     if (name.starts_with(prefix))
       add(result, name);
-  for (auto& [where, what] : sent_)
-    if (std::any_of(strategies_.begin(), strategies_.end(), [&](auto& x) {
-          return x.first.starts_with(prefix) && topic_matches(x.second.binding_key, where.key);
-        }))
+  for (auto& x : sent_) {
+    const auto& key = x.first.key;
+    auto wants_it = [&](auto& y) {
+      return y.first.starts_with(prefix) && topic_matches(y.second.binding_key, key);
+    };
+    if (std::any_of(strategies_.begin(), strategies_.end(), wants_it))
       result.confirmed += static_cast<std::uint64_t>(
-          std::count(what.confirmed.begin(), what.confirmed.end(), true));
+          std::count(x.second.confirmed.begin(), x.second.confirmed.end(), true));
+  }
   verdict_.examples = kept;
   return result;
 }
