@@ -144,10 +144,11 @@ outbox::outcome outbox::confirm(std::uint64_t id) {
   if (found == places_.end())
     return outcome::unknown;
   auto& x = *found->second;
+  auto& home = *x.home;
+  home.proven = true;
   if (x.returned)
     return take_back(found->second);
   if (x.message.properties.persistent) {
-    auto& home = *x.home;
     home.routed = true;
     if (!home.unroutable.empty())
       home.unroutable.erase(x.message.routing_key);
@@ -267,14 +268,21 @@ void outbox::rewind() {
 }
 
 std::optional<outbox::remainder> outbox::accuse(const failure& words) {
-  std::optional<remainder> culprit;
   named_suspect_ = 0;
-  if (wire_.size() == 1 && (is_certain(words.code) || wire_.front().accused != 0)) {
-    auto& x = wire_.front();
+  if (auto x = culprit_of(words); x != wire_.end()) {
     // A fault of the broker's may come to light when it has the message already.
-    culprit = {x.message, x.in_doubt || x.rejected || words.code == ec::internal_error, {}};
-    remove_from_wire(places_.find(x.message.id));
+    std::optional<remainder> culprit{
+        {x->message, x->in_doubt || x->rejected || words.code == ec::internal_error, {}}};
+    for (auto y = std::next(x); y != wire_.end(); ++y)
+      y->returned = true; // the broker has not come to it, so `rewind` has no doubt of it
+    remove_from_wire(places_.find(x->message.id));
+    for (auto& y : wire_) {
+      y.suspect = false;
+      y.accused = 0;
+    }
     acquit_suspects();
+    rewind();
+    return culprit;
   }
   ++accusations_;
   for (auto& x : wire_) {
@@ -286,7 +294,17 @@ std::optional<outbox::remainder> outbox::accuse(const failure& words) {
       named_suspect_ = x.message.id;
   }
   rewind();
-  return culprit;
+  return std::nullopt;
+}
+
+// One that was alone; or, so that many exchanges that we may not write to cost no more than one
+// loss of the channel each, the first to an exchange that was denied and never took any.
+outbox::place outbox::culprit_of(const failure& words) {
+  if (wire_.size() == 1 && (is_certain(words.code) || wire_.front().accused != 0))
+    return wire_.begin();
+  auto found = std::find_if(wire_.begin(), wire_.end(),
+                            [&](const entry& x) { return deny_exchange(words, x.message); });
+  return found == wire_.end() || found->home->proven ? wire_.end() : found;
 }
 
 bool outbox::has_suspects() const noexcept {

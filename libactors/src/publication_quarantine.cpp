@@ -62,6 +62,10 @@ bool speaks_of(const failure& words, const amqp::publication& x) {
   return !is_about_topic(words) || contains(words.text, "topic '", x.routing_key);
 }
 
+bool deny_exchange(const failure& words, const amqp::publication& x) {
+  return words.code == ec::access_refused && names_exchange(words, x) && !is_about_topic(words);
+}
+
 bool is_certain(ec code) noexcept {
   return code == ec::access_refused || code == ec::precondition_failed;
 }

@@ -124,9 +124,32 @@ CAF_TEST(one bad message among a thousand is found and no other is blamed) {
   }
 }
 
+CAF_TEST(messages to denied exchanges are found at the first time) {
+  outbox x{{}};
+  strict_broker broker;
+  for (std::uint64_t id = 1; id <= 500; ++id) {
+    const auto denied = id % 10 == 0;
+    x.push(message(id, "k", denied ? "Secret" + std::to_string(id) : "Trade"));
+    if (denied)
+      broker.bad.insert(id);
+  }
+  broker.words = [](std::uint64_t id) {
+    return failure{ec::access_refused, "write access to exchange 'Secret" + std::to_string(id)
+                                           + "' in vhost '/' refused"};
+  };
+  broker.work(x);
+  CAF_CHECK(x.empty());
+  CAF_CHECK_EQUAL(broker.refused.size(), 50u);
+  CAF_CHECK_EQUAL(broker.closed, 50);
+  CAF_CHECK_EQUAL(broker.order().size(), 450u);
+}
+
 CAF_TEST(what the broker names is found at the second time) {
   outbox x{{}};
-  for (std::uint64_t id = 1; id <= 1'000; ++id)
+  x.push(message(1, "k", "Secret"));
+  x.take();
+  x.confirm(1); // so that others may have been taken, too
+  for (std::uint64_t id = 2; id <= 1'000; ++id)
     x.push(message(id, "k", id == 700 ? "Secret" : "Trade"));
   strict_broker broker;
   broker.bad = {700};

@@ -122,15 +122,6 @@ struct supervisor_fixture : test_coordinator_fixture<> {
     return result;
   }
 
-  /// The broker closes the publishing channel because of an exchange.
-  void refuse_access(const std::string& exchange) {
-    publishing().events->channel_closed(
-        {amqp::channel::publishing,
-         {ec::access_refused,
-          "ACCESS_REFUSED - access to exchange '" + exchange + "' in vhost '/' refused"}});
-    sched.run();
-  }
-
   void advance(std::chrono::milliseconds by) {
     sched.advance_time(by);
     sched.run();

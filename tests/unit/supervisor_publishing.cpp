@@ -161,15 +161,13 @@ CAF_TEST(a publication that the broker forbids does not stop the others) {
   publishing().events->confirmed({{1, true}});
   sched.run();
   CAF_CHECK(allowed->published);
-  CAF_CHECK(keys(publishing()) == (strings{"k1", "k2"}));
-  refuse_access("Orderbook");
   CAF_CHECK(code_of(forbidden->error) == ec::access_refused);
   // From now on it does not cost the channel.
   auto third = publish(message("k3", "Orderbook"));
   auto fourth = publish(message("k4"));
   CAF_CHECK(code_of(third->error) == ec::access_refused);
-  CAF_CHECK(keys(publishing()) == (strings{"k1", "k2", "k4"}));
-  CAF_CHECK((publishing().published[2].properties.position == amqp::stream_position{77, 1}));
+  CAF_CHECK(keys(publishing()) == (strings{"k1", "k4"}));
+  CAF_CHECK((publishing().published[1].properties.position == amqp::stream_position{77, 1}));
   // After a while one is tried.
   publishing().events->confirmed({{3, true}});
   advance(settings.config.reconnect.limit);

@@ -346,6 +346,8 @@ private:
     /// lost.
     bool routed = false;
     bool was_routed = false;
+    /// Whether the broker took any.
+    bool proven = false;
     /// Routing keys of persistent messages that no queue took in ordinary times, or that were
     /// given up.
     std::unordered_set<std::string> unroutable;
@@ -423,6 +425,8 @@ private:
   /// Has held messages wait in which one has expired.
   void release_expired(time_point now);
   void acquit_suspects();
+  /// Who is to blame for sure, if anyone.
+  place culprit_of(const failure& words);
   void finish_probe(const entry& x, bool routed);
   /// Takes one off the wire, for good.
   void remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found);

@@ -19,6 +19,9 @@ namespace actors {
 /// its size.
 bool speaks_of(const failure& words, const amqp::publication& x);
 
+/// Whether they deny all that is published to its exchange.
+bool deny_exchange(const failure& words, const amqp::publication& x);
+
 /// Whether a message that was alone on the wire is to blame for words like these. If not, it
 /// has to happen to it twice: an exchange may come back, a broker may have had a fault.
 bool is_certain(ec code) noexcept;
