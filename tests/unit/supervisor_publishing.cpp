@@ -174,12 +174,12 @@ CAF_TEST(a publication that the broker forbids does not stop the others) {
   auto fifth = publish(message("k5", "Orderbook"));
   auto sixth = publish(message("k6", "Orderbook"));
   CAF_CHECK(code_of(sixth->error) == ec::access_refused);
-  CAF_CHECK_EQUAL(keys(publishing()).back(), "k5");
+  CAF_CHECK(keys(publishing()).back() == "k5");
   publishing().events->confirmed({{publishing().published.back().id, true}});
   sched.run();
   CAF_CHECK(fifth->published);
   publish(message("k7", "Orderbook"));
-  CAF_CHECK_EQUAL(keys(publishing()).back(), "k7");
+  CAF_CHECK(keys(publishing()).back() == "k7");
 }
 
 CAF_TEST(a routing key that is forbidden does not refuse its exchange) {
