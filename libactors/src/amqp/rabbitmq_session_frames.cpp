@@ -229,8 +229,9 @@ void session::on_consumer_answer(line& on, amqp_method_number_t id, std::string_
   auto i = std::find_if(on.items.begin(), on.items.end(), [&](auto& x) {
     return consumer_of(x.what) == name->id && answer_to(x.what) == id;
   });
+  // That a consumer is gone which is gone already harms nobody: it is no reason to end the link.
   if (i == on.items.end())
-    return unexpected(id);
+    return id == AMQP_BASIC_CANCEL_OK_METHOD ? void() : unexpected(id);
   if (id == AMQP_BASIC_CANCEL_OK_METHOD) {
     forget(on, *name);
     forget_name(name->id);

@@ -176,6 +176,16 @@ CAF_TEST(what was being cancelled on a closed channel is gone as it was to be) {
                       "replied 5", "closed deliveries of 8 internal_error: INTERNAL_ERROR (541)"}));
 }
 
+CAF_TEST(a consumer that is gone already may be said to be gone once more) {
+  log_in();
+  consume_from(1, 7, "q");
+  feed(broker::consuming("la-7"));
+  request(2, cancel_consumer{7});
+  raised();
+  feed(broker::cancelled("la-7") + broker::cancelled("la-7"));
+  CAF_CHECK(raised() == lines{"replied 2"});
+}
+
 // It is started again as all that ran there: by whoever hears that the channel is gone.
 CAF_TEST(a consumer that was started again is not answered for the channel that it left) {
   log_in();
