@@ -44,7 +44,6 @@ void ledger::want(wanted_consumer what) {
   }
   add_beside(x, std::move(what.beside));
   // Where to go on reading a stream changes with what was read.
-  x.resumed = x.resumed || (!is_new && x.consumer.arguments != what.consumer.arguments);
   x.consumer.arguments = std::move(what.consumer.arguments);
   auto known = std::find_if(x.bindings.begin(), x.bindings.end(),
                             [&](const binding_entry& y) { return y.what == what.binding; });
@@ -195,6 +194,7 @@ void ledger::cancelled(amqp::consumer_id id) {
                    std::nullopt,
                    {ec::consumer_cancelled, "queue " + quoted(x->queue_name) + " is gone"}});
   groups(*x).left(id);
+  x->cancelled = true;
   reset(*x);
   advance(*x);
 }

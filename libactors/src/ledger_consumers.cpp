@@ -259,7 +259,7 @@ void ledger::start(consumer_entry& x) {
   if (!may_ask(x.trust, about_consumer{x.consumer.id}) || !groups(x).may_start(x.consumer.id))
     return;
   x.stage = consumer_stage::starting;
-  if (x.resumed && x.is_empty)
+  if (std::exchange(x.cancelled, false) && x.is_empty)
     begin_new_stream(x);
   auto consumer = x.consumer;
   consumer.queue = x.queue_name;

@@ -197,25 +197,32 @@ CAF_TEST(a stream that is deleted is read from the beginning of the next one) {
   x.want(again);
   up();
   run();
-  broker.queues.at("q1").messages = 42;
-  auto offset_after = [&](std::int64_t at, bool deleted = false) {
-    again.consumer.arguments = {{"x-stream-offset", at}};
+  auto go_on_at = [&](std::int64_t offset) {
+    again.consumer.arguments = {{"x-stream-offset", offset}};
     x.want(again);
-    down();
-    if (deleted)
-      broker.queues.erase("q1");
-    up();
-    run();
-    return broker.last_start.arguments.at(0).second;
+    follow();
   };
-  CAF_CHECK(offset_after(42) == amqp::field_value{std::int64_t{42}});
+  auto offset = [&] { return std::get<std::int64_t>(broker.last_start.arguments.at(0).second); };
+  // RabbitMQ says of a stream that it is empty for a while after it was started.
+  go_on_at(42);
+  down();
+  up();
+  run();
+  CAF_CHECK_EQUAL(offset(), 42);
   CAF_CHECK(!abandoned_offset);
-  CAF_CHECK(offset_after(43, true) == amqp::field_value{std::int64_t{0}});
+  broker.delete_queue("q1");
+  deliver();
+  go_on_at(43);
+  run();
+  CAF_CHECK_EQUAL(offset(), 0);
   CAF_CHECK(abandoned_offset == std::int64_t{43});
   CAF_CHECK_EQUAL(notes.back(), "queue 'q1': the stream that was read up to 43 is gone, "
                                 "another one is read from its beginning");
-  broker.queues.at("q1").messages = 7;
-  CAF_CHECK(offset_after(5) == amqp::field_value{std::int64_t{5}});
+  go_on_at(5);
+  down();
+  up();
+  run();
+  CAF_CHECK_EQUAL(offset(), 5);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -286,9 +286,10 @@ private:
     bool found = false;
     /// Nobody wants it any more; it is taken down once it stands.
     bool unwanted = false;
-    /// A stream that was read before.
-    bool resumed = false;
-    /// The queue was, when it was declared.
+    /// The broker ended it while it ran, as its queue is gone.
+    bool cancelled = false;
+    /// The queue was, when it was declared. RabbitMQ says so of any stream, for a while after it
+    /// was started.
     bool is_empty = false;
     /// To be told.
     std::optional<std::int64_t> abandoned_offset = {};
