@@ -128,7 +128,8 @@ void supervisor_state::send_first(std::vector<amqp::publication> unsent) {
     stamp(x);
     const auto ttl = x.properties.expiration;
     const auto deadline = ttl.count() > 0 ? std::optional{now + ttl} : std::nullopt;
-    unsent_.emplace(x.id, outbox::remainder{std::move(x), false, deadline});
+    const auto id = x.id;
+    unsent_.emplace(id, outbox::remainder{std::move(x), false, deadline});
   }
   last_unsent_ = last_publication_;
   counters_.published += last_unsent_;
