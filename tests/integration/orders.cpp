@@ -97,9 +97,9 @@ struct order_maker_state {
 
 /// Places as many orders at once as it is told; after start_atom one every few ms as well,
 /// until stop_atom.
-caf::behavior order_maker(caf::stateful_actor<order_maker_state>* self, event_center center,
+caf::behavior order_maker(caf::stateful_actor<order_maker_state>* self, const event_center& center,
                           const std::string& exchange, const std::string& key,
-                          std::shared_ptr<order_book> books) {
+                          const std::shared_ptr<order_book>& books) {
   auto place = [=] {
     event x;
     x.name = numbered::event_name;
@@ -130,8 +130,8 @@ caf::behavior order_maker(caf::stateful_actor<order_maker_state>* self, event_ce
   };
 }
 
-caf::behavior order_strategy(caf::event_based_actor* self, event_center center, subscription what,
-                             std::shared_ptr<order_book> books) {
+caf::behavior order_strategy(caf::event_based_actor* self, const event_center& center,
+                             subscription what, const std::shared_ptr<order_book>& books) {
   center.subscribe(self, std::move(what));
   return {[=](const numbered& x) { books->handled(x.number); }};
 }
@@ -162,7 +162,7 @@ struct fixture {
     });
   }
 
-  void place(int count) {
+  void place(int count) const {
     caf::anon_send(maker, count);
   }
 

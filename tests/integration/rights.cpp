@@ -146,8 +146,9 @@ private:
   clock::duration slowest_{0};
 };
 
-caf::behavior flow_publisher(caf::event_based_actor* self, event_center center,
-                             std::vector<std::string> symbols, std::shared_ptr<flow> books) {
+caf::behavior flow_publisher(caf::event_based_actor* self, const event_center& center,
+                             const std::vector<std::string>& symbols,
+                             const std::shared_ptr<flow>& books) {
   self->send(self, tick_atom_v);
   return {[=](tick_atom) {
     self->delayed_send(self, 5ms, tick_atom_v);
@@ -157,15 +158,15 @@ caf::behavior flow_publisher(caf::event_based_actor* self, event_center center,
   }};
 }
 
-caf::behavior flow_strategy(caf::event_based_actor* self, event_center center, subscription what,
-                            std::shared_ptr<flow> books) {
+caf::behavior flow_strategy(caf::event_based_actor* self, const event_center& center,
+                            subscription what, const std::shared_ptr<flow>& books) {
   center.subscribe(self, std::move(what));
   return {[=](const trade& x) { books->receive(x); }};
 }
 
 /// Fails with every trade, and says so.
-caf::behavior failing_strategy(caf::event_based_actor* self, event_center center, subscription what,
-                               std::shared_ptr<journal> seen) {
+caf::behavior failing_strategy(caf::event_based_actor* self, const event_center& center,
+                               subscription what, const std::shared_ptr<journal>& seen) {
   center.subscribe(self, std::move(what))
       .then([=](const subscribed&) { seen->add("failing subscribed"); },
             [=](const caf::error& err) { seen->add("failing refused: " + text_of(err)); });

@@ -29,8 +29,8 @@ event event_of_size(std::size_t size) {
 }
 
 /// Writes a hash of what comes into the journal.
-caf::behavior large_strategy(caf::event_based_actor* self, event_center center,
-                             std::shared_ptr<journal> seen) {
+caf::behavior large_strategy(caf::event_based_actor* self, const event_center& center,
+                             const std::shared_ptr<journal>& seen) {
   center
       .subscribe(self, subscription::to_events("Large", "#").on_durable_queue(unique_name("large")))
       .then([=](const subscribed&) { seen->add("large subscribed"); });

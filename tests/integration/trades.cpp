@@ -21,7 +21,8 @@ struct proxied {
 
 /// An event center with a way to the broker of its own.
 struct desk : proxied, center_fixture {
-  explicit desk(config settings = settings_for_tests()) : center_fixture(through(settings)) {
+  explicit desk(config settings = settings_for_tests())
+      : center_fixture(through(std::move(settings))) {
     // nop
   }
 
@@ -30,7 +31,7 @@ struct desk : proxied, center_fixture {
     return settings;
   }
 
-  /// It finds no broker any more, until `return_to`.
+  /// It finds no broker any more, until `come_back`.
   void leave() {
     proxy.tell("refuse");
     proxy.tell("cut");
@@ -57,7 +58,7 @@ struct fixture {
   /// AIOQuant's exchange by default: it is gone with the broker, and its bindings with it.
   explicit fixture(std::string name = std::string{trade::exchange},
                    config publishing = settings_for_tests())
-      : exchange(std::move(name)), publisher(publishing) {
+      : exchange(std::move(name)), publisher(std::move(publishing)) {
     open_consumer();
     numbered_publisher_settings settings{.name = "publisher", .keys = {key}, .pace = 10ms};
     settings.exchange = exchange;
