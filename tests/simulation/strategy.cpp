@@ -57,7 +57,8 @@ caf::behavior strategy(caf::stateful_actor<strategy_state>* self, event_center c
   };
 }
 
-void note_answer(sent& log, const std::string& symbol, number what, const caf::error& err) {
+void note_answer(sent& log, const std::string& symbol, number what, bool mandatory,
+                 const caf::error& err) {
   --log.open;
   if (!err)
     log.confirmed[symbol].insert(what);
@@ -65,8 +66,10 @@ void note_answer(sent& log, const std::string& symbol, number what, const caf::e
     log.kept[symbol].insert(what);
   else if (code_of(err) == ec::no_route)
     log.undelivered[symbol].insert(what);
-  // The queues of trades are always there.
-  if (code_of(err) == ec::no_route && symbol != candles)
+  // The queues of trades are always there; for that of candles the persistent ones wait that
+  // are not mandatory, all of them once it has taken one from this process.
+  const auto waits = !mandatory && log.kept.empty() && log.confirmed.contains(candles);
+  if (code_of(err) == ec::no_route && (symbol != candles || waits))
     log.blamed.push_back(symbol + ' ' + to_string(what) + ": " + text_of(err));
 }
 
@@ -76,9 +79,10 @@ void publish_next(caf::event_based_actor* self, const event_center& center,
                   publish_options how) {
   const number next{log->publisher, ++log->last[symbol]};
   ++log->open;
+  const auto mandatory = how.mandatory;
   center.publish(self, numbered_event<T>(symbol, next), std::move(how))
-      .then([=](const published&) { note_answer(*log, symbol, next, {}); },
-            [=](const caf::error& err) { note_answer(*log, symbol, next, err); });
+      .then([=](const published&) { note_answer(*log, symbol, next, mandatory, {}); },
+            [=](const caf::error& err) { note_answer(*log, symbol, next, mandatory, err); });
 }
 
 caf::behavior publisher(caf::event_based_actor* self, event_center center,
