@@ -324,7 +324,7 @@ void outbox::acquit_suspects() {
 // -- restoring ------------------------------------------------------------------------
 
 void outbox::restore() {
-  if (restoring_ || limits_.restore_timeout.count() == 0)
+  if (limits_.restore_timeout.count() == 0)
     return;
   restoring_ = true;
   for (auto& [exchange, home] : lanes_)

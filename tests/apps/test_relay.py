@@ -191,7 +191,7 @@ class Test(ProgramsTest):
                 self.assert_ended(result, 1, "the relay has 2 links")
 
     def test_a_message_that_is_too_large_is_refused(self):
-        with self.relay("--no-tls", "--max-message", "2048") as relay:
+        with self.relay("--no-tls", "--max-message", "8192") as relay:
             port = self.port_of(relay)
             result = self.run_program("market", *self.center(port), "--levels", "1000", "--count",
                                       "5", "--speed", "max", "--json")

@@ -559,6 +559,7 @@ CAF_TEST(what never had a queue fills half of its exchange and holds up no other
 
 CAF_TEST(an exchange that had queues holds as much as it may) {
   outbox x{{.each = {.max_messages = 100}}};
+  x.restore(); // as after a start
   x.push(persistent(1));
   x.take();
   x.confirm(1);
