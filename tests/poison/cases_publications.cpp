@@ -34,7 +34,7 @@ void publish_body(attempt& x, std::size_t size, std::size_t times = 1) {
     data += static_cast<char>('a' + (random >> 59));
     data += static_cast<char>('A' + ((random >> 40) & 15));
   }
-  x.publish(to_exchange(x.name("e"), "k", data + '"'), {.persistent = true}, times);
+  x.publish(to_exchange(x.name("e"), "k", data + '"'), {.mandatory = true}, times);
 }
 
 } // namespace

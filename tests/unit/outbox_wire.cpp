@@ -563,6 +563,7 @@ CAF_TEST(an exchange that had queues holds as much as it may) {
   x.push(persistent(1));
   x.take();
   x.confirm(1);
+  x.rewind();
   x.restore();
   for (std::uint64_t id = 2; id <= 101; ++id)
     CAF_REQUIRE(x.push(persistent(id)).empty());
