@@ -69,6 +69,8 @@ struct fixture {
     books->wants("strategy", key);
     publish(true);
     CAF_REQUIRE(goes_on());
+    // A queue that was declared a moment ago does not survive a kill for certain.
+    CAF_REQUIRE(books->more_confirmed(100, patience));
   }
 
   void open_consumer() {
