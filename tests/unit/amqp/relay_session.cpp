@@ -298,7 +298,7 @@ CAF_TEST(a returned message that is too large comes back without its headers) {
   x.properties.message_id = "7";
   x.properties.headers = {{"x", std::string(100'000, 'x')}};
   talk.raise(x, now);
-  CAF_CHECK_EQUAL(std::get<returned_message>(said().at(0)).properties.message_id, "7");
+  CAF_CHECK(std::get<returned_message>(said().at(0)).properties.message_id == "7");
 }
 
 // -- a broker that is slow to confirm --------------------------------------------------------
