@@ -87,9 +87,9 @@ void publication_quarantine::add(const amqp::publication& culprit, const failure
   auto& of = exchanges_[culprit.exchange];
   const auto is_narrow = is_about_topic(words);
   const auto is_new = is_narrow ? !of.by_routing_key.contains(culprit.routing_key) : !of.all;
-  auto& x = is_narrow ? of.by_routing_key[culprit.routing_key]
-            : is_new  ? of.all.emplace()
-                      : *of.all;
+  if (is_new && !is_narrow)
+    of.all = kind{};
+  auto& x = is_narrow ? of.by_routing_key[culprit.routing_key] : *of.all;
   size_ += is_new ? 1 : 0;
   trials_.erase(x.trial);
   x = {words, now + duration_, 0};
