@@ -193,7 +193,7 @@ CAF_TEST(a broker that refuses our certificate is quoted) {
   CAF_CHECK(f.fails(where, "it demands a client certificate, set certfile and keyfile"));
   // The refusal comes after the handshake, and right behind it the end of the
   // connection, in the middle of our first write.
-  for (auto i = 0; i < 50; ++i)
+  for (auto i = 0; i < 10; ++i)
     CAF_CHECK(
         f.fails(f.showing("client-foreign"), "does not know the authority of our certificate"));
   CAF_CHECK(f.fails(f.showing("client-expired"), "our certificate must be renewed"));
