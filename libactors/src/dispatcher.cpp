@@ -79,17 +79,15 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
       known != by_queue_.end() ? known->second : add_consumer(what, std::move(queue));
   auto& from = consumers_.at(consumer_id);
 
-  const auto id = ++last_subscription_;
-  auto& x = handlers_[id];
+  const auto place = take_place(from, what);
+  const auto id = place != 0 ? place : add_handler(consumer_id, from, what);
+  auto& x = handlers_.at(id);
   x.window = delivery_window<offer>{what.window};
   x.what = std::move(what);
   x.subscriber = std::move(subscriber);
-  x.consumer = consumer_id;
+  x.established = false;
   x.promise = self_->make_response_promise();
-  x.counters.id = id;
   x.counters.subscriber = x.subscriber.id();
-  from.members.push_back(id);
-  from.handlers.insert(id, x.what.exchange, x.what.routing_key);
   auto& theirs = subscribers_[x.subscriber.address()];
   if (theirs.empty())
     self_->monitor(x.subscriber);
@@ -101,7 +99,20 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
     establish(x, from);
   else
     want(consumer_id, from, x.what);
+  hand_over_held(id);
   return caf::delegated<subscribed>{};
+}
+
+subscription_id dispatcher_state::add_handler(amqp::consumer_id consumer_id, consumer& from,
+                                              const subscription& what) {
+  const auto id = ++last_subscription_;
+  auto& x = handlers_[id];
+  x.what = what;
+  x.consumer = consumer_id;
+  x.counters.id = id;
+  from.members.push_back(id);
+  from.handlers.insert(id, what.exchange, what.routing_key);
+  return id;
 }
 
 caf::error dispatcher_state::refusal(const subscription& what, const caf::actor& subscriber) {
@@ -183,7 +194,8 @@ void dispatcher_state::remove(subscription_id id, const caf::error& reason, endi
   auto& from = consumers_.at(x.consumer);
   from.handlers.erase(id, x.what.exchange, x.what.routing_key);
   std::erase(from.members, id);
-  if (from.handlers.empty()) {
+  if (is_deserted(from)) {
+    drop_places(from, verdict::release);
     if (!draining_) // else it is being retired, or was
       retire(x.consumer, from);
     forget_queue(x.consumer, from.queue);
@@ -198,6 +210,11 @@ void dispatcher_state::remove(subscription_id id, const caf::error& reason, endi
   }
   if (x.counters.in_flight == 0)
     forget(id);
+}
+
+bool dispatcher_state::is_deserted(const consumer& x) const {
+  return std::none_of(x.members.begin(), x.members.end(),
+                      [this](auto id) { return !!handlers_.at(id).subscriber; });
 }
 
 void dispatcher_state::retire(amqp::consumer_id id, const consumer& x) {
@@ -296,11 +313,13 @@ void dispatcher_state::on_subscriber_down(const caf::actor_addr& who, const caf:
   for (auto id : gone) {
     auto& x = handlers_.at(id);
     x.counters.in_flight = 0;
-    if (x.removed)
+    if (x.removed) {
       forget(id);
-    else
-      remove(id, make_error(ec::not_subscribed, "the strategy ended before the broker answered"),
-             ending::strategy_ended);
+      continue;
+    }
+    keep_place(id);
+    remove(id, make_error(ec::not_subscribed, "the strategy ended before the broker answered"),
+           ending::strategy_ended);
   }
   continue_drain();
 }
@@ -401,6 +420,8 @@ void dispatcher_state::lose(amqp::consumer_id id, consumer& x, const failure& re
   if (reads_stream(x.what) && x.next_offset)
     resume_stream(id, x);
   deliveries_.lost(id);
+  for (auto member : x.members)
+    answer_held(handlers_.at(member), verdict::release);
   x.life = 0;
   for (auto member : x.members) {
     auto& theirs = handlers_.at(member);
@@ -411,7 +432,7 @@ void dispatcher_state::lose(amqp::consumer_id id, consumer& x, const failure& re
 
 // At once, whatever waits: a strategy may have to act on it.
 void dispatcher_state::tell_lost(handler& x, const failure& reason) {
-  if (!x.what.stream_events || !x.established || x.removed || x.told_lost)
+  if (!x.what.stream_events || !x.established || x.removed || !x.subscriber || x.told_lost)
     return;
   x.told_lost = true;
   self_->send(x.subscriber, link_lost{x.what.exchange, x.what.routing_key, to_string(reason)});
@@ -436,7 +457,7 @@ void dispatcher_state::resume_stream(amqp::consumer_id id, consumer& x) {
 caf::result<center_status> dispatcher_state::status() {
   auto mine = counters_;
   for (auto& [id, x] : handlers_) {
-    if (x.removed)
+    if (x.removed || !x.subscriber)
       continue;
     auto row = x.counters;
     row.exchange = x.what.exchange;
@@ -462,6 +483,8 @@ caf::result<center_status> dispatcher_state::status() {
 caf::result<drained> dispatcher_state::drain(std::chrono::milliseconds limit) {
   draining_ = true;
   drain_promise_ = self_->make_response_promise();
+  for (auto& [id, x] : consumers_)
+    drop_places(x, verdict::release);
   for (auto& [id, x] : consumers_)
     if (!retiring_.contains(id))
       retire(id, x);

@@ -52,6 +52,14 @@ bool wants(const subscription& x, const caf::message& what) {
   return x.kline_type.empty() || kline_type_of(x.codec, what) == x.kline_type;
 }
 
+amqp::delivery without_body(const amqp::delivery& x) {
+  amqp::delivery result;
+  result.exchange = x.exchange;
+  result.routing_key = x.routing_key;
+  result.properties.position = x.properties.position;
+  return result;
+}
+
 } // namespace
 
 // -- a message comes in -------------------------------------------------------------------
@@ -111,9 +119,14 @@ void dispatcher_state::dispatch(std::uint64_t life, amqp::delivery& x) {
   caf::error malformed;
   auto readable = false;
   auto wanted = false;
+  std::vector<subscription_id> places;
   decoder_.begin(x, from.queue_name, from.what.prefetch_count);
   for (auto id : ids) {
     auto& to = handlers_.at(id);
+    if (!to.subscriber) {
+      places.push_back(id);
+      continue;
+    }
     auto& message = decoder_.get(to.what.codec);
     if (message) {
       readable = true;
@@ -130,6 +143,7 @@ void dispatcher_state::dispatch(std::uint64_t life, amqp::delivery& x) {
   }
   if (!wanted && gives_back_unmatched(from.what))
     return settle_unmatched(key, x, from);
+  hold(places, x, key, open);
   if (malformed)
     report_malformed(x, from, malformed);
   if (!readable) {
@@ -232,6 +246,18 @@ bool dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const c
     hand_over(to, x, what);
   }
   return true;
+}
+
+void dispatcher_state::hold(const std::vector<subscription_id>& places, const amqp::delivery& x,
+                            delivery_key key, open_delivery& open) {
+  for (auto id : places) {
+    auto& place = handlers_.at(id);
+    auto& message = decoder_.get(place.what.codec);
+    if (!message || !wants(place.what, *message))
+      continue;
+    open.waiting.push_back(id);
+    place.held.push_back({key, without_body(x), *message});
+  }
 }
 
 // It is in its place, but not for this handler.

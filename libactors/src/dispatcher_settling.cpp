@@ -44,16 +44,28 @@ verdict verdict_of(const caf::error& x) noexcept {
 
 void dispatcher_state::ask(handler& to, const amqp::delivery& x, const caf::message& what,
                            delivery_key key, open_delivery& open) {
+  open.waiting.push_back(to.counters.id);
+  if (!open.from)
+    open.from = origin_of(x);
+  ask(to, what, key, open.from);
+}
+
+// Nothing for a message that has no place in a stream.
+dispatcher_state::origin_ptr dispatcher_state::origin_of(const amqp::delivery& x) {
+  if (!x.properties.position)
+    return nullptr;
+  return std::make_shared<const message_origin>(
+      message_origin{x.exchange, x.routing_key, x.properties.position});
+}
+
+void dispatcher_state::ask(handler& to, const caf::message& what, delivery_key key,
+                           const origin_ptr& from) {
   const auto id = to.counters.id;
   ++to.counters.delivered;
   ++to.counters.in_flight;
-  open.waiting.push_back(id);
-  if (x.properties.position && !open.from)
-    open.from = std::make_shared<const message_origin>(
-        message_origin{x.exchange, x.routing_key, x.properties.position});
   self_->request(to.subscriber, caf::infinite, what)
-      .then(guarded(*this, [this, key, id, from = open.from] { on_answer(key, id, from, {}); }),
-            guarded(*this, [this, key, id, from = open.from](const caf::error& err) {
+      .then(guarded(*this, [this, key, id, from] { on_answer(key, id, from, {}); }),
+            guarded(*this, [this, key, id, from](const caf::error& err) {
               on_answer(key, id, from, err);
             }));
 }
@@ -140,9 +152,9 @@ void dispatcher_state::on_tick() {
   tick_scheduled_ = false;
   now_ = self_->clock().now();
   give_up_answers();
-  auto goes_on = deliveries_.awaits_answers();
+  auto goes_on = drop_late_places() || deliveries_.awaits_answers();
   for (auto& [id, x] : handlers_) {
-    if (x.removed)
+    if (x.removed || !x.subscriber)
       continue; // it is told nothing more
     give_up_marks(x);
     if (x.what.stale_after.count() > 0)
@@ -157,7 +169,10 @@ void dispatcher_state::on_tick() {
 // A handler that neither answers nor ends must not hold a message for ever. Its time goes
 // on when the link falls meanwhile.
 void dispatcher_state::give_up_answers() {
-  auto limit_of = [this](subscription_id id) { return handlers_.at(id).what.time_limit; };
+  auto limit_of = [this](subscription_id id) {
+    auto& x = handlers_.at(id);
+    return x.subscriber ? x.what.time_limit : std::chrono::milliseconds{0};
+  };
   for (auto& x : deliveries_.late(now_, limit_of)) {
     auto& handler = handlers_.at(x.id);
     ++handler.counters.timed_out;

@@ -337,4 +337,66 @@ CAF_TEST(a fault of the dispatcher costs its links and no subscription) {
   CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
 }
 
+// -- a place that is kept ------------------------------------------------------------------
+
+CAF_TEST(the place of a strategy that is away is kept for five seconds) {
+  const auto what = eth_trades().on_durable_queue("orders").acked(ack_policy::on_success);
+  auto stays = subscribed_strategy(what);
+  subscribed_strategy(what);
+  end_last_strategy();
+  deliver({delivery(1, body(some_trade(1)))});
+  CAF_CHECK(stays->trades == list{1});
+  CAF_CHECK(settled().empty());
+  CAF_CHECK_EQUAL(status().handlers.size(), 1u);
+  advance(4900ms);
+  CAF_CHECK(settled().empty());
+  advance(500ms);
+  CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
+  deliver({delivery(2, body(some_trade(2)))});
+  CAF_CHECK(settled() == (settlements{{2, verdict::ack}}));
+  auto late = subscribed_strategy(what);
+  CAF_CHECK(late->trades.empty());
+}
+
+CAF_TEST(a message that both fail with goes back once) {
+  const auto what = eth_trades().on_durable_queue("orders").acked(ack_policy::on_success);
+  subscribed_strategy(what)->failing = true;
+  subscribed_strategy(what);
+  end_last_strategy();
+  deliver({delivery(1, body(some_trade(1)))});
+  auto back = subscribed_strategy(what);
+  CAF_CHECK(back->trades == list{1});
+  CAF_CHECK(settled() == (settlements{{1, verdict::requeue}}));
+  CAF_CHECK_EQUAL(status().handlers.size(), 2u);
+}
+
+CAF_TEST(what waits for a strategy that is away comes again when the link falls) {
+  const auto what = eth_trades().on_durable_queue("orders").acked(ack_policy::on_success);
+  auto stays = subscribed_strategy(what);
+  subscribed_strategy(what);
+  end_last_strategy();
+  deliver({numbered(delivery(1, body(some_trade(1))), 1)});
+  caf::anon_send(sut, consumers_lost{{ec::connection_lost, "gone"}, {consumer_ids.back()}});
+  sched.run();
+  settled(); // of no effect
+  deliver({numbered(delivery(1, body(some_trade(1))), 1)}, 2);
+  CAF_CHECK(settled().empty());
+  auto back = subscribed_strategy(what);
+  CAF_CHECK(stays->trades == list{1});
+  CAF_CHECK(back->trades == list{1});
+  CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
+}
+
+CAF_TEST(nothing waits for who is away once nobody is left) {
+  const auto what = eth_trades().on_durable_queue("orders").acked(ack_policy::on_success);
+  subscribed_strategy(what);
+  subscribed_strategy(what);
+  end_last_strategy();
+  deliver({delivery(1, body(some_trade(1)))});
+  strategies.pop_back();
+  end_last_strategy();
+  CAF_CHECK(settled() == (settlements{{1, verdict::release}}));
+  CAF_CHECK(status().handlers.empty());
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

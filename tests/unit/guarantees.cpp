@@ -149,6 +149,39 @@ CAF_TEST(a strategy that is away for a while loses nothing and delays nobody) {
   CAF_CHECK(stays->trades == all);
 }
 
+// Each key is for both; one of them crashes and is started again.
+CAF_TEST(what comes while one of two strategies of a queue is away waits for it) {
+  const auto all_trades = subscription::to<trade>("binance.#")
+                              .on_durable_queue("trades")
+                              .prefetch(100)
+                              .acked(ack_policy::on_success);
+  auto stays = add(trades("binance", "ETH/USDT")
+                       .on_durable_queue("trades")
+                       .prefetch(100)
+                       .acked(ack_policy::on_success));
+  add(all_trades);
+  list all;
+  auto publish_for = [&](std::chrono::milliseconds time) {
+    for (const auto until = all.size() + time / 100ms; all.size() < until;) {
+      all.push_back(static_cast<std::int64_t>(all.size()) + 1);
+      center.publish(some_trade(all.back()), {.persistent = true});
+      advance(100ms);
+      CAF_CHECK(stays->trades == all);
+    }
+  };
+  publish_for(300ms);
+  const auto before = all.size();
+  caf::anon_send_exit(strategies.back(), caf::exit_reason::kill);
+  sched.run();
+  publish_for(2s);
+  auto back = add(all_trades);
+  CAF_CHECK_EQUAL(back->trades.size(), all.size() - before);
+  publish_for(300ms);
+  CAF_CHECK(back->trades == list(all.begin() + static_cast<std::ptrdiff_t>(before), all.end()));
+  CAF_CHECK(stays->trades == all);
+  CAF_CHECK_EQUAL(ready("trades"), 0u);
+}
+
 // The consumer is away for longer than anybody waits.
 CAF_TEST(a trade that finds no queue is never published) {
   add(trades("binance", "ETH/USDT").on_durable_queue("trades").acked(ack_policy::on_success));

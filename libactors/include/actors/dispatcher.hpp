@@ -94,9 +94,18 @@ private:
     std::optional<stream_gap> self;
   };
 
+  /// A message that waits for a strategy to be back.
+  struct held_message {
+    delivery_key key;
+    /// Without its body.
+    amqp::delivery about;
+    caf::message what;
+  };
+
   /// A row of the handler table.
   struct handler {
     subscription what;
+    /// None: it has ended, and its place is kept for a moment.
     caf::actor subscriber;
     amqp::consumer_id consumer = 0;
     /// Waits for the broker's word; not pending afterwards.
@@ -117,6 +126,10 @@ private:
     std::vector<stream_notice> overdue;
     /// What it was too late for.
     std::set<delivery_key> given_up;
+    /// Until when its place is kept, ...
+    time_point kept_until;
+    /// ... and what others of its queue have got meanwhile.
+    std::vector<held_message> held;
   };
 
   /// Bindings of one queue, in order.
@@ -161,6 +174,8 @@ private:
   static caf::error refusal(const subscription& what, const caf::actor& subscriber);
   caf::error conflict(const subscription& what, const std::string& queue) const;
   amqp::consumer_id add_consumer(const subscription& what, std::string queue);
+  subscription_id add_handler(amqp::consumer_id consumer_id, consumer& from,
+                              const subscription& what);
   void want(amqp::consumer_id id, const consumer& x, const subscription& what);
   void remove(subscription_id id, const caf::error& reason, ending how = ending::asked_for);
   void retire(amqp::consumer_id id, const consumer& x);
@@ -171,12 +186,25 @@ private:
   void give_back_unanswered(const std::set<subscription_id>& gone);
   void establish(handler& x, const consumer& from);
   void fail(subscription_id id, const failure& reason);
+  bool is_deserted(const consumer& x) const;
   void on_subscriber_down(const caf::actor_addr& who, const caf::error& reason);
   void tell_all_lost(const failure& reason);
   void lose(amqp::consumer_id id, consumer& x, const failure& reason);
   void resume_stream(amqp::consumer_id id, consumer& x);
   void tell_lost(handler& x, const failure& reason);
   void tell_restored(handler& x);
+
+  // -- places that are kept for strategies that may be back --------------------------------
+
+  void keep_place(subscription_id id);
+  subscription_id take_place(const consumer& from, const subscription& what);
+  void hold(const std::vector<subscription_id>& places, const amqp::delivery& x, delivery_key key,
+            open_delivery& open);
+  void hand_over_held(subscription_id id);
+  void answer_held(handler& place, verdict what);
+  void drop_place(subscription_id id, verdict what);
+  void drop_places(const consumer& from, verdict what);
+  bool drop_late_places();
 
   // -- a message comes in --------------------------------------------------------------
 
@@ -206,6 +234,8 @@ private:
 
   void ask(handler& to, const amqp::delivery& x, const caf::message& what, delivery_key key,
            open_delivery& open);
+  static origin_ptr origin_of(const amqp::delivery& x);
+  void ask(handler& to, const caf::message& what, delivery_key key, const origin_ptr& from);
   void on_answer(delivery_key key, subscription_id id, const origin_ptr& from,
                  const caf::error& err);
   void settle_followers(subscription_id id, const origin_ptr& from, verdict what,
