@@ -106,6 +106,7 @@ row tape() {
   row result;
   result.name = "tape";
   result.exchange = exchange_named("NumberedTape");
+  result.options = {.persistent = true};
   result.keys = {"tape.A", "tape.B"};
   result.strategies = {
       {"tape: all", 1, numbered_of(result, "tape.#").on_stream("tape", "first"), false}};

@@ -49,6 +49,7 @@ caf::behavior numbered_strategy(caf::event_based_actor* self, event_center cente
   return {
       [=](const numbered& x) -> caf::result<void> {
         if (its_mood->crashes.exchange(false)) {
+          books->failed(settings.name, x);
           self->quit(make_error(ec::handler_failed, "crashed as asked"));
           return make_error(ec::handler_failed, "crashed as asked");
         }
