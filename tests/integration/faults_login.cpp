@@ -3,6 +3,7 @@
 // A broker that does not let us in, or not everywhere, until somebody puts it right.
 
 #include "support/broker_account.hpp"
+#include "support/broker_version.hpp"
 #include "support/numbered_fixture.hpp"
 
 #include "caf/test/dsl.hpp"
@@ -35,6 +36,18 @@ CAF_TEST(a wrong password is tried again at leisure until it is right) {
   test_broker::ctl("change_password " + user.name + " unspeakable");
   CAF_CHECK(f.start());
   CAF_CHECK(f.is_clean());
+}
+
+CAF_TEST(a token of some thousand bytes logs in where the broker takes it) {
+  if (!test_broker::available())
+    return;
+  broker_account user{std::string(6'000, 'x')};
+  numbered_fixture f{user.settings()};
+  if (broker_version::of(test_broker::folder().version()) >= broker_version{4, 1})
+    CAF_CHECK(f.start());
+  else
+    CAF_CHECK(eventually(
+        [&] { return f.link(link_role::publishing).last_code == ec::invalid_endpoint; }));
 }
 
 CAF_TEST(permissions that are lost stop what they are about and come back) {

@@ -222,7 +222,11 @@ std::optional<server_greeting> read_server_greeting(std::string_view arguments) 
     result.broker = *product;
   if (version)
     result.broker += " " + *version;
-  result.keeps_cancelled = product && version && *product == "RabbitMQ" && at_least(*version, 4, 3);
+  if (!product || !version || *product != "RabbitMQ")
+    return result;
+  result.keeps_cancelled = at_least(*version, 4, 3);
+  if (at_least(*version, 4, 1))
+    result.first_frame_max = 2 * AMQP_FRAME_MIN_SIZE;
   return result;
 }
 

@@ -67,6 +67,9 @@ struct server_greeting {
   /// Whether it keeps a consumer that it has cancelled until it hears of us, as RabbitMQ does
   /// from 4.3 on.
   bool keeps_cancelled = false;
+  /// The largest frame that it takes before both have agreed on one: from 4.1 on RabbitMQ takes
+  /// twice AMQP's minimum, for logins by long tokens.
+  std::size_t first_frame_max = AMQP_FRAME_MIN_SIZE;
 };
 
 /// Reads the arguments of connection.start.

@@ -77,6 +77,7 @@ void session::on_greeting(std::string_view payload) {
   if (!where_.connection_name.empty())
     about.emplace_back("connection_name", where_.connection_name);
   about.emplace_back("capabilities", as_opaque(capabilities));
+  out_.frame_max(greeting->first_frame_max);
   // With EXTERNAL the certificate says it all.
   auto response =
       external ? std::string{} : '\0' + where_.username + '\0' + where_.password.reveal();
@@ -87,7 +88,10 @@ void session::on_greeting(std::string_view payload) {
     to.short_string("en_US");
   });
   if (!written)
-    return down(ec::invalid_endpoint, "user name, password and connection name are too long");
+    return down(ec::invalid_endpoint,
+                "user name, password and connection name are too long together for " + broker_
+                    + ", which takes a login of " + std::to_string(greeting->first_frame_max)
+                    + " bytes, or 8192 from 4.1 on");
   phase_ = phase::tuning;
 }
 

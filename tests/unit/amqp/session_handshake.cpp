@@ -51,6 +51,21 @@ CAF_TEST(a refused login names the user but not the password) {
   CAF_CHECK(sent().back() == "0:10.51");
 }
 
+CAF_TEST(a long token is sent where the broker takes it) {
+  auto to = where();
+  to.password = secret{std::string(7'000, 'x')};
+  session_fixture recent{true, to};
+  recent.sent();
+  recent.feed(broker::start("PLAIN", 0, "4.1.0"));
+  CAF_CHECK(recent.sent() == lines{"0:10.11"});
+  session_fixture older{true, to};
+  older.feed(broker::start("PLAIN", 0, "4.0.5"));
+  CAF_CHECK(older.raised()
+            == lines{"down invalid_endpoint: amqp://localhost:5672/: user name, password and "
+                     "connection name are too long together for RabbitMQ 4.0.5, which takes a "
+                     "login of 4096 bytes, or 8192 from 4.1 on"});
+}
+
 CAF_TEST(no event comes before the login) {
   feed(broker::start() + broker::blocked("x"));
   CAF_CHECK(raised()
