@@ -50,8 +50,7 @@ std::string_view cut(std::string_view text) noexcept {
 
 amqp::queue beside(const amqp::queue& of, std::string name) {
   amqp::queue result{.name = std::move(name), .durable = true, .auto_delete = false};
-  if (is_quorum(of))
-    result.arguments = {{"x-queue-type", std::string{"quorum"}}};
+  result.arguments = {{"x-queue-type", std::string{is_quorum(of) ? "quorum" : "classic"}}};
   return result;
 }
 

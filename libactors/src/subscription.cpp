@@ -172,6 +172,11 @@ void add_limit(amqp::field_table& out, const char* name, std::int64_t value) {
     out.emplace_back(name, value);
 }
 
+/// Always said: a vhost may have another type of queue by default, in which other limits hold.
+std::string_view type_of(queue_kind x) noexcept {
+  return x == queue_kind::quorum ? "quorum" : x == queue_kind::stream ? "stream" : "classic";
+}
+
 } // namespace
 
 std::string_view to_string(error_policy x) noexcept {
@@ -341,8 +346,8 @@ amqp::queue queue_for(const subscription& x, std::string name) {
   result.durable = is_kept(x);
   result.auto_delete = !is_kept(x);
   auto& arguments = result.arguments;
-  if (x.kind == queue_kind::quorum || x.kind == queue_kind::stream)
-    arguments = {{"x-queue-type", std::string{x.kind == queue_kind::quorum ? "quorum" : "stream"}}};
+  if (is_kept(x))
+    arguments = {{"x-queue-type", std::string{type_of(x.kind)}}};
   add_limit(arguments, "x-max-length", static_cast<std::int64_t>(x.limits.max_length));
   add_limit(arguments, "x-max-length-bytes", static_cast<std::int64_t>(x.limits.max_length_bytes));
   add_limit(arguments, "x-message-ttl", x.limits.message_ttl.count());

@@ -3,7 +3,8 @@
 // Promises that RabbitMQ keeps for us, by its own means: retries, dead letters,
 // delivery limits, streams.
 
-#include "support/center_fixture.hpp"
+#include "support/broker_account.hpp"
+#include "support/broker_version.hpp"
 
 using namespace actors;
 using namespace actors::testing;
@@ -92,6 +93,26 @@ CAF_TEST(a delivery limit sends what comes back too often to the dead letters) {
   CAF_CHECK(eventually([&] { return f.seen->count("failed 1") == 3; }));
   CAF_CHECK(eventually([&] { return messages(queue + ".dead") == "1"; }));
   CAF_CHECK_EQUAL(f.seen->count("failed 1"), 3u);
+}
+
+// Quorum queues would have a limit of 20 returns.
+CAF_TEST(a durable queue is a classic one whatever the vhost has by default) {
+  if (!test_broker::available())
+    return;
+  if (broker_version::of(test_broker::folder().version()) < rabbitmq_4)
+    return; // has no such default that can be set later
+  broker_account user;
+  test_broker::ctl("update_vhost_metadata " + user.name + " --default-queue-type quorum");
+  journal_fixture f{user.settings()};
+  const auto queue = unique_name("durable");
+  f.add("kept", trades("it", "K").on_durable_queue(queue).retried());
+  CAF_REQUIRE(f.seen->wait_for("kept subscribed"));
+  const auto types =
+      test_broker::folder().ask_ctl("-q list_queues -p " + user.name + " type --no-table-headers");
+  CAF_CHECK(types.find("classic") != std::string::npos);
+  CAF_CHECK_EQUAL(types.find("quorum"), std::string::npos);
+  f.publish("K", 1);
+  CAF_CHECK(f.seen->wait_for("kept K 1"));
 }
 
 CAF_TEST(a stream is read from its beginning and on after a reconnect) {

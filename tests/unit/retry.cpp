@@ -72,7 +72,8 @@ CAF_TEST(beside a quorum queue there are quorum queues) {
     CAF_CHECK(argument(x.arguments, "x-queue-type") == amqp::field_value{std::string{"quorum"}});
   CAF_CHECK(argument(dead_letter_queue(quorum_orders).arguments, "x-queue-type")
             == amqp::field_value{std::string{"quorum"}});
-  CAF_CHECK(dead_letter_queue(orders).arguments.empty());
+  CAF_CHECK(argument(dead_letter_queue(orders).arguments, "x-queue-type")
+            == amqp::field_value{std::string{"classic"}});
 }
 
 CAF_TEST(a copy says where it came from and why it failed) {

@@ -191,7 +191,8 @@ CAF_TEST(retries and dead letters have queues beside the queue) {
   CAF_CHECK(x.ack == ack_policy::on_success);
   auto queue = queue_for(x, "q");
   CAF_CHECK(queue.arguments
-            == (amqp::field_table{{"x-dead-letter-exchange", std::string{}},
+            == (amqp::field_table{{"x-queue-type", std::string{"classic"}},
+                                  {"x-dead-letter-exchange", std::string{}},
                                   {"x-dead-letter-routing-key", std::string{"q.dead"}}}));
   auto beside = queues_beside(x, queue);
   CAF_REQUIRE_EQUAL(beside.size(), 2u);
@@ -231,7 +232,9 @@ CAF_TEST(queues that cannot be are refused) {
 CAF_TEST(a queue that is kept may serve one consumer at a time) {
   auto x = trades("p", "s").on_durable_queue("q").single_active_consumer();
   CAF_CHECK_EQUAL(problem(x), "none");
-  CAF_CHECK(queue_for(x, "q").arguments == (amqp::field_table{{"x-single-active-consumer", true}}));
+  CAF_CHECK(queue_for(x, "q").arguments
+            == (amqp::field_table{{"x-queue-type", std::string{"classic"}},
+                                  {"x-single-active-consumer", true}}));
   CAF_CHECK(!share_consumer(x, trades("p", "s").on_durable_queue("q")));
   CAF_CHECK(problem(trades("p", "s").single_active_consumer()).ends_with("on_quorum_queue"));
 }
