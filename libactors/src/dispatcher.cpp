@@ -375,7 +375,8 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
   if (!x.binding && reads_stream(from.what) && from.next_offset)
     resume_stream(x.id, from);
   for (auto id : about)
-    fail(id, x.error);
+    if (handlers_.contains(id)) // a place goes with the last strategy
+      fail(id, x.error);
 }
 
 void dispatcher_state::establish(handler& x, const consumer& from) {

@@ -387,6 +387,25 @@ CAF_TEST(what waits for a strategy that is away comes again when the link falls)
   CAF_CHECK(settled() == (settlements{{1, verdict::ack}}));
 }
 
+CAF_TEST(a place goes with the last strategy that is refused) {
+  const auto what = eth_trades().on_durable_queue("orders").acked(ack_policy::on_success);
+  subscribed_strategy(what);
+  auto ends = strategies.back();
+  add_strategy();
+  auto refused = subscribe(trades("binance", "BTC/USDT")
+                               .prefetch(10)
+                               .on_durable_queue("orders")
+                               .acked(ack_policy::on_success));
+  caf::anon_send_exit(ends, caf::exit_reason::user_shutdown);
+  sched.run();
+  caf::anon_send(
+      sut, consumer_state{consumer_ids.back(), "orders", std::nullopt, {ec::access_refused, "no"}});
+  sched.run();
+  CAF_CHECK(code_of(refused->error) == ec::access_refused);
+  CAF_CHECK(renewed.empty());
+  CAF_CHECK(status().handlers.empty());
+}
+
 CAF_TEST(nothing waits for who is away once nobody is left) {
   const auto what = eth_trades().on_durable_queue("orders").acked(ack_policy::on_success);
   subscribed_strategy(what);
