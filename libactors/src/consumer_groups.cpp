@@ -4,20 +4,24 @@
 
 namespace actors {
 
-std::uint32_t consumer_groups::join(amqp::consumer_id id, time_point now) {
+std::uint32_t consumer_groups::join(amqp::consumer_id id, time_point now, bool replicated) {
   auto& x = members_[id];
   leave(x);
   if (!x.suspected)
-    x.group = choose_shared(now);
+    x.group = choose_shared(now, replicated);
   x.now = stage::starting;
   return x.group;
 }
 
 // The first in which nobody can be harmed who has been running for a while; else the
 // one where it would harm fewest.
-std::uint32_t consumer_groups::choose_shared(time_point now) const {
-  auto best = 0u;
-  for (auto i = 0u; i < shared_count_; ++i) {
+std::uint32_t consumer_groups::choose_shared(time_point now, bool replicated) const {
+  // Of several channels half are for the consumers of replicated queues.
+  const auto others = (shared_count_ + 1) / 2;
+  const auto first = replicated && shared_count_ > 1 ? others : 0;
+  const auto last = replicated ? shared_count_ : others;
+  auto best = first;
+  for (auto i = first; i < last; ++i) {
     auto& x = shared_[i];
     if (x.running == 0 || now - x.since < open_for)
       return i;

@@ -158,7 +158,8 @@ amqp::consumer_id dispatcher_state::add_consumer(const subscription& what, std::
   return id;
 }
 
-void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subscription& what) {
+void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subscription& what,
+                            bool goes_on) {
   if (busy_queues_.contains(x.queue))
     return; // until `on_retired`
   wanted_consumer wanted;
@@ -173,6 +174,7 @@ void dispatcher_state::want(amqp::consumer_id id, const consumer& x, const subsc
   if (x.sets_aside_since)
     wanted.beside.push_back(unmatched_queue(wanted.queue));
   wanted.binding = {what.exchange, x.queue, what.routing_key};
+  wanted.goes_on = goes_on;
   self_->send(supervisor_, std::move(wanted));
 }
 
@@ -450,7 +452,7 @@ void dispatcher_state::resume_stream(amqp::consumer_id id, consumer& x) {
   if (auto first = deliveries_.first_offset(id))
     x.next_offset = std::min(*x.next_offset, *first);
   for (auto member : x.members)
-    want(id, x, handlers_.at(member).what);
+    want(id, x, handlers_.at(member).what, true);
 }
 
 // -- looking, ending -------------------------------------------------------------------

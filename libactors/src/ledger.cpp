@@ -45,6 +45,8 @@ void ledger::want(wanted_consumer what) {
   add_beside(x, std::move(what.beside));
   // Where to go on reading a stream changes with what was read.
   x.consumer.arguments = std::move(what.consumer.arguments);
+  if (what.goes_on && x.stage == consumer_stage::refused)
+    return;
   auto known = std::find_if(x.bindings.begin(), x.bindings.end(),
                             [&](const binding_entry& y) { return y.what == what.binding; });
   if (known == x.bindings.end())

@@ -18,6 +18,13 @@ constexpr std::uint32_t max_restarts = 3;
 /// comes.
 constexpr std::int64_t abandoned_after_ms = 60'000;
 
+bool is_replicated(const amqp::queue& x) noexcept {
+  return std::any_of(x.arguments.begin(), x.arguments.end(), [](auto& y) {
+    auto* type = std::get_if<std::string>(&y.second);
+    return y.first == "x-queue-type" && type && (*type == "quorum" || *type == "stream");
+  });
+}
+
 } // namespace
 
 void ledger::advance_waiting() {
@@ -263,7 +270,7 @@ void ledger::start(consumer_entry& x) {
     begin_new_stream(x);
   auto consumer = x.consumer;
   consumer.queue = x.queue_name;
-  consumer.group = groups(x).join(consumer.id, now_);
+  consumer.group = groups(x).join(consumer.id, now_, is_replicated(x.queue));
   x.request = ask(amqp::start_consumer{std::move(consumer)}, about_consumer{x.consumer.id});
 }
 

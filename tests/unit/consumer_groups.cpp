@@ -91,11 +91,12 @@ CAF_TEST(a consumer that is refused joins none that has been running) {
 }
 
 CAF_TEST(consumers that are started one by one share no channel for long) {
-  for (auto id : up_to(consumer_groups::max_shared - 1)) {
+  constexpr auto groups = consumer_groups::max_shared / 2; // the others are for replicated queues
+  for (auto id : up_to(groups - 1)) {
     start(id);
     now += 2s;
   }
-  CAF_CHECK(x.join(100, now) == consumer_groups::max_shared - 1);
+  CAF_CHECK(x.join(100, now) == groups - 1);
 }
 
 CAF_TEST(one that was refused alone stays alone) {
@@ -153,6 +154,25 @@ CAF_TEST(where channels are too few for all to be alone they are started one at 
   CAF_CHECK(x.may_start(2));
   x.join(2, now);
   CAF_CHECK(x.fell({1, 2}, now) == amqp::consumer_id{2});
+}
+
+// One that has no leader holds up its channel.
+CAF_TEST(consumers of replicated queues share no channel with others) {
+  for (auto channels : {0u, 2u, 5u, 1'000u}) {
+    consumer_groups y;
+    y.limit_channels(2 * channels);
+    std::set<std::uint32_t> usual;
+    std::set<std::uint32_t> replicated;
+    for (amqp::consumer_id id = 1; id <= 200; id += 2) {
+      usual.insert(y.join(id, now));
+      y.started(id, now);
+      replicated.insert(y.join(id + 1, now, true));
+      y.started(id + 1, now);
+      now += 2s;
+    }
+    for (auto group : usual)
+      CAF_CHECK(!replicated.contains(group));
+  }
 }
 
 CAF_TEST(with few channels there are few groups) {

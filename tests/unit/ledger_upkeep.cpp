@@ -189,6 +189,32 @@ CAF_TEST(where a stream is read from can change) {
   CAF_CHECK_EQUAL(starts, 1);
 }
 
+// The dispatcher says where to go on whenever the reader ends: that is no wish to try again.
+CAF_TEST(a reader that is refused is not asked for again because it goes on elsewhere) {
+  auto reader = wanted(1, "E", "a");
+  reader.queue.auto_delete = false;
+  x.want(reader);
+  up();
+  run();
+  down();
+  broker.queues.clear();
+  refuse("declare queue 'q1'", ec::not_found);
+  up();
+  run();
+  CAF_REQUIRE_EQUAL(x.refused().size(), 1u);
+  requests.clear();
+  reader.consumer.arguments = {{"x-stream-offset", std::int64_t{42}}};
+  reader.goes_on = true;
+  x.want(reader);
+  follow();
+  CAF_CHECK(requests.empty());
+  heal();
+  x.retry();
+  follow();
+  run();
+  CAF_CHECK(broker.last_start.arguments == reader.consumer.arguments);
+}
+
 // RabbitMQ would pass over all that comes, until there is as much as there was.
 CAF_TEST(a stream that is deleted is read from the beginning of the next one) {
   auto again = wanted(1, "E", "a");

@@ -18,7 +18,9 @@ namespace actors {
 ///     shared --(the channel fell while it was being started, or twice in a minute)-->
 ///       half --> ... --> alone --(its own channel fell)--> the culprit
 ///
-/// A consumer that was alone stays so. One that is started joins no channel whose
+/// Consumers of replicated queues share none with others: such a queue may have no leader, and
+/// then holds up its channel, which RabbitMQ does not end with the connection either. A consumer
+/// that was alone stays so. One that is started joins no channel whose
 /// consumers have long been running, so that it cannot harm them. A plain value.
 class consumer_groups {
 public:
@@ -32,7 +34,7 @@ public:
   static constexpr std::chrono::seconds doubt_for{60};
 
   /// The group in which to start a consumer that does not run.
-  std::uint32_t join(amqp::consumer_id id, time_point now);
+  std::uint32_t join(amqp::consumer_id id, time_point now, bool replicated = false);
 
   /// The broker has started it.
   void started(amqp::consumer_id id, time_point now);
@@ -84,7 +86,7 @@ private:
     time_point since;
   };
 
-  std::uint32_t choose_shared(time_point now) const;
+  std::uint32_t choose_shared(time_point now, bool replicated) const;
   shared_group* shared(const member& x) noexcept;
   void leave(member& x) noexcept;
   static std::vector<member_entry*> doubt(const std::vector<member_entry*>& xs, time_point now);

@@ -176,7 +176,8 @@ private:
   amqp::consumer_id add_consumer(const subscription& what, std::string queue);
   subscription_id add_handler(amqp::consumer_id consumer_id, consumer& from,
                               const subscription& what);
-  void want(amqp::consumer_id id, const consumer& x, const subscription& what);
+  void want(amqp::consumer_id id, const consumer& x, const subscription& what,
+            bool goes_on = false);
   void remove(subscription_id id, const caf::error& reason, ending how = ending::asked_for);
   void retire(amqp::consumer_id id, const consumer& x);
   void on_retired(amqp::consumer_id id);

@@ -26,6 +26,8 @@ struct wanted_consumer {
   amqp::binding binding;
   /// Queues beside it, for retries and dead letters. They outlive the consumer.
   std::vector<amqp::queue> beside = {};
+  /// Says only where a stream is to be read on: what was refused is not asked for again at once.
+  bool goes_on = false;
 };
 
 /// What became of a consumer on the broker: it runs (again), or why it does not.

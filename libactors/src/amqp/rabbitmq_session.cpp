@@ -273,8 +273,21 @@ void session::tick(time_point now) {
 void session::on_late(const line& x) {
   const auto& first = x.items.front();
   if (last_received_ > x.since)
-    events_->suspected({first.id});
+    events_->suspected(late_on(x));
   down(ec::request_timeout, "no answer in time to: " + to_string(first.what));
+}
+
+// A queue answers who consumes from it by way of the channel, which another queue may hold up.
+std::vector<request_id> session::late_on(const line& x) {
+  const auto starts = [](const request_command& y) {
+    return std::holds_alternative<start_consumer>(y.what);
+  };
+  std::vector<request_id> result{x.items.front().id};
+  if (starts(x.items.front()))
+    for (auto i = std::next(x.items.begin()); i != x.items.end(); ++i)
+      if (starts(*i))
+        result.push_back(i->id);
+  return result;
 }
 
 const line* session::longest_asked() const {

@@ -142,6 +142,7 @@ private:
   /// The channel whose first request waits for its answer the longest, if any.
   const line* longest_asked() const;
   void on_late(const line& x);
+  static std::vector<request_id> late_on(const line& x);
   void forget(line& on, const consumer_name& x);
   /// The consumer's names are free, unless it has been started again.
   void forget_name(consumer_id x);

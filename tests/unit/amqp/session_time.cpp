@@ -98,6 +98,21 @@ CAF_TEST(a request that is not answered) {
                       "exchange 'Trade' (topic)"}));
 }
 
+// A queue that has no leader holds up the answers of all others on the channel.
+CAF_TEST(all consumers that wait for an answer on a channel are suspected) {
+  log_in();
+  for (request_id id = 1; id <= 3; ++id)
+    consume_from(id, id, "q" + std::to_string(id));
+  sent();
+  pass(6s);
+  feed(broker::frame(AMQP_FRAME_HEARTBEAT, 0, ""));
+  sent();
+  pass(4s);
+  const auto lines = raised();
+  CAF_REQUIRE(!lines.empty());
+  CAF_CHECK_EQUAL(lines[0], "suspected 1 2 3");
+}
+
 CAF_TEST(no request is suspected where a broker says nothing at all) {
   log_in();
   request(1, declare_exchange{{"Trade"}});
