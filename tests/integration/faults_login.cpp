@@ -60,7 +60,7 @@ CAF_TEST(permissions that are lost stop what they are about and come back) {
   user.close_connections();
   CAF_CHECK(eventually([&] { return f.status().supervisor.outbox.rejected > 0; }));
   CAF_CHECK(eventually([&] { return !f.status().dispatcher.handlers.at(0).consuming; }));
-  CAF_CHECK(!f.status().supervisor.refused.empty());
+  CAF_CHECK(eventually([&] { return !f.status().supervisor.refused.empty(); }));
   CAF_CHECK_EQUAL(f.link(link_role::consuming).state, "up");
   CAF_CHECK_EQUAL(f.link(link_role::publishing).state, "up");
   user.permit(".*");
