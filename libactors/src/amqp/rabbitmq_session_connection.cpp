@@ -89,9 +89,8 @@ void session::on_greeting(std::string_view payload) {
   });
   if (!written)
     return down(ec::invalid_endpoint,
-                "user name, password and connection name are too long together for " + broker_
-                    + ", which takes a login of " + std::to_string(greeting->first_frame_max)
-                    + " bytes, or 8192 from 4.1 on");
+                "user name, password and connection name are too long together: " + broker_
+                    + " takes a login of " + std::to_string(greeting->first_frame_max) + " bytes");
   phase_ = phase::tuning;
 }
 
