@@ -109,6 +109,19 @@ CAF_TEST(what is promised less is judged so) {
   CAF_CHECK_EQUAL(books.judge().reordered, 2u);
 }
 
+CAF_TEST(of the newest a new life may get copies of what was replaced in the last one) {
+  books.wants("newest", "k.#", {.newest_only = true});
+  auto xs = publish(4);
+  books.handled("newest", xs[0]);
+  books.handled("newest", xs[3]); // which has replaced two
+  books.started("newest");
+  books.handled("newest", xs[1]);
+  CAF_CHECK_EQUAL(books.judge("newest").reordered, 0u);
+  books.handled("newest", xs[3]);
+  books.handled("newest", xs[2]);
+  CAF_CHECK_EQUAL(books.judge("newest").reordered, 1u);
+}
+
 CAF_TEST(streams are judged each by itself) {
   auto a = publish(2, "k.a");
   auto b = publish(2, "k.b");

@@ -46,8 +46,10 @@ void audit::answered(const numbered& x) {
 
 void audit::started(const std::string& strategy) {
   std::unique_lock guard{mutex_};
-  for (auto& [where, what] : strategies_[strategy].streams)
+  for (auto& [where, what] : strategies_[strategy].streams) {
     what.in_this_life.clear();
+    what.highest_in_this_life = 0;
+  }
 }
 
 void audit::handled(const std::string& strategy, const numbered& x) {
@@ -58,14 +60,16 @@ void audit::handled(const std::string& strategy, const numbered& x) {
   ++who.counted.handled;
   if (!insert(what.in_this_life, x.number))
     blame(who.counted.twice, "handled twice", strategy, where, x.number);
-  if (insert(what.ever, x.number) && x.number < what.highest) {
+  // Of the newest, a new life may get copies of what newer ones had replaced in the last one.
+  const auto after = who.promised.newest_only ? what.highest_in_this_life : what.highest;
+  if (insert(what.ever, x.number) && x.number < after) {
     if (is_excused(who, what, x.number))
       ++who.counted.excused;
     else
-      blame(who.counted.reordered, "after " + std::to_string(what.highest), strategy, where,
-            x.number);
+      blame(who.counted.reordered, "after " + std::to_string(after), strategy, where, x.number);
   }
   what.highest = std::max(what.highest, x.number);
+  what.highest_in_this_life = std::max(what.highest_in_this_life, x.number);
   changed_.notify_all();
 }
 

@@ -121,6 +121,7 @@ private:
 
   struct received {
     std::uint64_t highest = 0;
+    std::uint64_t highest_in_this_life = 0;
     numbers ever;
     numbers in_this_life;
     numbers failed;
