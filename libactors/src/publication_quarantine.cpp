@@ -127,13 +127,13 @@ publication_quarantine::verdict publication_quarantine::judge(const amqp::public
   if (!found)
     return {};
   if (now < found->until)
-    return {found->words, false};
+    return {found->words};
   // As long as it takes: the others are refused until it was answered, or is lost.
   trials_.erase(found->trial);
   found->until = now + duration_;
   found->trial = x.id;
   trials_.insert(x.id);
-  return {{}, true};
+  return {{}, true, exchanges_.at(x.exchange).all.has_value()};
 }
 
 failure publication_quarantine::refusal(const amqp::publication& x) const {

@@ -23,7 +23,6 @@ supervisor_state::supervisor_state(caf::event_based_actor* self)
       consuming_(link_role::consuming, 0),
       publishing_(link_role::publishing, publishing_requests),
       apart_(link_role::quarantine),
-      outbox_(outbox_limits{}),
       quarantine_(backoff_policy{}.limit) {
   // nop
 }
@@ -41,7 +40,8 @@ void supervisor_state::init(supervisor_settings settings) {
   // Retries and dead letters go by the default exchange: what finds no room stays
   // where it is.
   config_.outbox.exchanges.try_emplace("", exchange_limits{});
-  outbox_ = outbox{config_.outbox, config_.publisher_confirms};
+  for (auto* x : {&usual_, &aside_})
+    x->messages = outbox{config_.outbox, config_.publisher_confirms};
   numbers_ = stream_numbers{epoch_};
   quarantine_ = publication_quarantine{config_.reconnect.limit};
   unsent_file_ = std::move(settings.unsent_file);
@@ -99,8 +99,8 @@ void supervisor_state::on_up(const link_up& up) {
       log_level::info, "link up", fmt::format("{} {}", to_string(x.role), x.endpoints.current()),
       fmt::format("{} link up: {} ({})", to_string(x.role), to_string(endpoint_of(x)), x.broker));
   meet_broker(x);
-  if (x.role == link_role::publishing)
-    on_publishing_up();
+  if (x.role != link_role::consuming)
+    on_publishing_up(sent_by(x.role));
   const auto now = x.since;
   for (auto* y : {&consuming_, &publishing_}) {
     y->topology.at(now);
@@ -141,17 +141,20 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
       x.may_skip_pause = true;
     }
   }
+  const auto was_up = std::exchange(x.up, false);
   x.connection = nullptr;
   x.out = nullptr;
-  x.up = false;
   x.closing = false;
   x.blocked.clear();
   x.connect_scheduled = true;
   // The next link begins otherwise, so there is nothing to wait for.
   const auto explained = tell_down(x, to_failure(reason));
   auto at_once = explained || (x.has_learned && std::exchange(x.may_skip_pause, false));
-  if (x.role == link_role::publishing)
-    at_once = on_publishing_lost(to_failure(reason), explained || x.has_learned) || at_once;
+  if (x.role != link_role::consuming)
+    at_once = on_publishing_lost(sent_by(x.role), to_failure(reason), explained || x.has_learned)
+              || at_once;
+  if (x.role == link_role::quarantine && !was_up && publishing_.up)
+    give_up_link_apart(x.last_failure);
   x.connect_scheduled = keeps(x);
   if (!x.connect_scheduled)
     return continue_stop();
@@ -179,7 +182,8 @@ void supervisor_state::on_exception(const std::exception_ptr& what) {
 // What waits in the outbox may still get away while the rest is stopping.
 bool supervisor_state::keeps(const supervised_link& x) const noexcept {
   if (x.role == link_role::quarantine)
-    return stopping_ == stop_stage::none && needs_link_apart();
+    return (stopping_ == stop_stage::none && needs_link_apart())
+           || (stopping_ == stop_stage::draining && !aside_.messages.empty());
   return stopping_ == stop_stage::none
          || (stopping_ == stop_stage::draining && x.role == link_role::publishing);
 }
@@ -223,7 +227,7 @@ void supervisor_state::on_channel_lost(const channel_lost& lost) {
                            to_string(lost.what.which), lost.what.reason.text));
   if (lost.what.which == amqp::channel::publishing) {
     ++x.incarnation;
-    blame_publication(lost.what.reason);
+    blame_publication(sent_by(x.role), lost.what.reason);
     schedule_flush();
   } else {
     if (!lost.what.consumers.empty())
@@ -289,7 +293,7 @@ caf::result<stopped> supervisor_state::stop(std::chrono::milliseconds limit) {
   stopping_ = stop_stage::draining;
   stop_promise_ = self_->make_response_promise();
   close(consuming_);
-  close(apart_);
+  tend_link_apart();
   self_->delayed_send(self_, limit, deadline_atom_v, stop_stage::draining);
   continue_stop();
   return caf::delegated<stopped>{};
@@ -318,6 +322,7 @@ void supervisor_state::end_stage() {
   if (stopping_ == stop_stage::draining) {
     stopping_ = stop_stage::closing;
     close(publishing_);
+    close(apart_);
     self_->delayed_send(self_, close_limit, deadline_atom_v, stop_stage::closing);
     continue_stop();
   } else if (stopping_ == stop_stage::closing && stop_promise_.pending()) {
@@ -331,7 +336,8 @@ void supervisor_state::on_heartbeat() {
   log(log_level::info,
       fmt::format("heartbeat {}: consuming link {}, publishing link {}, {} consumers, {} waiting",
                   heartbeats_++, consuming_.up ? "up" : "down", publishing_.up ? "up" : "down",
-                  consuming_.topology.running(), outbox_.waiting()));
+                  consuming_.topology.running(),
+                  usual_.messages.waiting() + aside_.messages.waiting()));
   self_->delayed_send(self_, config_.heartbeat.interval, heartbeat_atom_v);
 }
 
@@ -354,10 +360,13 @@ supervisor_status supervisor_state::status() const {
       result.refused.push_back(fmt::format("{} link: {}", to_string(apart_.role), line));
   }
   result.outbox = counters_;
-  result.outbox.waiting = outbox_.waiting() + outbox_.held() + (last_unsent_ + 1 - next_unsent_);
-  result.outbox.blocked = outbox_.blocked();
-  result.outbox.unconfirmed = outbox_.unconfirmed();
-  result.outbox.bytes = outbox_.bytes();
+  result.outbox.waiting = last_unsent_ + 1 - next_unsent_;
+  for (auto* x : {&usual_.messages, &aside_.messages}) {
+    result.outbox.waiting += x->waiting() + x->held();
+    result.outbox.blocked += x->blocked();
+    result.outbox.unconfirmed += x->unconfirmed();
+    result.outbox.bytes += x->bytes();
+  }
   return result;
 }
 
@@ -396,7 +405,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
               }),
       guarded(state, [&state](const confirmations& x) { state.on_confirmations(x); }),
       guarded(state, [&state](const amqp::returned_message& x) { state.on_returned(x); }),
-      guarded(state, [&state](unconfirmed_atom) { state.on_unconfirmed(); }),
+      guarded(state, [&state](unconfirmed_atom, link_role role) { state.on_unconfirmed(role); }),
       guarded(state, [&state](expire_atom) { state.on_expire(); }),
       guarded(state, [&state](probe_atom) { state.on_probe(); }),
       guarded(state, [&state](flush_atom) { state.flush(); }),

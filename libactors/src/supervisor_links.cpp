@@ -86,7 +86,8 @@ bool supervisor_state::tell_down(supervised_link& x, const failure& reason) {
 // -- the link apart ------------------------------------------------------------------------
 
 bool supervisor_state::needs_link_apart() const {
-  return consuming_.topology.needs_link_apart() || publishing_.topology.needs_link_apart();
+  return consuming_.topology.needs_link_apart() || publishing_.topology.needs_link_apart()
+         || !aside_.messages.empty();
 }
 
 void supervisor_state::tend_link_apart() {
@@ -121,7 +122,7 @@ void supervisor_state::follow(asking_link& x) {
   }
   if (!news.empty())
     schedule_verify(first_verify);
-  if (x.role == link_role::publishing && outbox_.waiting() > 0)
+  if (x.role == link_role::publishing && usual_.messages.waiting() + aside_.messages.waiting() > 0)
     schedule_flush();
   if (refused) // else there is no need to look through the whole ledger
     schedule_retry(x);

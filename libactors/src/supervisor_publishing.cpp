@@ -107,6 +107,11 @@ failure failure_of(outbox::outcome x) {
   }
 }
 
+/// Whether messages may leave by it.
+bool is_open(const supervised_link& x) {
+  return x.up && !x.closing && x.blocked.empty();
+}
+
 std::string begin_of_ids(std::string_view server_id, std::uint64_t epoch) {
   auto size = std::min(server_id.size(), max_id_prefix);
   while (size > 0 && size < server_id.size() && (server_id[size] & 0xC0) == 0x80)
@@ -141,16 +146,19 @@ void supervisor_state::send_rest() {
   while (next_unsent_ <= last_unsent_) {
     auto& former = unsent_.at(next_unsent_);
     auto& x = former.message;
-    if (!outbox_.has_room(x))
+    auto& to = way_of(x).messages;
+    if (!to.has_room(x))
       break;
     ++next_unsent_;
-    const auto now = outbox_.expires(x) ? self_->clock().now() : outbox::time_point{};
+    auto now = outbox::time_point{};
+    if (to.expires(x)) {
+      now = self_->clock().now();
+      schedule_expiry();
+    }
     if (former.deadline)
       x.properties.expiration = time_left(*former.deadline, now);
-    answer_dropped(outbox_.push(x, now, outbox::manner::patient));
+    answer_dropped(to.push(x, now, outbox::manner::patient));
   }
-  if (outbox_.has_deadlines())
-    schedule_expiry();
 }
 
 caf::result<published> supervisor_state::publish(amqp::publication x) {
@@ -165,6 +173,9 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
       return refuse(std::move(verdict.refused));
     if (verdict.alone)
       how = outbox::manner::alone;
+    // It may cost its link, so that nobody else is to be there.
+    if (verdict.whole_exchange && may_set_aside() && usual_.messages.forget(x.exchange))
+      aside_.messages.remember(x.exchange);
   }
   if (!publishing_.topology.knows_exchange(x.exchange)) {
     if (publishing_.topology.exchanges_settled())
@@ -200,12 +211,13 @@ void supervisor_state::push(amqp::publication x, outbox::manner how) {
   if (promise.pending())
     publishers_.emplace(id, waiting_publisher{promise, x.properties.message_id});
   ++counters_.published;
+  auto& to = way_of(x).messages;
   auto now = outbox::time_point{};
-  if (outbox_.expires(x)) {
+  if (to.expires(x)) {
     now = self_->clock().now();
     schedule_expiry();
   }
-  auto drops = outbox_.push(std::move(x), now, how);
+  auto drops = to.push(std::move(x), now, how);
   // What is refused at once was never a part of its stream.
   if (place && drops.size() == 1 && drops[0] == outbox::dropped{id, ec::outbox_full})
     --place->sequence;
@@ -246,44 +258,59 @@ void supervisor_state::schedule_flush() {
 
 void supervisor_state::flush() {
   flush_scheduled_ = false;
-  auto& x = publishing_;
-  if (!x.up || !x.blocked.empty() || awaits_exchanges())
+  if (!aside_.messages.empty()) {
+    tend_link_apart();
+    flush(aside_);
+  }
+  if (!is_open(publishing_) || awaits_exchanges())
     return;
-  outbox::gate open;
-  if (!x.topology.exchanges_settled())
-    open = [&x](const std::string& exchange) { return x.topology.is_settled(exchange); };
   if (unlogged_drops_ > 0)
     log_repeated(log_level::warning, "messages dropped", "outbox",
                  fmt::format("outbox: {} messages were dropped", unlogged_drops_));
   unlogged_drops_ = 0;
-  if (outbox_.has_rejected())
-    outbox_.send_again(self_->clock().now());
-  const auto now = outbox_.has_deadlines() ? self_->clock().now() : outbox::time_point{};
-  std::vector<amqp::publication> batch;
-  std::vector<outbox::remainder> refused;
-  for (auto messages = outbox_.take(now, open); !messages.empty();
-       messages = outbox_.take(now, open)) {
-    for (auto& message : messages) {
-      auto reason = x.topology.exchange_failure(message.exchange);
-      if (!reason && !quarantine_.empty())
-        reason = quarantine_.refusal(message);
-      if (!reason)
-        batch.push_back(std::move(message));
-      else if (auto y = refuse_on_wire(message.id, std::move(reason)))
-        refused.push_back(std::move(*y));
-    }
-  }
-  std::for_each(refused.rbegin(), refused.rend(), [this](const auto& y) { free_place(y); });
-  answer_dropped(outbox_.take_dropped());
-  watch_confirms();
-  if (!batch.empty())
-    x.out->publish(x.incarnation, std::move(batch));
+  flush(usual_);
   // What was refused has left room.
   const auto next = next_unsent_;
   send_rest();
   if (next_unsent_ > next)
     schedule_flush();
   continue_stop();
+}
+
+void supervisor_state::flush(outbound& x) {
+  auto& by = link_of(x);
+  if (!is_open(by))
+    return;
+  const auto& exchanges = publishing_.topology;
+  outbox::gate open;
+  if (&x == &aside_) // who is to go back to the usual link leaves nothing on this one
+    open = [&](const std::string& exchange) {
+      return exchanges.is_settled(exchange) && !x.messages.is_proven(exchange);
+    };
+  else if (!exchanges.exchanges_settled())
+    open = [&](const std::string& exchange) { return exchanges.is_settled(exchange); };
+  if (x.messages.has_rejected())
+    x.messages.send_again(self_->clock().now());
+  const auto now = x.messages.has_deadlines() ? self_->clock().now() : outbox::time_point{};
+  std::vector<amqp::publication> batch;
+  std::vector<outbox::remainder> refused;
+  for (auto messages = x.messages.take(now, open); !messages.empty();
+       messages = x.messages.take(now, open)) {
+    for (auto& message : messages) {
+      auto reason = exchanges.exchange_failure(message.exchange);
+      if (!reason && !quarantine_.empty())
+        reason = quarantine_.refusal(message);
+      if (!reason)
+        batch.push_back(std::move(message));
+      else if (auto y = refuse_on_wire(x, message.id, std::move(reason)))
+        refused.push_back(std::move(*y));
+    }
+  }
+  std::for_each(refused.rbegin(), refused.rend(), [this](const auto& y) { free_place(y); });
+  answer_dropped(x.messages.take_dropped());
+  watch_confirms(x);
+  if (!batch.empty())
+    by.out->publish(by.incarnation, std::move(batch));
 }
 
 // Messages leave in the order that they were published in, unless it takes long.
@@ -303,43 +330,58 @@ bool supervisor_state::awaits_exchanges() {
 // -- answers ------------------------------------------------------------------------------
 
 void supervisor_state::on_confirmations(const confirmations& xs) {
-  using outcome = outbox::outcome;
   for (auto& x : xs.items) {
-    if (!x.accepted) {
+    if (x.accepted)
+      on_confirmed(x.id);
+    else
       on_rejected(x.id);
-      continue;
-    }
-    const auto what = outbox_.confirm(x.id);
-    if (what == outcome::unknown)
-      continue;
-    rejecting_since_.reset();
-    rejections_limit_ = first_rejections_limit;
-    broker_takes_ = true;
-    if (!quarantine_.empty())
-      quarantine_.lift(x.id);
-    if (what == outcome::held) {
-      log_repeated(log_level::info, "message held", {},
-                   "no queue takes a persistent message: it is tried again while bindings may "
-                   "still be made");
-      continue;
-    }
-    ++counters_.confirmed;
-    finish(x.id, failure_of(what));
   }
+  bring_back();
   if (!unsent_.empty())
     send_rest();
   if (unsent_file_)
     unsent_file_->sync();
-  if (outbox_.waiting() > 0)
+  if (usual_.messages.waiting() + aside_.messages.waiting() > 0)
     schedule_flush();
   continue_stop();
 }
 
+void supervisor_state::on_confirmed(std::uint64_t id) {
+  using outcome = outbox::outcome;
+  auto* by = &usual_;
+  auto what = usual_.messages.confirm(id);
+  if (what == outcome::unknown && !aside_.messages.empty()) {
+    by = &aside_;
+    what = aside_.messages.confirm(id);
+  }
+  if (what == outcome::unknown)
+    return;
+  by->rejecting_since.reset();
+  by->rejections_limit = outbound::first_rejections_limit;
+  by->broker_takes = true;
+  if (!quarantine_.empty())
+    quarantine_.lift(id);
+  if (what == outcome::held) {
+    log_repeated(log_level::info, "message held", {},
+                 "no queue takes a persistent message: it is tried again while bindings may "
+                 "still be made");
+    return;
+  }
+  ++counters_.confirmed;
+  finish(id, failure_of(what));
+}
+
 void supervisor_state::on_rejected(std::uint64_t id) {
-  const auto what = outbox_.reject(id, self_->clock().now() + rejected_pause);
+  const auto again = self_->clock().now() + rejected_pause;
+  auto* by = &usual_;
+  auto what = usual_.messages.reject(id, again);
+  if (what == outbox::rejection::unknown) {
+    by = &aside_;
+    what = aside_.messages.reject(id, again);
+  }
   if (what == outbox::rejection::unknown)
     return;
-  doubt_publishing();
+  doubt_publishing(*by);
   if (what == outbox::rejection::again) {
     self_->delayed_send(self_, rejected_pause, flush_atom_v);
     return;
@@ -350,14 +392,17 @@ void supervisor_state::on_rejected(std::uint64_t id) {
 }
 
 void supervisor_state::on_refused(const publication_refused& x) {
-  if (auto message = refuse_on_wire(x.id, x.reason))
+  auto message = refuse_on_wire(usual_, x.id, x.reason);
+  if (!message)
+    message = refuse_on_wire(aside_, x.id, x.reason);
+  if (message)
     free_place(*message);
   schedule_flush();
 }
 
-std::optional<outbox::remainder> supervisor_state::refuse_on_wire(std::uint64_t id,
+std::optional<outbox::remainder> supervisor_state::refuse_on_wire(outbound& from, std::uint64_t id,
                                                                   failure reason) {
-  auto x = outbox_.settle(id);
+  auto x = from.messages.settle(id);
   if (!x)
     return x;
   ++counters_.rejected;
@@ -392,52 +437,59 @@ void supervisor_state::finish_former(std::uint64_t id, const failure& reason) {
 
 // RabbitMQ can reject all that comes by one channel for good: such as was first used while
 // a quorum queue had lost its leader. By another one it takes them.
-void supervisor_state::doubt_publishing() {
+void supervisor_state::doubt_publishing(outbound& x) {
   const auto now = self_->clock().now();
-  if (!rejecting_since_)
-    rejecting_since_ = now;
-  if (now - *rejecting_since_ < rejections_limit_)
+  if (!x.rejecting_since)
+    x.rejecting_since = now;
+  if (now - *x.rejecting_since < x.rejections_limit)
     return;
-  log(log_level::warning, fmt::format("publishing link: the broker has rejected all messages for "
-                                      "{} ms: trying another link",
-                                      rejections_limit_.count()));
-  rejecting_since_.reset();
-  rejections_limit_ = std::min(2 * rejections_limit_, last_rejections_limit);
-  close(publishing_);
+  log(log_level::warning,
+      fmt::format("{} link: the broker has rejected all messages for {} ms: trying another link",
+                  to_string(link_of(x).role), x.rejections_limit.count()));
+  x.rejecting_since.reset();
+  x.rejections_limit = std::min(2 * x.rejections_limit, last_rejections_limit);
+  close(link_of(x));
 }
 
 // The broker can forget an answer for good: RabbitMQ does, if a quorum queue is deleted
 // while messages are on their way to it.
-void supervisor_state::watch_confirms() {
-  if (watching_confirms_ || outbox_.unconfirmed() == 0
+void supervisor_state::watch_confirms(outbound& x) {
+  if (x.watching_confirms || x.messages.unconfirmed() == 0
       || config_.outbox.confirm_timeout.count() == 0)
     return;
-  watching_confirms_ = true;
-  self_->delayed_send(self_, config_.outbox.confirm_timeout, unconfirmed_atom_v);
+  x.watching_confirms = true;
+  self_->delayed_send(self_, config_.outbox.confirm_timeout, unconfirmed_atom_v, link_of(x).role);
 }
 
 // The same message is the oldest at two looks: it has waited at least that long.
-void supervisor_state::on_unconfirmed() {
-  watching_confirms_ = false;
-  const auto oldest = outbox_.oldest_on_wire();
-  const auto last = std::exchange(oldest_unconfirmed_, oldest);
-  if (oldest != 0 && oldest == last && publishing_.blocked.empty()) {
-    log(log_level::warning, fmt::format("publishing link: no answer to a message for {} ms: trying "
-                                        "another link",
-                                        config_.outbox.confirm_timeout.count()));
-    oldest_unconfirmed_ = 0;
-    close(publishing_);
+void supervisor_state::on_unconfirmed(link_role role) {
+  auto& x = sent_by(role);
+  auto& by = link(role);
+  x.watching_confirms = false;
+  const auto oldest = x.messages.oldest_on_wire();
+  const auto last = std::exchange(x.oldest_unconfirmed, oldest);
+  if (oldest != 0 && oldest == last && by.blocked.empty()) {
+    log(log_level::warning,
+        fmt::format("{} link: no answer to a message for {} ms: trying another link",
+                    to_string(role), config_.outbox.confirm_timeout.count()));
+    x.oldest_unconfirmed = 0;
+    close(by);
   }
-  watch_confirms();
+  watch_confirms(x);
 }
 
 void supervisor_state::on_returned(const amqp::returned_message& x) {
-  auto message = outbox_.returned(x);
+  auto* box = &usual_.messages;
+  auto message = box->returned(x);
+  if (!message && !aside_.messages.empty()) {
+    box = &aside_.messages;
+    message = box->returned(x);
+  }
   if (x.exchange.empty()) {
     consuming_.topology.queue_missing(x.routing_key);
     follow(consuming_);
   }
-  if (message && outbox_.tries_again(message->id))
+  if (message && box->tries_again(message->id))
     return;
   ++counters_.returned;
   auto text =
@@ -477,8 +529,8 @@ void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
     if (unlogged_drops_++ == 0)
       log_repeated(log_level::warning, "outbox full", {},
                    fmt::format("outbox full ({} messages, {} bytes; policy {}): dropping messages",
-                               outbox_.waiting() + outbox_.unconfirmed(), outbox_.bytes(),
-                               to_string(config_.outbox.each.overflow)));
+                               usual_.messages.waiting() + usual_.messages.unconfirmed(),
+                               usual_.messages.bytes(), to_string(config_.outbox.each.overflow)));
     if (auto i = publishers_.find(x.id); i != publishers_.end()) {
       auto promise = i->second.promise;
       publishers_.erase(i);
@@ -490,7 +542,7 @@ void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
 // -- what the broker refuses --------------------------------------------------------------
 
 // The broker closed the channel, or the connection, because of a publication.
-void supervisor_state::blame_publication(const failure& words) {
+void supervisor_state::blame_publication(outbound& from, const failure& words) {
   const auto now = self_->clock().now();
   if (words.code == ec::not_found) {
     // Our own consumers may have been bound to the exchange, and others.
@@ -503,13 +555,15 @@ void supervisor_state::blame_publication(const failure& words) {
     max_body_ = *limit;
   if (!config_.publisher_confirms) {
     quarantine_.add(words, now);
-    return outbox_.rewind();
+    return from.messages.rewind();
   }
-  auto culprit = outbox_.accuse(words);
+  auto culprit = from.messages.accuse(words);
+  if (words.code != ec::not_found) // that exchange is declared again first
+    set_aside();
   if (!culprit)
     return;
   ++counters_.rejected;
-  broker_takes_ = false;
+  from.broker_takes = false;
   auto& message = culprit->message;
   quarantine_.add(message, words, now);
   failure reason{words.code, fmt::format("publish to {}: {}", about(message), words.text)};
@@ -520,20 +574,23 @@ void supervisor_state::blame_publication(const failure& words) {
   free_place(*culprit);
 }
 
-bool supervisor_state::on_publishing_lost(const failure& reason, bool explained) {
-  rejecting_since_.reset();
-  const auto took = broker_takes_;
-  const auto accused = !explained && accuses(reason.code) && outbox_.unconfirmed() > 0;
+bool supervisor_state::on_publishing_lost(outbound& x, const failure& reason, bool explained) {
+  x.rejecting_since.reset();
+  const auto took = x.broker_takes;
+  const auto accused = !explained && accuses(reason.code) && x.messages.unconfirmed() > 0;
   if (accused)
-    blame_publication(reason);
+    blame_publication(x, reason);
   else
-    outbox_.rewind();
-  outbox_.restore();
+    x.messages.rewind();
+  if (&x == &usual_)
+    x.messages.restore();
   // If message after message is refused, it is the broker.
   return accused && took;
 }
 
-void supervisor_state::on_publishing_up() {
+void supervisor_state::on_publishing_up(outbound& x) {
+  if (&x == &aside_)
+    return schedule_flush();
   max_body_ = 0;
   awaiting_since_.reset();
   quarantine_.clear();
@@ -543,7 +600,8 @@ void supervisor_state::on_publishing_up() {
 // -- what no queue takes yet --------------------------------------------------------------
 
 void supervisor_state::restore_routes() {
-  outbox_.restore();
+  usual_.messages.restore();
+  aside_.messages.restore();
   restore_until_ = self_->clock().now() + config_.outbox.restore_timeout;
   schedule_probe();
 }
@@ -556,19 +614,23 @@ void supervisor_state::schedule_probe() {
 
 void supervisor_state::on_probe() {
   probe_scheduled_ = false;
-  if (!outbox_.restoring() || !publishing_.up)
+  if (!usual_.messages.restoring() || !publishing_.up)
     return; // the next link begins anew
-  if (self_->clock().now() < restore_until_) {
-    outbox_.probe();
-    schedule_probe();
-  } else {
-    if (outbox_.held() > 0)
-      log(log_level::warning,
-          fmt::format("{} persistent messages have found no queue for {} ms since the link is up: "
-                      "they are tried once more, and their publishers are told",
-                      outbox_.held(), config_.outbox.restore_timeout.count()));
-    outbox_.end_restore();
+  const auto goes_on = self_->clock().now() < restore_until_;
+  const auto held = usual_.messages.held() + aside_.messages.held();
+  if (!goes_on && held > 0)
+    log(log_level::warning,
+        fmt::format("{} persistent messages have found no queue for {} ms since the link is up: "
+                    "they are tried once more, and their publishers are told",
+                    held, config_.outbox.restore_timeout.count()));
+  for (auto* x : {&usual_.messages, &aside_.messages}) {
+    if (goes_on)
+      x->probe();
+    else
+      x->end_restore();
   }
+  if (goes_on)
+    schedule_probe();
   schedule_flush();
 }
 
@@ -581,10 +643,12 @@ void supervisor_state::schedule_expiry() {
 
 void supervisor_state::on_expire() {
   expiry_scheduled_ = false;
-  outbox_.expire(self_->clock().now());
-  answer_dropped(outbox_.take_dropped());
-  if (outbox_.has_deadlines())
-    schedule_expiry();
+  for (auto* x : {&usual_.messages, &aside_.messages}) {
+    x->expire(self_->clock().now());
+    answer_dropped(x->take_dropped());
+    if (x->has_deadlines())
+      schedule_expiry();
+  }
   if (next_unsent_ <= last_unsent_)
     schedule_flush();
   continue_stop();
@@ -593,14 +657,18 @@ void supervisor_state::on_expire() {
 // -- end ----------------------------------------------------------------------------------
 
 bool supervisor_state::published_all() const noexcept {
-  return outbox_.empty() && next_unsent_ > last_unsent_;
+  return usual_.messages.empty() && aside_.messages.empty() && next_unsent_ > last_unsent_;
 }
 
 std::vector<amqp::publication> supervisor_state::hand_back_unsent() {
   const auto now = self_->clock().now();
-  outbox_.expire(now);
-  answer_dropped(outbox_.take_dropped());
-  auto rest = outbox_.clear();
+  std::vector<outbox::remainder> rest;
+  for (auto* box : {&usual_.messages, &aside_.messages}) {
+    box->expire(now);
+    answer_dropped(box->take_dropped());
+    for (auto& x : box->clear())
+      rest.push_back(std::move(x));
+  }
   for (auto& x : rest)
     unsent_.erase(x.message.id);
   // What was refused, and may be taken another time.

@@ -19,6 +19,7 @@ actors_add_suites(
   ledger_suspects.cpp
   ledger_upkeep.cpp
   outbox.cpp
+  outbox_lanes.cpp
   outbox_wire.cpp
   publication_quarantine.cpp
   stream_numbers.cpp)

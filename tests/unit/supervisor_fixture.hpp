@@ -80,6 +80,16 @@ struct supervisor_fixture : test_coordinator_fixture<> {
     return *links.at(1);
   }
 
+  /// The third link is the one apart, if nothing was lost before.
+  scripted_link& apart() {
+    return *links.at(2);
+  }
+
+  void confirm(scripted_link& by, std::uint64_t id) {
+    by.events->confirmed({{id, true}});
+    sched.run();
+  }
+
   void want(amqp::consumer_id id, std::string queue, std::string key) {
     wanted_consumer x;
     x.consumer.id = id;
@@ -104,6 +114,14 @@ struct supervisor_fixture : test_coordinator_fixture<> {
     });
     sched.run();
     return result;
+  }
+
+  /// Brings both links up, by which the broker takes what is published to "Trade".
+  void start_up_trading() {
+    start_up();
+    publish(message("first"));
+    confirm(publishing(), 1);
+    publishing().published.clear();
   }
 
   /// Stops the supervisor and gives back the answer as it comes.

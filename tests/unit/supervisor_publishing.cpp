@@ -148,7 +148,7 @@ CAF_TEST(a refused exchange refuses its messages and no others) {
 }
 
 CAF_TEST(a publication that the broker forbids does not stop the others) {
-  start_up();
+  start_up_trading();
   auto allowed = publish(message("k1"));
   auto forbidden = publish(message("k2", "Orderbook"));
   publishing().published.clear();
@@ -158,7 +158,7 @@ CAF_TEST(a publication that the broker forbids does not stop the others) {
         "ACCESS_REFUSED - access to exchange 'Orderbook' in vhost '/' refused"}});
   sched.run();
   CAF_CHECK(keys(publishing()) == strings{"k1"}); // it may have been taken, or not
-  publishing().events->confirmed({{1, true}});
+  publishing().events->confirmed({{2, true}});
   sched.run();
   CAF_CHECK(allowed->published);
   CAF_CHECK(code_of(forbidden->error) == ec::access_refused);
@@ -169,15 +169,16 @@ CAF_TEST(a publication that the broker forbids does not stop the others) {
   CAF_CHECK(keys(publishing()) == (strings{"k1", "k4"}));
   CAF_CHECK((publishing().published[1].properties.position == amqp::stream_position{77, 1}));
   // After a while one is tried.
-  publishing().events->confirmed({{3, true}});
+  publishing().events->confirmed({{4, true}});
   advance(settings.config.reconnect.limit);
   auto fifth = publish(message("k5", "Orderbook"));
   auto sixth = publish(message("k6", "Orderbook"));
   CAF_CHECK(code_of(sixth->error) == ec::access_refused);
-  CAF_CHECK(keys(publishing()).back() == "k5");
-  publishing().events->confirmed({{publishing().published.back().id, true}});
-  sched.run();
+  bring_up(apart());
+  CAF_CHECK(keys(apart()) == strings{"k5"});
+  confirm(apart(), apart().published.back().id);
   CAF_CHECK(fifth->published);
+  CAF_CHECK(apart().closing);
   publish(message("k7", "Orderbook"));
   CAF_CHECK(keys(publishing()).back() == "k7");
 }
@@ -199,7 +200,7 @@ CAF_TEST(a routing key that is forbidden does not refuse its exchange) {
 }
 
 CAF_TEST(a message that is too large for the broker is refused by its size from then on) {
-  start_up();
+  start_up_trading();
   auto small = publish(message("small"));
   auto large = message("large");
   large.body = std::make_shared<const std::string>(2'001, 'x');
@@ -210,7 +211,7 @@ CAF_TEST(a message that is too large for the broker is refused by its size from 
          {ec::precondition_failed, "PRECONDITION_FAILED - message size 2001 is larger than "
                                    "configured max size 2000 (406)"}});
     sched.run();
-    publishing().events->confirmed({{1, true}});
+    publishing().events->confirmed({{2, true}});
     sched.run();
   }
   CAF_CHECK(small->published);
@@ -239,7 +240,7 @@ CAF_TEST(an exchange that is gone is declared again before anybody is blamed) {
 
 CAF_TEST(a connection that is closed because of a message costs nobody a wait) {
   settings.config.endpoints.resize(1);
-  start_up();
+  start_up_trading();
   auto good = publish(message("k1"));
   auto bad = publish(message("k2"));
   const failure fault{ec::internal_error, "the broker closed the connection: 541"};
@@ -251,7 +252,7 @@ CAF_TEST(a connection that is closed because of a message costs nobody a wait) {
   auto& second = *links[2];
   bring_up(second);
   CAF_CHECK(keys(second) == strings{"k1"});
-  second.events->confirmed({{1, true}});
+  second.events->confirmed({{2, true}});
   sched.run();
   CAF_CHECK(good->published);
   CAF_CHECK(keys(second) == (strings{"k1", "k2"}));
@@ -270,6 +271,119 @@ CAF_TEST(a connection that is closed because of a message costs nobody a wait) {
   CAF_CHECK_EQUAL(links.size(), 4u);
   CAF_CHECK(!next->error);
 }
+
+// -- set aside ------------------------------------------------------------------------------
+
+CAF_TEST(what may have ended the link is sent by the link apart and the rest goes on) {
+  start_up_trading();
+  publish(message("good"));
+  publish(message("new", "New"));
+  publish(message("bad", "Bad"));
+  settle(publishing());
+  publishing().published.clear();
+  const failure fault{ec::internal_error, "INTERNAL_ERROR (541)"};
+  publishing().events->channel_closed({amqp::channel::publishing, fault});
+  sched.run();
+  CAF_CHECK(keys(publishing()) == strings{"good"});
+  publish(message("later", "Bad"));
+  CAF_CHECK(keys(publishing()) == strings{"good"});
+  bring_up(apart());
+  CAF_CHECK(keys(apart()) == strings{"new"});
+  confirm(apart(), 3);
+  CAF_CHECK(keys(apart()) == (strings{"new", "bad"}));
+  auto next = publish(message("next", "New"));
+  CAF_CHECK(keys(publishing()) == (strings{"good", "next"}));
+  apart().events->channel_closed({amqp::channel::publishing, fault});
+  sched.run();
+  CAF_CHECK_EQUAL(apart().publishing_incarnation, 2u);
+  CAF_CHECK(keys(apart()) == (strings{"new", "bad", "later"}));
+  confirm(apart(), 5);
+  CAF_CHECK(apart().closing);
+  publish(message("again", "Bad"));
+  CAF_CHECK(keys(publishing()).back() == "again");
+}
+
+CAF_TEST(many exchanges that are denied cost the others one loss of the channel) {
+  start_up_trading();
+  publish(message("good"));
+  for (auto i = 0; i < 50; ++i)
+    publish(message("bad", "Denied" + std::to_string(i)));
+  settle(publishing());
+  publishing().published.clear();
+  auto deny = [](auto& by, int i) {
+    by.events->channel_closed(
+        {amqp::channel::publishing,
+         {ec::access_refused, "ACCESS_REFUSED - write access to exchange "
+                              "'Denied"
+                                  + std::to_string(i) + "' in vhost '/' refused"}});
+  };
+  deny(publishing(), 0);
+  sched.run();
+  CAF_CHECK(keys(publishing()) == strings{"good"});
+  bring_up(apart());
+  for (auto i = 1; i < 50; ++i) {
+    deny(apart(), i);
+    sched.run();
+  }
+  CAF_CHECK_EQUAL(apart().publishing_incarnation, 49u);
+  CAF_CHECK_EQUAL(publishing().publishing_incarnation, 2u);
+  CAF_CHECK(apart().closing);
+}
+
+CAF_TEST(who is new while others are set aside is set aside as well) {
+  start_up_trading();
+  publish(message("bad", "Bad"));
+  settle(publishing());
+  publishing().events->channel_closed({amqp::channel::publishing, {ec::internal_error, "541"}});
+  sched.run();
+  publishing().published.clear();
+  publish(message("k1"));
+  publish(message("k2", "Newer"));
+  settle(publishing());
+  CAF_CHECK(keys(publishing()) == strings{"k1"});
+  bring_up(apart());
+  CAF_CHECK(keys(apart()) == strings{"bad"});
+  confirm(apart(), 2);
+  CAF_CHECK(keys(apart()) == (strings{"bad", "k2"}));
+}
+
+CAF_TEST(where there is no link apart the one for all finds out) {
+  start_up_trading();
+  auto bad = publish(message("bad", "Bad"));
+  settle(publishing());
+  const failure fault{ec::internal_error, "INTERNAL_ERROR (541)"};
+  publishing().events->channel_closed({amqp::channel::publishing, fault});
+  sched.run();
+  publishing().published.clear();
+  apart().events->down({ec::not_allowed, "connection limit (1) is reached"});
+  sched.run();
+  CAF_CHECK(keys(publishing()) == strings{"bad"});
+  publishing().events->channel_closed({amqp::channel::publishing, fault});
+  sched.run();
+  CAF_CHECK(code_of(bad->error) == ec::in_doubt);
+  publish(message("good"));
+  CAF_CHECK(keys(publishing()).back() == "good");
+}
+
+CAF_TEST(stopping waits for what is set aside) {
+  start_up_trading();
+  auto bad = publish(message("bad", "Bad"));
+  settle(publishing());
+  publishing().events->channel_closed({amqp::channel::publishing, {ec::internal_error, "541"}});
+  sched.run();
+  auto answer = stop();
+  bring_up(apart());
+  confirm(apart(), 2);
+  CAF_CHECK(bad->published);
+  CAF_CHECK(apart().closing);
+  for (auto& x : links)
+    x->events->down({});
+  sched.run();
+  CAF_REQUIRE(answer->ok);
+  CAF_CHECK(answer->ok->unsent.empty());
+}
+
+// -- what is refused ------------------------------------------------------------------------
 
 CAF_TEST(a refused publication is answered with its reason) {
   start_up();
@@ -504,7 +618,7 @@ CAF_TEST(a stop tells of what was on the wire that it is in doubt) {
 
 // A link drops what is for a former life of its channel.
 CAF_TEST(publications say for which life of the channel they are) {
-  start_up();
+  start_up_trading();
   publish(message("k1"));
   CAF_CHECK_EQUAL(publishing().publishing_incarnation, 1u);
   for (std::uint32_t life = 2; life <= 3; ++life) {

@@ -226,6 +226,29 @@ public:
   /// Whether messages are suspected that are to be sent before all others.
   bool has_suspects() const noexcept;
 
+  /// Has the exchanges that the broker took nothing for yet go to another outbox, with all
+  /// that waits in them, and suspects nobody else any more. Gives back whether there are any;
+  /// without them nothing changes.
+  bool move_unproven(outbox& to);
+
+  /// Has the exchanges that the broker takes messages for go to another outbox, where nobody
+  /// suspects them, as soon as nothing of theirs is on the wire.
+  void move_proven(outbox& to);
+
+  /// Has all that waits go to another outbox. Nothing may be on the wire.
+  void move_all(outbox& to);
+
+  /// Whether anything is remembered of an exchange, and whether the broker took any message
+  /// for it.
+  bool knows(const std::string& exchange) const;
+  bool is_proven(const std::string& exchange) const;
+
+  /// Messages to an exchange will come here.
+  void remember(const std::string& exchange);
+
+  /// Forgets an exchange, if nothing is on its way to it. Gives back whether it did.
+  bool forget(const std::string& exchange);
+
   /// The first link is up, or one was lost: from now on persistent messages that no queue
   /// takes are held.
   void restore();
@@ -348,6 +371,8 @@ private:
     bool was_routed = false;
     /// Whether the broker took any.
     bool proven = false;
+    /// On its way to another outbox.
+    bool leaves = false;
     /// Routing keys of persistent messages that no queue took in ordinary times, or that were
     /// given up.
     std::unordered_set<std::string> unroutable;
@@ -388,6 +413,15 @@ private:
 
   lane& lane_of(const std::string& exchange);
   void forget_empty_lanes();
+  /// Has the lanes for which `which` holds, and of which nothing is on the wire, go to another
+  /// outbox. Gives back whether there are any.
+  template <class Which>
+  bool move_lanes(outbox& to, Which which);
+  void count_arrived(const lane& x) noexcept;
+  void count_left(const lane& x) noexcept;
+  void adopt(entries xs);
+  /// It is not the one that the broker closed channel or link for.
+  static void acquit(entry& x) noexcept;
   std::vector<dropped> push_blocking(entry x);
   std::vector<dropped> push_dropping_oldest(entry x);
   std::vector<dropped> push_latest(entry x);

@@ -57,6 +57,8 @@ public:
     failure refused;
     /// It is the one that is to be sent alone, to see.
     bool alone = false;
+    /// Whether all that goes to its exchange is refused.
+    bool whole_exchange = false;
   };
 
   /// What is to be done with a message that is new. Forgets those that are idle.

@@ -95,6 +95,22 @@ struct asking_link : supervised_link {
   ledger topology;
 };
 
+/// The publications that go by one link, and how the broker takes them.
+struct outbound {
+  static constexpr auto first_rejections_limit = std::chrono::milliseconds{2'000};
+
+  outbox messages{outbox_limits{}};
+  /// Since when the broker has rejected all of them.
+  std::optional<std::chrono::steady_clock::time_point> rejecting_since;
+  /// How long it may, until another link is tried.
+  std::chrono::milliseconds rejections_limit = first_rejections_limit;
+  /// The one that was the oldest on the wire at the last look, 0 for none.
+  std::uint64_t oldest_unconfirmed = 0;
+  bool watching_confirms = false;
+  /// Whether the broker has taken one since it last refused one for good.
+  bool broker_takes = true;
+};
+
 /// The supervisor's state; see `supervisor`.
 class supervisor_state {
 public:
@@ -136,7 +152,7 @@ public:
   void on_returned(const amqp::returned_message& x);
   void on_refused(const publication_refused& x);
   caf::error refuse(failure reason);
-  void on_unconfirmed();
+  void on_unconfirmed(link_role role);
   void on_expire();
   void on_probe();
   void flush();
@@ -152,7 +168,6 @@ public:
   supervisor_status status() const;
 
 private:
-  static constexpr auto first_rejections_limit = std::chrono::milliseconds{2'000};
   /// After consumers were started, or one was missing: soon, but behind a replay.
   static constexpr auto first_verify = std::chrono::seconds{1};
 
@@ -166,6 +181,15 @@ private:
 
   supervised_link& link(link_role role) noexcept {
     return role == link_role::quarantine ? apart_ : asking(role);
+  }
+
+  /// What is published goes by the publishing link, or by the one apart.
+  outbound& sent_by(link_role role) noexcept {
+    return role == link_role::quarantine ? aside_ : usual_;
+  }
+
+  supervised_link& link_of(const outbound& x) noexcept {
+    return &x == &aside_ ? apart_ : static_cast<supervised_link&>(publishing_);
   }
 
   const amqp::endpoint& endpoint_of(const supervised_link& x) const;
@@ -187,22 +211,32 @@ private:
   /// Gives it an id, a time and, if it has none, a place in its stream: that is given back.
   amqp::stream_position* stamp(amqp::publication& x);
   void push(amqp::publication x, outbox::manner how);
+  outbound& way_of(const amqp::publication& x);
+  /// Whether messages may go by the link apart.
+  bool may_set_aside() const;
+  /// Nobody waits behind those that may be to blame.
+  void set_aside();
+  /// Those that the broker takes need it no more.
+  void bring_back();
+  /// There is no link apart: the broker allows no more of them.
+  void give_up_link_apart(const failure& reason);
   void schedule_flush();
+  void flush(outbound& x);
   bool awaits_exchanges();
   failure refusal(const amqp::publication& x) const;
   /// A message is not in the outbox any more: its publisher is told, and the file.
   void finish(std::uint64_t id, failure reason);
   /// Gives back the message, if it was on the wire.
-  std::optional<outbox::remainder> refuse_on_wire(std::uint64_t id, failure reason);
+  std::optional<outbox::remainder> refuse_on_wire(outbound& from, std::uint64_t id, failure reason);
   /// Nobody has a refused message: it is no gap in its stream, if it is the last one.
   void free_place(const outbox::remainder& x);
   void answer(std::uint64_t id, failure reason);
   void answer_dropped(const std::vector<outbox::dropped>& xs);
-  void blame_publication(const failure& words);
-  void on_publishing_up();
+  void blame_publication(outbound& from, const failure& words);
+  void on_publishing_up(outbound& x);
   /// Nobody is suspected of a loss that is explained. Gives back whether the next link is
   /// needed at once, to find out who is to blame.
-  bool on_publishing_lost(const failure& reason, bool explained);
+  bool on_publishing_lost(outbound& x, const failure& reason, bool explained);
   void restore_routes();
   void schedule_probe();
   void schedule_expiry();
@@ -212,9 +246,10 @@ private:
   std::vector<amqp::publication> hand_back_unsent();
   /// Whether there is a file, and these messages are in it.
   bool keep_unsent(const std::vector<amqp::publication>& xs);
+  void on_confirmed(std::uint64_t id);
   void on_rejected(std::uint64_t id);
-  void doubt_publishing();
-  void watch_confirms();
+  void doubt_publishing(outbound& x);
+  void watch_confirms(outbound& x);
   void close(supervised_link& x);
   void continue_stop();
   void end_stage();
@@ -229,7 +264,11 @@ private:
   supervised_link apart_;
   /// Of each endpoint.
   std::vector<endpoint_memory> memories_;
-  outbox outbox_;
+  outbound usual_;
+  /// What may be why a link was lost, until the broker has said so or has taken it.
+  outbound aside_;
+  /// Until when nothing is set aside, as there was no link apart.
+  std::chrono::steady_clock::time_point no_link_apart_until_;
   outbox_status counters_;
   bool verify_scheduled_ = false;
   std::uint64_t last_publication_ = 0;
@@ -252,19 +291,10 @@ private:
     std::string message_id;
   };
   std::unordered_map<std::uint64_t, waiting_publisher> publishers_;
-  /// Since when the broker has rejected all messages.
-  std::optional<std::chrono::steady_clock::time_point> rejecting_since_;
-  /// How long it may, until another link is tried.
-  std::chrono::milliseconds rejections_limit_ = first_rejections_limit;
-  /// The publication that was the oldest on the wire at the last look, 0 for none.
-  std::uint64_t oldest_unconfirmed_ = 0;
-  bool watching_confirms_ = false;
   bool expiry_scheduled_ = false;
   bool probe_scheduled_ = false;
   /// Until when messages without a queue are tried again.
   std::chrono::steady_clock::time_point restore_until_;
-  /// Whether the broker has taken a message since it last refused one for good.
-  bool broker_takes_ = true;
   bool flush_scheduled_ = false;
   /// Since when messages wait for exchanges that are being declared.
   std::optional<std::chrono::steady_clock::time_point> awaiting_since_;

@@ -1,0 +1,159 @@
+#define CAF_SUITE outbox.lanes
+
+#include "actors/outbox.hpp"
+
+#include <string>
+#include <vector>
+
+#include "caf/test/dsl.hpp"
+
+using namespace actors;
+
+namespace {
+
+using ids = std::vector<std::uint64_t>;
+using outcome = outbox::outcome;
+
+const failure fault{ec::internal_error, "INTERNAL_ERROR (541)"};
+
+amqp::publication message(std::uint64_t id, std::string exchange) {
+  amqp::publication result;
+  result.id = id;
+  result.exchange = std::move(exchange);
+  result.routing_key = "k";
+  result.body = std::make_shared<const std::string>(4, 'x');
+  return result;
+}
+
+ids take(outbox& x) {
+  ids result;
+  for (auto& y : x.take())
+    result.push_back(y.id);
+  return result;
+}
+
+/// "Good" is proven; of "Good", "New" and "Bad" two messages each are on the wire, and one of
+/// each waits behind them when the broker closes the link.
+struct fixture {
+  fixture() : usual(outbox_limits{.window = 6}), aside(outbox_limits{}) {
+    usual.push(message(1, "Good"));
+    take(usual);
+    usual.confirm(1);
+    std::uint64_t id = 1;
+    for (auto i = 0; i < 3; ++i)
+      for (auto exchange : {"Good", "New", "Bad"})
+        usual.push(message(++id, exchange));
+    CAF_REQUIRE(take(usual) == (ids{2, 3, 4, 5, 6, 7}));
+    CAF_REQUIRE(!usual.accuse(fault));
+  }
+
+  outbox usual;
+  outbox aside;
+};
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(outbox_lanes_tests, fixture)
+
+CAF_TEST(whom the broker took nothing from is moved and the others go on at once) {
+  CAF_CHECK(usual.move_unproven(aside));
+  CAF_CHECK(take(usual) == (ids{2, 5, 8}));
+  CAF_CHECK(aside.has_suspects());
+  CAF_CHECK_EQUAL(aside.waiting(), 6u);
+  CAF_CHECK(aside.knows("New") && aside.knows("Bad") && !aside.knows("Good"));
+  CAF_CHECK(!usual.knows("New") && !usual.knows("Bad"));
+  CAF_CHECK_EQUAL(usual.bytes() + aside.bytes(), 4 * 9 + 3 * (4 + 3 + 3) + 9u);
+}
+
+CAF_TEST(without anyone to move the suspects stay) {
+  outbox x{{}};
+  for (std::uint64_t id = 1; id <= 2; ++id)
+    x.push(message(id, "Good"));
+  take(x);
+  x.confirm(1);
+  CAF_CHECK(!x.accuse(fault));
+  CAF_CHECK(!x.move_unproven(aside));
+  CAF_CHECK(x.has_suspects());
+}
+
+CAF_TEST(the culprit is found aside and no other is blamed) {
+  usual.move_unproven(aside);
+  ids refused;
+  auto bad = [](std::uint64_t id) { return id % 3 == 1; };
+  for (auto batch = take(aside); !batch.empty(); batch = take(aside))
+    for (auto id : batch) {
+      if (!bad(id)) {
+        CAF_CHECK(aside.confirm(id) == outcome::published);
+        continue;
+      }
+      if (auto culprit = aside.accuse(fault))
+        refused.push_back(culprit->message.id);
+      break;
+    }
+  CAF_CHECK(refused == (ids{4, 7, 10}));
+  CAF_CHECK(aside.empty());
+}
+
+CAF_TEST(whom the broker takes messages from goes back when none is on the wire) {
+  usual.move_unproven(aside);
+  take(usual);
+  const outbox::gate open = [this](auto& exchange) { return !aside.is_proven(exchange); };
+  CAF_REQUIRE(aside.take({}, open).size() == 2); // by halves
+  CAF_CHECK(aside.confirm(3) == outcome::published);
+  aside.move_proven(usual);
+  CAF_CHECK(usual.knows("New"));
+  CAF_CHECK(usual.is_proven("New"));
+  CAF_CHECK(take(usual) == (ids{6, 9}));
+  CAF_CHECK(aside.knows("Bad"));
+  CAF_CHECK_EQUAL(aside.unconfirmed() + aside.waiting(), 3u);
+}
+
+CAF_TEST(who is on the wire does not go back) {
+  outbox x{{}};
+  for (std::uint64_t id = 1; id <= 3; ++id)
+    x.push(message(id, "Other"));
+  take(x);
+  x.confirm(1);
+  x.move_proven(usual);
+  CAF_CHECK(x.knows("Other"));
+  x.confirm(2);
+  x.confirm(3);
+  x.move_proven(usual);
+  CAF_CHECK(!x.knows("Other"));
+  CAF_CHECK_EQUAL(x.bytes(), 0u);
+}
+
+CAF_TEST(limits and deadlines are kept on the way) {
+  using namespace std::chrono_literals;
+  outbox_limits limits;
+  limits.each.max_messages = 2;
+  limits.each.overflow = overflow_policy::block;
+  limits.each.ttl = 1s;
+  outbox x{limits};
+  outbox y{limits};
+  const outbox::time_point now{};
+  for (std::uint64_t id = 1; id <= 4; ++id)
+    CAF_REQUIRE(x.push(message(id, "New"), now).empty());
+  CAF_CHECK_EQUAL(x.blocked(), 2u);
+  x.move_all(y);
+  CAF_CHECK(x.empty());
+  CAF_CHECK(!x.has_deadlines());
+  CAF_CHECK_EQUAL(x.bytes(), 0u);
+  CAF_CHECK_EQUAL(y.blocked(), 2u);
+  CAF_CHECK_EQUAL(y.push(message(5, "New"), now).size(), 1u); // as much is kept aside as may wait
+  y.expire(now + 2s);
+  CAF_CHECK_EQUAL(y.take_dropped().size(), 4u);
+  CAF_CHECK(y.empty());
+  CAF_CHECK(!y.has_deadlines());
+}
+
+CAF_TEST(an exchange is forgotten only when nothing is on its way to it) {
+  CAF_CHECK(!usual.forget("New"));
+  CAF_CHECK(usual.forget("Unknown"));
+  aside.remember("Unknown");
+  CAF_CHECK(aside.knows("Unknown"));
+  CAF_CHECK(aside.forget("Unknown"));
+  CAF_CHECK(!aside.knows("Unknown"));
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
