@@ -18,6 +18,10 @@ bool outbox::is_proven(const std::string& exchange) const {
   return i != lanes_.end() && i->second.proven;
 }
 
+void outbox::forget_idle() {
+  forget_empty_lanes();
+}
+
 void outbox::remember(const std::string& exchange) {
   lane_of(exchange);
 }
@@ -32,7 +36,15 @@ bool outbox::forget(const std::string& exchange) {
   return true;
 }
 
+// If those that may be to blame are all of exchanges that the broker takes messages for, the
+// others have nothing to do with it.
 bool outbox::move_unproven(outbox& to) {
+  const auto is_accused = [](const entry& x) { return x.accused != 0; };
+  const auto searching = std::any_of(waiting_.begin(), waiting_.end(), is_accused);
+  if (searching && std::none_of(waiting_.begin(), waiting_.end(), [&](const entry& x) {
+        return is_accused(x) && !x.home->proven;
+      }))
+    return false;
   const auto named = named_suspect_;
   if (!move_lanes(to, [](const lane& x) { return !x.proven && !x.is_empty(); }))
     return false;
@@ -44,7 +56,22 @@ bool outbox::move_unproven(outbox& to) {
 }
 
 void outbox::move_proven(outbox& to) {
+  if (held_ > 0)
+    release_proven();
   move_lanes(to, [](const lane& x) { return x.proven; });
+}
+
+// They are held again where they go to.
+void outbox::release_proven() {
+  take_back_probes();
+  for (auto i = keys_.begin(); i != keys_.end();) {
+    auto key = i++;
+    auto& held = key->second.held;
+    if (held.empty() || !held.front().home->proven)
+      continue;
+    release(held, held.end());
+    keys_.erase(key);
+  }
 }
 
 void outbox::move_all(outbox& to) {
@@ -104,21 +131,26 @@ void outbox::count_left(const lane& x) noexcept {
     deadlines_ -= y.expires();
 }
 
-// Suspects are tried first, those that were here before them ahead.
+// Suspects are tried first, those that were here before them ahead. Whoever comes behind another
+// stays there: the messages of an exchange keep their order.
 void outbox::adopt(entries xs) {
   ++accusations_;
-  auto last =
-      std::find_if(waiting_.begin(), waiting_.end(), [](const entry& x) { return !x.suspect; });
-  while (!xs.empty()) {
-    auto& x = xs.front();
+  for (auto& x : xs) {
     if (x.home->proven)
       acquit(x);
-    x.accused = x.suspect ? accusations_ : 0;
-    waiting_.splice(x.suspect ? last : waiting_.end(), xs, xs.begin());
+    x.accused = x.accused != 0 ? accusations_ : 0;
   }
+  const auto is_good = [](const entry& x) { return !x.suspect; };
+  const auto first_good = std::find_if(xs.begin(), xs.end(), is_good);
+  const auto place = std::find_if(waiting_.begin(), waiting_.end(), is_good);
+  waiting_.splice(place, xs, xs.begin(), first_good);
+  waiting_.splice(waiting_.end(), xs);
 }
 
+// One that is to go alone still is.
 void outbox::acquit(entry& x) noexcept {
+  if (x.accused == 0)
+    return;
   x.in_doubt = x.in_doubt || x.in_doubt_as_suspect;
   x.suspect = x.in_doubt_as_suspect = false;
   x.accused = 0;

@@ -153,11 +153,15 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   if (x.role != link_role::consuming)
     at_once = on_publishing_lost(sent_by(x.role), to_failure(reason), explained || x.has_learned)
               || at_once;
-  if (x.role == link_role::quarantine && !was_up && publishing_.up)
+  if (x.role == link_role::quarantine && reason && !was_up && publishing_.up
+      && !aside_.messages.empty())
     give_up_link_apart(x.last_failure);
   x.connect_scheduled = keeps(x);
   if (!x.connect_scheduled)
     return continue_stop();
+  // It was closed as nobody needed it.
+  if (x.role == link_role::quarantine && !reason)
+    return schedule_connect(x, std::chrono::milliseconds{0});
   if (at_once)
     x.endpoints.again();
   schedule_connect(x, at_once ? std::chrono::milliseconds{0}
@@ -183,7 +187,7 @@ void supervisor_state::on_exception(const std::exception_ptr& what) {
 bool supervisor_state::keeps(const supervised_link& x) const noexcept {
   if (x.role == link_role::quarantine)
     return (stopping_ == stop_stage::none && needs_link_apart())
-           || (stopping_ == stop_stage::draining && !aside_.messages.empty());
+           || (stopping_ == stop_stage::draining && needs_link_for_publications());
   return stopping_ == stop_stage::none
          || (stopping_ == stop_stage::draining && x.role == link_role::publishing);
 }

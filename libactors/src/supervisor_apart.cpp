@@ -36,14 +36,26 @@ void supervisor_state::bring_back() {
   if (aside_.messages.exchanges() == 0)
     return;
   aside_.messages.move_proven(usual_.messages);
+  if (!aside_.messages.empty())
+    return;
+  aside_.messages.forget_idle();
+  tend_link_apart();
+}
+
+void supervisor_state::flush_aside() {
+  bring_back();
   if (aside_.messages.empty())
-    tend_link_apart();
+    return;
+  tend_link_apart();
+  // Exchanges are declared by the publishing link.
+  if (publishing_.up)
+    flush(aside_);
 }
 
 void supervisor_state::give_up_link_apart(const failure& reason) {
-  if (aside_.messages.empty())
-    return;
-  no_link_apart_until_ = self_->clock().now() + config_.reconnect.limit;
+  const auto now = self_->clock().now();
+  apart_.endpoints.next(reason.code, now);
+  no_link_apart_until_ = now + config_.reconnect.limit;
   aside_.messages.move_all(usual_.messages);
   log_repeated(log_level::warning, "no link apart", {},
                fmt::format("there is no link apart, so that messages which may be refused share "

@@ -87,7 +87,12 @@ bool supervisor_state::tell_down(supervised_link& x, const failure& reason) {
 
 bool supervisor_state::needs_link_apart() const {
   return consuming_.topology.needs_link_apart() || publishing_.topology.needs_link_apart()
-         || !aside_.messages.empty();
+         || needs_link_for_publications();
+}
+
+// It must not take the place of the publishing link, where a user may have few.
+bool supervisor_state::needs_link_for_publications() const {
+  return publishing_.up && !aside_.messages.empty();
 }
 
 void supervisor_state::tend_link_apart() {

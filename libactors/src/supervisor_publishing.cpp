@@ -258,12 +258,9 @@ void supervisor_state::schedule_flush() {
 
 void supervisor_state::flush() {
   flush_scheduled_ = false;
-  if (!aside_.messages.empty()) {
-    tend_link_apart();
-    flush(aside_);
-  }
+  flush_aside();
   if (!is_open(publishing_) || awaits_exchanges())
-    return;
+    return continue_stop();
   if (unlogged_drops_ > 0)
     log_repeated(log_level::warning, "messages dropped", "outbox",
                  fmt::format("outbox: {} messages were dropped", unlogged_drops_));
@@ -358,7 +355,7 @@ void supervisor_state::on_confirmed(std::uint64_t id) {
     return;
   by->rejecting_since.reset();
   by->rejections_limit = outbound::first_rejections_limit;
-  by->broker_takes = true;
+  usual_.broker_takes = aside_.broker_takes = true;
   if (!quarantine_.empty())
     quarantine_.lift(id);
   if (what == outcome::held) {
@@ -558,7 +555,8 @@ void supervisor_state::blame_publication(outbound& from, const failure& words) {
     return from.messages.rewind();
   }
   auto culprit = from.messages.accuse(words);
-  if (words.code != ec::not_found) // that exchange is declared again first
+  // An exchange that is not found is declared again first.
+  if (&from == &usual_ && words.code != ec::not_found)
     set_aside();
   if (!culprit)
     return;
@@ -584,6 +582,8 @@ bool supervisor_state::on_publishing_lost(outbound& x, const failure& reason, bo
     x.messages.rewind();
   if (&x == &usual_)
     x.messages.restore();
+  else
+    schedule_flush(); // whoever is proven waits for nobody
   // If message after message is refused, it is the broker.
   return accused && took;
 }
@@ -649,7 +649,7 @@ void supervisor_state::on_expire() {
     if (x->has_deadlines())
       schedule_expiry();
   }
-  if (next_unsent_ <= last_unsent_)
+  if (next_unsent_ <= last_unsent_ || aside_.messages.exchanges() > 0)
     schedule_flush();
   continue_stop();
 }

@@ -123,6 +123,59 @@ CAF_TEST(who is on the wire does not go back) {
   CAF_CHECK_EQUAL(x.bytes(), 0u);
 }
 
+CAF_TEST(what is held goes back as well and is held there) {
+  outbox x{{}};
+  x.restore();
+  for (std::uint64_t id = 1; id <= 2; ++id) {
+    auto y = message(id, "New");
+    y.properties.persistent = true;
+    x.push(y);
+  }
+  auto batch = x.take();
+  CAF_REQUIRE_EQUAL(batch.size(), 1u); // the other is held behind it
+  CAF_REQUIRE(x.returned({{ec::no_route, "NO_ROUTE"}, "New", "k", batch[0].properties}));
+  CAF_CHECK(x.confirm(1) == outcome::held);
+  x.probe(); // which waits again, ahead of the others
+  outbox y{{}};
+  x.move_proven(y);
+  CAF_CHECK(x.empty());
+  CAF_CHECK_EQUAL(x.held(), 0u);
+  CAF_CHECK(take(y) == ids{1});
+  CAF_CHECK_EQUAL(y.held(), 1u);
+  CAF_CHECK(y.confirm(1) == outcome::published);
+  CAF_CHECK(take(y) == ids{2});
+}
+
+CAF_TEST(the order of an exchange is kept beside one that is to go alone) {
+  outbox x{outbox_limits{.window = 1}};
+  x.push(message(1, "New"));
+  take(x);
+  x.push(message(2, "New"));
+  x.push(message(3, "New"), {}, outbox::manner::alone);
+  x.accuse(fault);
+  outbox y{{}};
+  x.move_all(y);
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    CAF_REQUIRE(take(y) == ids{id});
+    CAF_CHECK(y.confirm(id) == outcome::published);
+  }
+  CAF_CHECK(y.empty());
+}
+
+CAF_TEST(who was never on the wire is not moved for a fault of others) {
+  outbox x{outbox_limits{.window = 2}};
+  for (std::uint64_t id = 1; id <= 3; ++id)
+    x.push(message(id, "Good"));
+  take(x);
+  x.confirm(1);
+  take(x);
+  x.push(message(4, "New"));
+  CAF_CHECK(!x.accuse(fault));
+  CAF_CHECK(!x.move_unproven(aside));
+  CAF_CHECK(x.knows("New"));
+  CAF_CHECK(take(x) == ids{2}); // by halves, as before
+}
+
 CAF_TEST(limits and deadlines are kept on the way) {
   using namespace std::chrono_literals;
   outbox_limits limits;

@@ -330,6 +330,41 @@ CAF_TEST(many exchanges that are denied cost the others one loss of the channel)
   CAF_CHECK(apart().closing);
 }
 
+CAF_TEST(an exchange that is proven apart is not left there with its link) {
+  start_up_trading();
+  for (auto key : {"k1", "k2", "k3", "k4"})
+    publish(message(key, "New"));
+  settle(publishing());
+  const failure fault{ec::internal_error, "INTERNAL_ERROR (541)"};
+  publishing().events->channel_closed({amqp::channel::publishing, fault});
+  sched.run();
+  publishing().published.clear();
+  bring_up(apart());
+  CAF_REQUIRE(keys(apart()) == (strings{"k1", "k2"})); // by halves
+  confirm(apart(), 2);
+  apart().events->down(fault); // because of k2
+  sched.run();
+  CAF_CHECK(keys(publishing()) == (strings{"k3", "k4"}));
+  publish(message("k5", "New"));
+  CAF_CHECK(keys(publishing()).back() == "k5");
+}
+
+CAF_TEST(nothing goes by the link apart while the publishing link is down) {
+  start_up_trading();
+  publish(message("bad", "Bad"));
+  settle(publishing());
+  publishing().events->down({ec::internal_error, "INTERNAL_ERROR (541)"});
+  sched.run();
+  advance(0ms);
+  CAF_REQUIRE_EQUAL(links.size(), 3u); // which a user with two connections may have
+  auto& again = *links[2];
+  bring_up(again);
+  CAF_REQUIRE_EQUAL(links.size(), 4u);
+  again.events->down({ec::connection_lost, "gone"});
+  sched.run();
+  CAF_CHECK(links[3]->closing);
+}
+
 CAF_TEST(who is new while others are set aside is set aside as well) {
   start_up_trading();
   publish(message("bad", "Bad"));

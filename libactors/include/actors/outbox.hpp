@@ -227,8 +227,8 @@ public:
   bool has_suspects() const noexcept;
 
   /// Has the exchanges that the broker took nothing for yet go to another outbox, with all
-  /// that waits in them, and suspects nobody else any more. Gives back whether there are any;
-  /// without them nothing changes.
+  /// that waits in them, and suspects nobody else any more. Gives back whether there are any
+  /// that may be to blame; without them nothing changes.
   bool move_unproven(outbox& to);
 
   /// Has the exchanges that the broker takes messages for go to another outbox, where nobody
@@ -245,6 +245,9 @@ public:
 
   /// Messages to an exchange will come here.
   void remember(const std::string& exchange);
+
+  /// Forgets all exchanges that nothing is on its way to.
+  void forget_idle();
 
   /// Forgets an exchange, if nothing is on its way to it. Gives back whether it did.
   bool forget(const std::string& exchange);
@@ -420,6 +423,8 @@ private:
   void count_arrived(const lane& x) noexcept;
   void count_left(const lane& x) noexcept;
   void adopt(entries xs);
+  /// Has messages wait that are held and that the broker takes others like.
+  void release_proven();
   /// It is not the one that the broker closed channel or link for.
   static void acquit(entry& x) noexcept;
   std::vector<dropped> push_blocking(entry x);

@@ -196,6 +196,7 @@ private:
   /// Whether a link that is down is to be connected again.
   bool keeps(const supervised_link& x) const noexcept;
   bool needs_link_apart() const;
+  bool needs_link_for_publications() const;
   void tend_link_apart();
   void schedule_connect(supervised_link& x, std::chrono::milliseconds delay);
   /// Tells the ledgers, and the dispatcher. Gives back whether they know what it may be about.
@@ -218,6 +219,7 @@ private:
   void set_aside();
   /// Those that the broker takes need it no more.
   void bring_back();
+  void flush_aside();
   /// There is no link apart: the broker allows no more of them.
   void give_up_link_apart(const failure& reason);
   void schedule_flush();
