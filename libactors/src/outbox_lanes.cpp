@@ -36,6 +36,11 @@ bool outbox::forget(const std::string& exchange) {
   return true;
 }
 
+bool outbox::returns(const std::string& exchange) const {
+  auto i = lanes_.find(exchange);
+  return i != lanes_.end() && i->second.returns;
+}
+
 // If those that may be to blame are all of exchanges that the broker takes messages for, the
 // others have nothing to do with it.
 bool outbox::move_unproven(outbox& to) {
@@ -58,7 +63,16 @@ bool outbox::move_unproven(outbox& to) {
 void outbox::move_proven(outbox& to) {
   if (held_ > 0)
     release_proven();
-  move_lanes(to, [](const lane& x) { return x.proven; });
+  unpark();
+  for (auto& [exchange, x] : lanes_)
+    x.returns = x.proven;
+  for (auto& x : waiting_) {
+    if (!x.suspect)
+      break;
+    if (x.accused != 0)
+      x.home->returns = false;
+  }
+  move_lanes(to, [](const lane& x) { return x.returns; });
 }
 
 // They are held again where they go to.
@@ -103,6 +117,7 @@ bool outbox::move_lanes(outbox& to, Which which) {
     auto lane = i++;
     if (!std::exchange(lane->second.leaves, false))
       continue;
+    lane->second.returns = false;
     any = true;
     count_left(lane->second);
     to.count_arrived(lane->second);

@@ -157,10 +157,12 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
       && !aside_.messages.empty())
     give_up_link_apart(x.last_failure);
   x.connect_scheduled = keeps(x);
-  if (!x.connect_scheduled)
+  if (!x.connect_scheduled) {
+    if (reason) // whoever needs it later tries another one
+      x.endpoints.next(code_of(reason), self_->clock().now());
     return continue_stop();
-  // It was closed as nobody needed it.
-  if (x.role == link_role::quarantine && !reason)
+  }
+  if (std::exchange(x.is_idle, false))
     return schedule_connect(x, std::chrono::milliseconds{0});
   if (at_once)
     x.endpoints.again();

@@ -48,14 +48,14 @@ void supervisor_state::flush_aside() {
     return;
   tend_link_apart();
   // Exchanges are declared by the publishing link.
-  if (publishing_.up)
+  if (publishing_.up) {
     flush(aside_);
+    bring_back(); // what was to be sent again, or was refused here
+  }
 }
 
 void supervisor_state::give_up_link_apart(const failure& reason) {
-  const auto now = self_->clock().now();
-  apart_.endpoints.next(reason.code, now);
-  no_link_apart_until_ = now + config_.reconnect.limit;
+  no_link_apart_until_ = self_->clock().now() + config_.reconnect.limit;
   aside_.messages.move_all(usual_.messages);
   log_repeated(log_level::warning, "no link apart", {},
                fmt::format("there is no link apart, so that messages which may be refused share "

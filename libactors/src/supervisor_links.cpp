@@ -90,17 +90,20 @@ bool supervisor_state::needs_link_apart() const {
          || needs_link_for_publications();
 }
 
-// It must not take the place of the publishing link, where a user may have few.
+// It must not take the place of another link, where a user may have few.
 bool supervisor_state::needs_link_for_publications() const {
-  return publishing_.up && !aside_.messages.empty();
+  const auto others_are_up = publishing_.up && (consuming_.up || stopping_ != stop_stage::none);
+  return others_are_up && !aside_.messages.empty();
 }
 
 void supervisor_state::tend_link_apart() {
-  const auto needed = keeps(apart_);
-  if (!needed)
+  if (keeps(apart_)) {
+    if (!apart_.connection && !apart_.connect_scheduled)
+      connect(link_role::quarantine);
+  } else if (apart_.connection && !apart_.closing) {
+    apart_.is_idle = true;
     close(apart_);
-  else if (!apart_.connection && !apart_.connect_scheduled)
-    connect(link_role::quarantine);
+  }
 }
 
 // -- what the ledgers ask for -----------------------------------------------------------------

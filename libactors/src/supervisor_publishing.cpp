@@ -282,7 +282,7 @@ void supervisor_state::flush(outbound& x) {
   outbox::gate open;
   if (&x == &aside_) // who is to go back to the usual link leaves nothing on this one
     open = [&](const std::string& exchange) {
-      return exchanges.is_settled(exchange) && !x.messages.is_proven(exchange);
+      return exchanges.is_settled(exchange) && !x.messages.returns(exchange);
     };
   else if (!exchanges.exchanges_settled())
     open = [&](const std::string& exchange) { return exchanges.is_settled(exchange); };

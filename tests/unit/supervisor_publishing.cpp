@@ -349,6 +349,42 @@ CAF_TEST(an exchange that is proven apart is not left there with its link) {
   CAF_CHECK(keys(publishing()).back() == "k5");
 }
 
+CAF_TEST(a message that is to be sent again does not keep its exchange apart) {
+  start_up_trading();
+  publish(message("bad", "Bad"));
+  settle(publishing());
+  publishing().events->channel_closed({amqp::channel::publishing, {ec::internal_error, "541"}});
+  sched.run();
+  bring_up(apart());
+  publish(message("k1", "New"));
+  publish(message("k2", "New"));
+  settle(publishing());
+  publishing().published.clear();
+  confirm(apart(), 2);
+  CAF_REQUIRE(keys(apart()) == (strings{"bad", "k1", "k2"}));
+  apart().events->confirmed({{3, true}, {4, false}});
+  sched.run();
+  advance(250ms);
+  CAF_CHECK(keys(publishing()) == strings{"k2"});
+  CAF_CHECK(apart().closing);
+}
+
+CAF_TEST(the link apart ends with what it is for) {
+  start_up_trading();
+  auto first = publish(message("k1", "Denied"));
+  auto second = publish(message("k2", "Denied"));
+  settle(publishing());
+  publishing().events->channel_closed(
+      {amqp::channel::publishing,
+       {ec::access_refused, "ACCESS_REFUSED - access to exchange 'Denied' in vhost '/' refused"}});
+  sched.run();
+  bring_up(apart());
+  CAF_CHECK(code_of(first->error) == ec::access_refused);
+  CAF_CHECK(code_of(second->error) == ec::access_refused);
+  CAF_CHECK(apart().published.empty());
+  CAF_CHECK(apart().closing);
+}
+
 CAF_TEST(nothing goes by the link apart while the publishing link is down) {
   start_up_trading();
   publish(message("bad", "Bad"));

@@ -231,8 +231,8 @@ public:
   /// that may be to blame; without them nothing changes.
   bool move_unproven(outbox& to);
 
-  /// Has the exchanges that the broker takes messages for go to another outbox, where nobody
-  /// suspects them, as soon as nothing of theirs is on the wire.
+  /// Has the exchanges that the broker takes messages for, and of which none is suspected any
+  /// more, go to another outbox, as soon as nothing of theirs is on the wire.
   void move_proven(outbox& to);
 
   /// Has all that waits go to another outbox. Nothing may be on the wire.
@@ -242,6 +242,9 @@ public:
   /// for it.
   bool knows(const std::string& exchange) const;
   bool is_proven(const std::string& exchange) const;
+
+  /// Whether an exchange is to go with the next `move_proven`, by what the last one saw.
+  bool returns(const std::string& exchange) const;
 
   /// Messages to an exchange will come here.
   void remember(const std::string& exchange);
@@ -374,6 +377,8 @@ private:
     bool was_routed = false;
     /// Whether the broker took any.
     bool proven = false;
+    /// It goes to another outbox when nothing of it is on the wire.
+    bool returns = false;
     /// On its way to another outbox.
     bool leaves = false;
     /// Routing keys of persistent messages that no queue took in ordinary times, or that were

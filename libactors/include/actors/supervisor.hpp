@@ -64,6 +64,8 @@ struct supervised_link {
   bool up = false;
   bool closing = false;
   bool connect_scheduled = false;
+  /// It was closed as nobody needed it.
+  bool is_idle = false;
   /// The present life of the connection's channel `publishing`.
   std::uint32_t incarnation = 1;
   endpoint_rotation endpoints{{}, 1, 0};
