@@ -103,14 +103,14 @@ outbox::lane& outbox::lane_of(const std::string& exchange) {
   if (auto i = lanes_.find(exchange); i != lanes_.end())
     return i->second;
   if (lanes_.size() >= max_lanes_)
-    forget_empty_lanes();
+    forget_idle();
   auto& result = lanes_[exchange];
   auto own = limits_.exchanges.find(exchange);
   result.limits = own == limits_.exchanges.end() ? limits_.each : own->second;
   return result;
 }
 
-void outbox::forget_empty_lanes() {
+void outbox::forget_idle() {
   std::erase_if(lanes_, [](auto& x) { return x.second.is_empty(); });
   max_lanes_ = std::max(usual_lanes, 2 * lanes_.size());
 }

@@ -18,10 +18,6 @@ bool outbox::is_proven(const std::string& exchange) const {
   return i != lanes_.end() && i->second.proven;
 }
 
-void outbox::forget_idle() {
-  forget_empty_lanes();
-}
-
 void outbox::remember(const std::string& exchange) {
   lane_of(exchange);
 }
@@ -114,36 +110,31 @@ bool outbox::move_lanes(outbox& to, Which which) {
       moved.splice(moved.end(), waiting_, x);
   }
   for (auto i = lanes_.begin(); i != lanes_.end();) {
-    auto lane = i++;
-    if (!std::exchange(lane->second.leaves, false))
+    auto place = i++;
+    auto& x = place->second;
+    if (!std::exchange(x.leaves, false))
       continue;
-    lane->second.returns = false;
     any = true;
-    count_left(lane->second);
-    to.count_arrived(lane->second);
-    to.lanes_.insert(lanes_.extract(lane)); // its address stays
+    x.returns = false;
+    bytes_ -= x.bytes;
+    to.bytes_ += x.bytes;
+    blocked_ -= x.blocked.size();
+    to.blocked_ += x.blocked.size();
+    const auto deadlines = x.deadlines();
+    deadlines_ -= deadlines;
+    to.deadlines_ += deadlines;
+    to.lanes_.insert(lanes_.extract(place)); // its address stays
   }
   to.restoring_ = to.restoring_ || restoring_;
   to.adopt(std::move(moved));
   return any;
 }
 
-void outbox::count_arrived(const lane& x) noexcept {
-  bytes_ += x.bytes;
-  blocked_ += x.blocked.size();
-  for (auto& y : x.waiting)
-    deadlines_ += y->expires();
-  for (auto& y : x.blocked)
-    deadlines_ += y.expires();
-}
-
-void outbox::count_left(const lane& x) noexcept {
-  bytes_ -= x.bytes;
-  blocked_ -= x.blocked.size();
-  for (auto& y : x.waiting)
-    deadlines_ -= y->expires();
-  for (auto& y : x.blocked)
-    deadlines_ -= y.expires();
+std::size_t outbox::lane::deadlines() const noexcept {
+  const auto expires = [](const entry& x) { return x.expires(); };
+  const auto waits =
+      std::count_if(waiting.begin(), waiting.end(), [](place x) { return x->expires(); });
+  return static_cast<std::size_t>(waits + std::count_if(blocked.begin(), blocked.end(), expires));
 }
 
 // Suspects are tried first, those that were here before them ahead. Whoever comes behind another

@@ -142,6 +142,7 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
     }
   }
   const auto was_up = std::exchange(x.up, false);
+  const auto was_idle = std::exchange(x.is_idle, false);
   x.connection = nullptr;
   x.out = nullptr;
   x.closing = false;
@@ -162,7 +163,7 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
       x.endpoints.next(code_of(reason), self_->clock().now());
     return continue_stop();
   }
-  if (std::exchange(x.is_idle, false))
+  if (was_idle)
     return schedule_connect(x, std::chrono::milliseconds{0});
   if (at_once)
     x.endpoints.again();

@@ -7,13 +7,16 @@
 #include <set>
 #include <string>
 
+#include "outbox_ids.hpp"
+
 #include "caf/test/dsl.hpp"
 
 using namespace actors;
 
 namespace {
 
-using ids = std::vector<std::uint64_t>;
+using testing::ids;
+using testing::ids_of;
 using drops = std::vector<outbox::dropped>;
 
 /// A message of `size` bytes.
@@ -22,20 +25,6 @@ amqp::publication message(std::uint64_t id, std::size_t size = 10) {
   result.id = id;
   result.properties.message_id = "m" + std::to_string(id);
   result.body = std::make_shared<const std::string>(size, 'x');
-  return result;
-}
-
-ids ids_of(const std::vector<amqp::publication>& xs) {
-  ids result;
-  for (auto& x : xs)
-    result.push_back(x.id);
-  return result;
-}
-
-ids ids_of(const std::vector<outbox::remainder>& xs) {
-  ids result;
-  for (auto& x : xs)
-    result.push_back(x.message.id);
   return result;
 }
 

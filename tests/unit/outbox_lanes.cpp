@@ -5,13 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "outbox_ids.hpp"
+
 #include "caf/test/dsl.hpp"
 
 using namespace actors;
 
 namespace {
 
-using ids = std::vector<std::uint64_t>;
+using testing::ids;
+using testing::ids_of;
 using outcome = outbox::outcome;
 
 const failure fault{ec::internal_error, "INTERNAL_ERROR (541)"};
@@ -22,13 +25,6 @@ amqp::publication message(std::uint64_t id, std::string exchange) {
   result.exchange = std::move(exchange);
   result.routing_key = "k";
   result.body = std::make_shared<const std::string>(4, 'x');
-  return result;
-}
-
-ids ids_of(const std::vector<amqp::publication>& xs) {
-  ids result;
-  for (auto& x : xs)
-    result.push_back(x.id);
   return result;
 }
 

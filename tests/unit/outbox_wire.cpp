@@ -8,13 +8,16 @@
 #include <set>
 #include <string>
 
+#include "outbox_ids.hpp"
+
 #include "caf/test/dsl.hpp"
 
 using namespace actors;
 
 namespace {
 
-using ids = std::vector<std::uint64_t>;
+using testing::ids;
+using testing::ids_of;
 using outcome = outbox::outcome;
 
 amqp::publication message(std::uint64_t id, std::string key = "k", std::string exchange = "Trade",
@@ -37,13 +40,6 @@ amqp::publication persistent(std::uint64_t id, std::string key = "k") {
 
 amqp::returned_message return_of(const amqp::publication& x) {
   return {{ec::no_route, "NO_ROUTE"}, x.exchange, x.routing_key, x.properties};
-}
-
-ids ids_of(const std::vector<amqp::publication>& xs) {
-  ids result;
-  for (auto& x : xs)
-    result.push_back(x.id);
-  return result;
 }
 
 const failure fault{ec::internal_error, "INTERNAL_ERROR (541)"};

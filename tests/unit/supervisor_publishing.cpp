@@ -385,6 +385,32 @@ CAF_TEST(the link apart ends with what it is for) {
   CAF_CHECK(apart().closing);
 }
 
+CAF_TEST(a link apart that was idle once is not connected faster when it is lost) {
+  settings.config.endpoints.resize(1);
+  start_up_trading();
+  const failure fault{ec::internal_error, "541"};
+  publish(message("k1", "Bad"));
+  settle(publishing());
+  publishing().events->channel_closed({amqp::channel::publishing, fault});
+  sched.run();
+  bring_up(apart());
+  confirm(apart(), 2);
+  apart().events->down({});
+  sched.run();
+  publish(message("k2", "Worse"));
+  settle(publishing());
+  publishing().events->channel_closed({amqp::channel::publishing, fault});
+  sched.run();
+  for (std::size_t life = 3; life <= 4; ++life) {
+    CAF_REQUIRE_EQUAL(links.size(), life + 1);
+    bring_up(*links[life]);
+    links[life]->events->down({ec::connection_lost, "gone"});
+    sched.run();
+    advance(0ms);
+  }
+  CAF_CHECK_EQUAL(links.size(), 5u); // after a pause
+}
+
 CAF_TEST(nothing goes by the link apart while the publishing link is down) {
   start_up_trading();
   publish(message("bad", "Bad"));

@@ -408,6 +408,9 @@ private:
     bool is_empty() const noexcept {
       return messages == 0 && blocked.empty();
     }
+
+    /// Of those that wait or are kept aside.
+    std::size_t deadlines() const noexcept;
   };
 
   /// A routing key after a loss: whether a queue takes its messages is not known until
@@ -420,13 +423,10 @@ private:
   };
 
   lane& lane_of(const std::string& exchange);
-  void forget_empty_lanes();
   /// Has the lanes for which `which` holds, and of which nothing is on the wire, go to another
   /// outbox. Gives back whether there are any.
   template <class Which>
   bool move_lanes(outbox& to, Which which);
-  void count_arrived(const lane& x) noexcept;
-  void count_left(const lane& x) noexcept;
   void adopt(entries xs);
   /// Has messages wait that are held and that the broker takes others like.
   void release_proven();
