@@ -13,11 +13,6 @@
 
 namespace actors::poison {
 
-/// The strict broker has room for few consumers, which all at once are too many.
-bool is_for_want_of_room(const caf::error& reason) {
-  return text_of(reason).find("which have no room") != std::string::npos;
-}
-
 class attempt::answers {
 public:
   explicit answers(answer expected) : expected_(expected) {
@@ -34,8 +29,8 @@ public:
     if (open_ > 0)
       --open_;
     const auto is_refused = static_cast<bool>(reason);
-    if (expected_ != answer::any && !is_for_want_of_room(reason)
-        && is_refused != (expected_ == answer::refused) && surprises_.size() < 2)
+    if (expected_ != answer::any && is_refused != (expected_ == answer::refused)
+        && surprises_.size() < 2)
       surprises_.push_back(is_refused ? "refused: " + text_of(reason) : "granted");
     if (is_refused && text_of(reason).empty())
       surprises_.emplace_back("refused without a word");
