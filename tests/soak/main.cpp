@@ -66,6 +66,12 @@ private:
   }
 };
 
+/// Has RabbitMQ write down where its new quorum queues and streams are: killed before it does so
+/// by itself, it has lost them, which nobody promises otherwise.
+void settle_topology(const broker_folder& on) {
+  static_cast<void>(on.ask_ctl("eval '[dets:sync(T) || T <- dets:all()].'"));
+}
+
 /// Whether the broker has no more connections than the fleet: those of dead links are gone.
 bool only_live_links(target& on) {
   return eventually([&] {
@@ -152,6 +158,7 @@ int soak(const options& what) {
     fmt::print("the strategies do not start\n");
     return 1;
   }
+  settle_topology(own.broker);
   all.resume_publishing();
   std::mt19937_64 random{what.seed};
   target on{own.broker, proxy, all, random};
