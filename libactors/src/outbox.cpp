@@ -105,13 +105,12 @@ outbox::lane& outbox::lane_of(const std::string& exchange) {
   if (lanes_.size() >= max_lanes_)
     forget_idle();
   auto& result = lanes_[exchange];
-  auto own = limits_.exchanges.find(exchange);
-  result.limits = own == limits_.exchanges.end() ? limits_.each : own->second;
+  result.limits = limits_.of(exchange);
   return result;
 }
 
 void outbox::forget_idle() {
-  std::erase_if(lanes_, [](auto& x) { return x.second.is_empty(); });
+  std::erase_if(lanes_, [](auto& x) { return x.second.is_empty() && !x.second.hangs; });
   max_lanes_ = std::max(usual_lanes, 2 * lanes_.size());
 }
 
@@ -151,7 +150,7 @@ std::vector<outbox::dropped> outbox::push_latest(entry x) {
   if (!home.may_make_room(x.size))
     return {{x.message.id, ec::outbox_dropped}};
   auto replaced = old->second;
-  std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped}};
+  std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped, true}};
   home.bytes += x.size - replaced->size;
   bytes_ += x.size - replaced->size;
   deadlines_ += x.expires();

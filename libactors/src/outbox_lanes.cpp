@@ -26,7 +26,7 @@ bool outbox::forget(const std::string& exchange) {
   auto i = lanes_.find(exchange);
   if (i == lanes_.end())
     return true;
-  if (!i->second.is_empty())
+  if (!i->second.is_empty() || i->second.hangs)
     return false;
   lanes_.erase(i);
   return true;
@@ -36,6 +36,8 @@ bool outbox::returns(const std::string& exchange) const {
   auto i = lanes_.find(exchange);
   return i != lanes_.end() && i->second.returns;
 }
+
+// -- exchanges that may be refused ------------------------------------------------------
 
 // If those that may be to blame are all of exchanges that the broker takes messages for, the
 // others have nothing to do with it.
@@ -56,32 +58,48 @@ bool outbox::move_unproven(outbox& to) {
   return true;
 }
 
-void outbox::move_proven(outbox& to) {
-  if (held_ > 0)
-    release_proven();
-  unpark();
-  for (auto& [exchange, x] : lanes_)
-    x.returns = x.proven;
-  for (auto& x : waiting_) {
-    if (!x.suspect)
-      break;
-    if (x.accused != 0)
-      x.home->returns = false;
+void outbox::move_proven(outbox& to, const gate& stays) {
+  auto any = false;
+  for (auto& [exchange, x] : lanes_) {
+    x.returns = x.proven && !x.hangs && !(stays && stays(exchange));
+    any = any || x.returns;
   }
+  if (!any)
+    return;
+  unpark();
+  const auto keep_accused = [](const entries& xs) {
+    for (const auto& x : xs)
+      if (x.accused != 0)
+        x.home->returns = false;
+  };
+  keep_accused(waiting_);
+  for (const auto& [name, key] : keys_)
+    keep_accused(key.held);
+  release_returning();
   move_lanes(to, [](const lane& x) { return x.returns; });
 }
 
-// They are held again where they go to.
-void outbox::release_proven() {
+// They are held again where they go to. Those of others stay held: else they would be tried again
+// and again.
+void outbox::release_returning() {
+  const auto has_returning = [](const auto& x) { return x.second.returns && x.second.held > 0; };
+  const auto is_returning_probe = [](const entry& x) { return x.probe && x.home->returns; };
+  if (std::none_of(lanes_.begin(), lanes_.end(), has_returning)
+      && std::none_of(waiting_.begin(), waiting_.end(), is_returning_probe))
+    return;
   take_back_probes();
   for (auto i = keys_.begin(); i != keys_.end();) {
     auto key = i++;
     auto& held = key->second.held;
-    if (held.empty() || !held.front().home->proven)
+    if (held.empty() || !held.front().home->returns)
       continue;
     release(held, held.end());
     keys_.erase(key);
   }
+}
+
+bool outbox::move_hanging(outbox& to) {
+  return move_lanes(to, [](const lane& x) { return x.hangs && !x.is_empty(); });
 }
 
 void outbox::move_all(outbox& to) {
@@ -115,9 +133,11 @@ bool outbox::move_lanes(outbox& to, Which which) {
     if (!std::exchange(x.leaves, false))
       continue;
     any = true;
-    x.returns = false;
+    x.returns = x.answered = false;
     bytes_ -= x.bytes;
     to.bytes_ += x.bytes;
+    hanging_ -= x.hangs;
+    to.hanging_ += x.hangs;
     blocked_ -= x.blocked.size();
     to.blocked_ += x.blocked.size();
     const auto deadlines = x.deadlines();

@@ -15,6 +15,9 @@ namespace {
 /// Of how many routing keys of an exchange it is remembered that no queue takes them.
 constexpr std::size_t max_unroutable = 10'000;
 
+/// How often an exchange waits for a message that is to be sent again.
+constexpr auto pause_distance = std::chrono::seconds{10};
+
 /// Tells copies of one message apart.
 const std::string* copy_mark(const amqp::properties& x) noexcept {
   for (auto& [name, value] : x.headers)
@@ -40,7 +43,10 @@ bool is_same(const amqp::publication& x, const amqp::returned_message& y) {
 
 std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
   std::vector<amqp::publication> result;
-  unpark(open);
+  each_alone_ =
+      each_alone_
+      && (waiting() > 0 || std::any_of(wire_.begin(), wire_.end(), &outbox::has_no_answer));
+  unpark_open(open);
   park_closed(open);
   if (waiting_.empty() || (!wire_.empty() && wire_.front().suspect))
     return result;
@@ -52,7 +58,7 @@ std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
     auto i = waiting_.begin();
     if (i->suspect != trial)
       break;
-    if (open && !open(i->message.exchange)) {
+    if (!i->home->parked.empty() || is_closed(*i, open)) { // behind its others
       park(i);
       continue;
     }
@@ -75,7 +81,7 @@ std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
 
 // Who is the first of all may be a suspect, whom others do not wait for behind a closed door.
 void outbox::park_closed(const gate& open) {
-  while (open && !waiting_.empty() && !open(waiting_.front().message.exchange))
+  while (!waiting_.empty() && is_closed(waiting_.front(), open))
     park(waiting_.begin());
 }
 
@@ -88,9 +94,22 @@ void outbox::park(place x) {
   ++parked_;
 }
 
-void outbox::unpark(const gate& open) {
+bool outbox::is_closed(const entry& x, const gate& open) {
+  return x.home->paused_until || (open && !open(x.message.exchange));
+}
+
+void outbox::unpark() {
+  unpark_if([](const entry&) { return true; });
+}
+
+void outbox::unpark_open(const gate& open) {
+  unpark_if([&open](const entry& x) { return !is_closed(x, open); });
+}
+
+template <class Which>
+void outbox::unpark_if(Which which) {
   std::erase_if(parked_lanes_, [&](lane* x) {
-    if (open && !open(x->parked.front().message.exchange))
+    if (!which(x->parked.front()))
       return false;
     parked_ -= x->parked.size();
     for (auto& y : x->parked)
@@ -139,13 +158,28 @@ std::uint64_t outbox::oldest_on_wire() const noexcept {
 
 // -- answers --------------------------------------------------------------------------
 
+// RabbitMQ handles what comes by a channel in order.
+void outbox::note_answer(const entry& x) noexcept {
+  ++answers_;
+  x.home->answered = true;
+  handled_ = std::max(handled_, x.sent);
+}
+
+// What is its own fault may come to light when the broker has the message already.
+bool outbox::may_be_refused(const entry& x, ec words) const noexcept {
+  return x.sent > handled_ || words == ec::internal_error;
+}
+
 outbox::outcome outbox::confirm(std::uint64_t id) {
   auto found = places_.find(id);
   if (found == places_.end())
     return outcome::unknown;
   auto& x = *found->second;
   auto& home = *x.home;
+  note_answer(x);
   home.proven = true;
+  if (home.hangs)
+    end_hang(x);
   if (x.returned)
     return take_back(found->second);
   if (x.message.properties.persistent) {
@@ -176,6 +210,11 @@ outbox::outcome outbox::take_back(place x) {
   return result;
 }
 
+const amqp::publication* outbox::on_wire(std::uint64_t id) const {
+  auto found = places_.find(id);
+  return found == places_.end() ? nullptr : &found->second->message;
+}
+
 bool outbox::tries_again(std::uint64_t id) const {
   auto found = places_.find(id);
   return found != places_.end() && found->second->probe;
@@ -186,6 +225,8 @@ std::optional<outbox::remainder> outbox::settle(std::uint64_t id) {
   if (found == places_.end())
     return std::nullopt;
   auto& x = *found->second;
+  if (x.home->hangs)
+    end_hang(x);
   remainder result{x.message, x.is_in_doubt(), {}};
   remove_from_wire(found);
   return result;
@@ -196,6 +237,9 @@ outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
   if (found == places_.end())
     return rejection::unknown;
   auto x = found->second;
+  note_answer(*x);
+  if (x->home->hangs)
+    end_hang(*x);
   if (x->rejected || x->suspect) {
     const auto doubt = x->in_doubt || x->in_doubt_as_suspect;
     remove_from_wire(found);
@@ -206,6 +250,12 @@ outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
   x->rejected = true;
   x->returned = false;
   x->again = again;
+  if (auto& home = *x->home; home.paused_until) {
+    x->again = *home.paused_until; // with the others, so that it keeps its place
+  } else if (again >= home.next_pause) {
+    home.paused_until = again;
+    home.next_pause = again + pause_distance;
+  }
   places_.erase(found);
   rejected_.splice(rejected_.end(), wire_, x);
   count_held(*x);
@@ -213,8 +263,28 @@ outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
 }
 
 void outbox::send_again(time_point now) {
-  release(rejected_, std::find_if(rejected_.begin(), rejected_.end(),
-                                  [now](const entry& x) { return x.again > now; }));
+  entries due;
+  for (auto i = rejected_.begin(); i != rejected_.end();) {
+    auto x = i++;
+    if (x->again > now)
+      continue;
+    if (x->home->paused_until <= now)
+      x->home->paused_until.reset();
+    due.splice(due.end(), rejected_, x);
+  }
+  release(due, due.end());
+}
+
+// Those behind them may be on the wire.
+void outbox::return_rejected() {
+  for (auto& x : rejected_) {
+    x.home->paused_until.reset();
+    x.returned = true; // it has its answer, so that `rewind` has no doubt of it
+    count_released(x);
+  }
+  const auto comes_first = [](const entry& x, const entry& y) { return x.sent < y.sent; };
+  rejected_.sort(comes_first);
+  wire_.merge(rejected_, comes_first);
 }
 
 void outbox::remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found) {
@@ -254,7 +324,7 @@ const amqp::publication* outbox::returned(const amqp::returned_message& x) {
 
 void outbox::rewind() {
   unpark();
-  release(rejected_, rejected_.end());
+  return_rejected();
   release_all();
   for (auto i = wire_.end(); i != wire_.begin();) {
     auto& x = *(--i);
@@ -265,6 +335,8 @@ void outbox::rewind() {
   }
   waiting_.splice(waiting_.begin(), wire_);
   places_.clear();
+  for (auto& [exchange, x] : lanes_)
+    x.answered = false;
 }
 
 std::optional<outbox::remainder> outbox::accuse(const failure& words) {
@@ -274,7 +346,9 @@ std::optional<outbox::remainder> outbox::accuse(const failure& words) {
     std::optional<remainder> culprit{
         {x->message, x->in_doubt || x->rejected || words.code == ec::internal_error, {}}};
     for (auto y = std::next(x); y != wire_.end(); ++y)
-      y->returned = true; // the broker has not come to it, so `rewind` has no doubt of it
+      y->returned = true;        // the broker has not come to it, so `rewind` has no doubt of it
+    if (!is_certain(words.code)) // what others need not wait for another time
+      x->home->proven = false;
     remove_from_wire(places_.find(x->message.id));
     for (auto& y : wire_) {
       y.suspect = false;
@@ -286,6 +360,10 @@ std::optional<outbox::remainder> outbox::accuse(const failure& words) {
   }
   ++accusations_;
   for (auto& x : wire_) {
+    if (!may_be_refused(x, words.code)) {
+      acquit(x);
+      continue;
+    }
     x.in_doubt_as_suspect = x.in_doubt_as_suspect || !x.returned;
     x.returned = true; // `rewind` has no other doubt of it
     x.suspect = true;
@@ -300,9 +378,14 @@ std::optional<outbox::remainder> outbox::accuse(const failure& words) {
 // One that was alone; or, so that many exchanges that we may not write to cost no more than one
 // loss of the channel each, the first to an exchange that was denied and never took any.
 outbox::place outbox::culprit_of(const failure& words) {
-  if (wire_.size() == 1 && (is_certain(words.code) || wire_.front().accused != 0))
-    return wire_.begin();
-  auto found = std::find_if(wire_.begin(), wire_.end(),
+  const auto refusable = [&](const entry& x) { return may_be_refused(x, words.code); };
+  const auto first = std::find_if(wire_.begin(), wire_.end(), refusable);
+  if (first == wire_.end())
+    return first;
+  if (std::none_of(std::next(first), wire_.end(), refusable)
+      && (is_certain(words.code) || first->accused != 0))
+    return first;
+  auto found = std::find_if(first, wire_.end(),
                             [&](const entry& x) { return deny_exchange(words, x.message); });
   return found == wire_.end() || found->home->proven ? wire_.end() : found;
 }
@@ -314,7 +397,7 @@ bool outbox::has_suspects() const noexcept {
 // Those behind the culprit were not looked at by the broker.
 void outbox::acquit_suspects() {
   for (auto& x : waiting_) {
-    if (!x.suspect)
+    if (!x.suspect && !x.rejected)
       break;
     x.suspect = x.in_doubt_as_suspect = false;
     x.accused = 0;

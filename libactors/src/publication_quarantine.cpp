@@ -12,6 +12,10 @@ namespace {
 /// RabbitMQ's name for the default exchange.
 constexpr std::string_view default_exchange = "amq.default";
 
+/// How many messages in a row are refused for a kind where the words do not say so: what one has
+/// in its headers says nothing about others, and a broker may have had a fault.
+constexpr std::uint32_t chance = 3;
+
 bool contains(std::string_view text, std::string_view mark, std::string_view name) {
   for (auto at = text.find(mark); at != std::string_view::npos; at = text.find(mark, at + 1)) {
     auto rest = text.substr(at + mark.size());
@@ -66,6 +70,23 @@ bool deny_exchange(const failure& words, const amqp::publication& x) {
   return words.code == ec::access_refused && names_exchange(words, x) && !is_about_topic(words);
 }
 
+bool closes_connection(ec code) noexcept {
+  switch (code) {
+  case ec::frame_error:
+  case ec::syntax_error:
+  case ec::command_invalid:
+  case ec::channel_error:
+  case ec::unexpected_frame:
+  case ec::resource_error:
+  case ec::not_allowed:
+  case ec::not_implemented:
+  case ec::internal_error:
+    return true;
+  default:
+    return false;
+  }
+}
+
 bool is_certain(ec code) noexcept {
   return code == ec::access_refused || code == ec::precondition_failed;
 }
@@ -78,24 +99,38 @@ std::optional<std::uint64_t> size_limit_in(const failure& words) {
 
 void publication_quarantine::add(const amqp::publication& culprit, const failure& words,
                                  time_point now) {
+  if (closes_connection(words.code))
+    return put(culprit, true, words, true, now);
   if (words.code != ec::access_refused && words.code != ec::not_found)
     return;
-  if (!speaks_of(words, culprit) || !names_exchange(words, culprit))
-    return;
+  if (speaks_of(words, culprit) && names_exchange(words, culprit))
+    put(culprit, is_about_topic(words), words, false, now);
+}
+
+void publication_quarantine::put(const amqp::publication& culprit, bool is_narrow,
+                                 const failure& words, bool harmful, time_point now) {
   if (size_ >= max_kinds && !find(culprit))
     erase_oldest();
   auto& of = exchanges_[culprit.exchange];
-  const auto is_narrow = is_about_topic(words);
   const auto is_new = is_narrow ? !of.by_routing_key.contains(culprit.routing_key) : !of.all;
   if (is_new && !is_narrow)
     of.all = kind{};
   auto& x = is_narrow ? of.by_routing_key[culprit.routing_key] : *of.all;
   size_ += is_new ? 1 : 0;
   trials_.erase(x.trial);
-  x = {words, now + duration_, 0};
+  x.words = harmful ? failure{words.code,
+                              "not sent, as the broker has refused others like it: " + words.text}
+                    : words;
+  ++x.times;
+  x.needed = harmful ? chance : 1;
+  of.harmful = of.harmful || x.is_harmful();
+  x.until = now + duration_;
+  x.trial = 0;
 }
 
 void publication_quarantine::add(const failure& words, time_point now) {
+  if (closes_connection(words.code))
+    return; // they name none
   amqp::publication x;
   x.exchange = quoted_after(words.text, "exchange '");
   x.routing_key = quoted_after(words.text, "topic '");
@@ -126,24 +161,40 @@ publication_quarantine::verdict publication_quarantine::judge(const amqp::public
   auto* found = find(x);
   if (!found)
     return {};
-  if (now < found->until)
+  const auto is_suspected = !found->is_refused();
+  if (now < found->until && !is_suspected)
     return {found->words};
+  if (is_suspected && found->trial != 0 && now < found->until)
+    return {}; // behind the one that is tried
   // As long as it takes: the others are refused until it was answered, or is lost.
   trials_.erase(found->trial);
   found->until = now + duration_;
   found->trial = x.id;
   trials_.insert(x.id);
-  return {{}, true, exchanges_.at(x.exchange).all.has_value()};
+  const auto& of = exchanges_.at(x.exchange);
+  return {{}, true, of.all || found->needed > 1};
 }
 
 failure publication_quarantine::refusal(const amqp::publication& x) const {
   auto* found = find(x);
-  return !found || found->trial == x.id ? failure{} : found->words;
+  return !found || found->trial == x.id || !found->is_refused() ? failure{} : found->words;
 }
 
-void publication_quarantine::lift(std::uint64_t id) {
-  if (trials_.contains(id))
-    erase_if([id](const kind& x) { return x.trial == id; });
+void publication_quarantine::lift(const amqp::publication& x) {
+  if (trials_.contains(x.id))
+    return erase_if([&x](const kind& y) { return y.trial == x.id; });
+  if (const auto* suspected = find(x); suspected && !suspected->is_refused())
+    erase_if([suspected](const kind& y) { return &y == suspected; });
+}
+
+bool publication_quarantine::keeps_apart(const std::string& exchange) const {
+  const auto i = exchanges_.find(exchange);
+  return i != exchanges_.end() && i->second.harmful;
+}
+
+bool publication_quarantine::keeps_any_apart() const {
+  return std::any_of(exchanges_.begin(), exchanges_.end(),
+                     [](const auto& x) { return x.second.harmful; });
 }
 
 template <class Which>
@@ -157,10 +208,13 @@ void publication_quarantine::erase_if(Which which) {
     return result;
   };
   for (auto i = exchanges_.begin(); i != exchanges_.end();) {
-    auto& [all, by_routing_key] = i->second;
+    auto& [all, by_routing_key, harmful] = i->second;
     if (all && forget(*all))
       all.reset();
     std::erase_if(by_routing_key, [&](auto& x) { return forget(x.second); });
+    harmful = harmful && std::any_of(by_routing_key.begin(), by_routing_key.end(), [](auto& x) {
+                return x.second.is_harmful();
+              });
     i = !all && by_routing_key.empty() ? exchanges_.erase(i) : std::next(i);
   }
 }

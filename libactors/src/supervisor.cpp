@@ -154,8 +154,9 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   if (x.role != link_role::consuming)
     at_once = on_publishing_lost(sent_by(x.role), to_failure(reason), explained || x.has_learned)
               || at_once;
-  if (x.role == link_role::quarantine && reason && !was_up && publishing_.up
-      && !aside_.messages.empty())
+  x.failures = was_up ? 0 : x.failures + 1;
+  if (reason && !was_up && publishing_.up && (!aside_.messages.empty() || usual_.is_silent)
+      && misses_link_apart(x, code_of(reason)))
     give_up_link_apart(x.last_failure);
   x.connect_scheduled = keeps(x);
   if (!x.connect_scheduled) {
@@ -309,6 +310,11 @@ caf::result<stopped> supervisor_state::stop(std::chrono::milliseconds limit) {
 void supervisor_state::close(supervised_link& x) {
   if (x.connection && !std::exchange(x.closing, true))
     self_->send(x.connection, close_atom_v);
+}
+
+void supervisor_state::abandon(supervised_link& x) {
+  if (x.connection && !std::exchange(x.closing, true))
+    self_->send(x.connection, link_down{});
 }
 
 void supervisor_state::continue_stop() {

@@ -93,7 +93,9 @@ bool supervisor_state::needs_link_apart() const {
 // It must not take the place of another link, where a user may have few.
 bool supervisor_state::needs_link_for_publications() const {
   const auto others_are_up = publishing_.up && (consuming_.up || stopping_ != stop_stage::none);
-  return others_are_up && !aside_.messages.empty();
+  return (others_are_up || apart_.up)
+         && (!aside_.messages.empty() || usual_.is_silent
+             || (may_set_aside() && quarantine_.keeps_any_apart()));
 }
 
 void supervisor_state::tend_link_apart() {

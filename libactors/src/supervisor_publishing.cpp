@@ -14,10 +14,6 @@ namespace actors {
 
 namespace {
 
-/// How long the broker may reject all messages until another link is tried is twice
-/// as long each time that this was of no help, up to this.
-constexpr auto last_rejections_limit = std::chrono::milliseconds{60'000};
-
 /// How often expired messages are looked for, and held ones are tried again.
 constexpr auto expiry_interval = std::chrono::milliseconds{250};
 constexpr auto probe_interval = std::chrono::milliseconds{250};
@@ -47,24 +43,6 @@ bool is_copy(const amqp::publication& x) {
   return x.exchange.empty()
          && std::any_of(x.properties.headers.begin(), x.properties.headers.end(),
                         [](auto& y) { return y.first == origin_header; });
-}
-
-/// Whether a connection is closed like this because of what we said on it.
-bool accuses(ec code) noexcept {
-  switch (code) {
-  case ec::frame_error:
-  case ec::syntax_error:
-  case ec::command_invalid:
-  case ec::channel_error:
-  case ec::unexpected_frame:
-  case ec::resource_error:
-  case ec::not_allowed:
-  case ec::not_implemented:
-  case ec::internal_error:
-    return true;
-  default:
-    return false;
-  }
 }
 
 std::string about(const amqp::publication& x) {
@@ -105,11 +83,6 @@ failure failure_of(outbox::outcome x) {
   default:
     return {};
   }
-}
-
-/// Whether messages may leave by it.
-bool is_open(const supervised_link& x) {
-  return x.up && !x.closing && x.blocked.empty();
 }
 
 std::string begin_of_ids(std::string_view server_id, std::uint64_t epoch) {
@@ -157,7 +130,7 @@ void supervisor_state::send_rest() {
     }
     if (former.deadline)
       x.properties.expiration = time_left(*former.deadline, now);
-    answer_dropped(to.push(x, now, outbox::manner::patient));
+    answer_dropped(to.push(x, now, outbox::manner::patient), x.exchange);
   }
 }
 
@@ -174,7 +147,7 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
     if (verdict.alone)
       how = outbox::manner::alone;
     // It may cost its link, so that nobody else is to be there.
-    if (verdict.whole_exchange && may_set_aside() && usual_.messages.forget(x.exchange))
+    if (verdict.apart && may_set_aside() && usual_.messages.forget(x.exchange))
       aside_.messages.remember(x.exchange);
   }
   if (!publishing_.topology.knows_exchange(x.exchange)) {
@@ -217,11 +190,12 @@ void supervisor_state::push(amqp::publication x, outbox::manner how) {
     now = self_->clock().now();
     schedule_expiry();
   }
+  const auto exchange = x.exchange;
   auto drops = to.push(std::move(x), now, how);
   // What is refused at once was never a part of its stream.
   if (place && drops.size() == 1 && drops[0] == outbox::dropped{id, ec::outbox_full})
     --place->sequence;
-  answer_dropped(drops);
+  answer_dropped(drops, exchange);
   schedule_flush();
 }
 
@@ -259,12 +233,8 @@ void supervisor_state::schedule_flush() {
 void supervisor_state::flush() {
   flush_scheduled_ = false;
   flush_aside();
-  if (!is_open(publishing_) || awaits_exchanges())
+  if (!publishing_.is_open() || awaits_exchanges())
     return continue_stop();
-  if (unlogged_drops_ > 0)
-    log_repeated(log_level::warning, "messages dropped", "outbox",
-                 fmt::format("outbox: {} messages were dropped", unlogged_drops_));
-  unlogged_drops_ = 0;
   flush(usual_);
   // What was refused has left room.
   const auto next = next_unsent_;
@@ -276,16 +246,18 @@ void supervisor_state::flush() {
 
 void supervisor_state::flush(outbound& x) {
   auto& by = link_of(x);
-  if (!is_open(by))
+  if (!by.is_open())
     return;
   const auto& exchanges = publishing_.topology;
   outbox::gate open;
-  if (&x == &aside_) // who is to go back to the usual link leaves nothing on this one
-    open = [&](const std::string& exchange) {
-      return exchanges.is_settled(exchange) && !x.messages.returns(exchange);
+  const auto has_turns = x.messages.has_turns();
+  if (&x == &aside_ || has_turns || !exchanges.exchanges_settled())
+    open = [&, since = has_turns ? self_->clock().now()
+                                 : outbox::time_point{}](const std::string& exchange) {
+      // Who is to go back to the usual link leaves nothing on this one.
+      return exchanges.is_settled(exchange) && !x.messages.returns(exchange)
+             && (!has_turns || x.messages.has_turn(exchange, since));
     };
-  else if (!exchanges.exchanges_settled())
-    open = [&](const std::string& exchange) { return exchanges.is_settled(exchange); };
   if (x.messages.has_rejected())
     x.messages.send_again(self_->clock().now());
   const auto now = x.messages.has_deadlines() ? self_->clock().now() : outbox::time_point{};
@@ -345,6 +317,8 @@ void supervisor_state::on_confirmations(const confirmations& xs) {
 
 void supervisor_state::on_confirmed(std::uint64_t id) {
   using outcome = outbox::outcome;
+  if (!quarantine_.empty())
+    lift_quarantine(id);
   auto* by = &usual_;
   auto what = usual_.messages.confirm(id);
   if (what == outcome::unknown && !aside_.messages.empty()) {
@@ -356,8 +330,6 @@ void supervisor_state::on_confirmed(std::uint64_t id) {
   by->rejecting_since.reset();
   by->rejections_limit = outbound::first_rejections_limit;
   usual_.broker_takes = aside_.broker_takes = true;
-  if (!quarantine_.empty())
-    quarantine_.lift(id);
   if (what == outcome::held) {
     log_repeated(log_level::info, "message held", {},
                  "no queue takes a persistent message: it is tried again while bindings may "
@@ -366,6 +338,14 @@ void supervisor_state::on_confirmed(std::uint64_t id) {
   }
   ++counters_.confirmed;
   finish(id, failure_of(what));
+}
+
+void supervisor_state::lift_quarantine(std::uint64_t id) {
+  auto* taken = usual_.messages.on_wire(id);
+  if (!taken)
+    taken = aside_.messages.on_wire(id);
+  if (taken)
+    quarantine_.lift(*taken);
 }
 
 void supervisor_state::on_rejected(std::uint64_t id) {
@@ -432,49 +412,6 @@ void supervisor_state::finish_former(std::uint64_t id, const failure& reason) {
     unsent_file_->set_aside(id - 1);
 }
 
-// RabbitMQ can reject all that comes by one channel for good: such as was first used while
-// a quorum queue had lost its leader. By another one it takes them.
-void supervisor_state::doubt_publishing(outbound& x) {
-  const auto now = self_->clock().now();
-  if (!x.rejecting_since)
-    x.rejecting_since = now;
-  if (now - *x.rejecting_since < x.rejections_limit)
-    return;
-  log(log_level::warning,
-      fmt::format("{} link: the broker has rejected all messages for {} ms: trying another link",
-                  to_string(link_of(x).role), x.rejections_limit.count()));
-  x.rejecting_since.reset();
-  x.rejections_limit = std::min(2 * x.rejections_limit, last_rejections_limit);
-  close(link_of(x));
-}
-
-// The broker can forget an answer for good: RabbitMQ does, if a quorum queue is deleted
-// while messages are on their way to it.
-void supervisor_state::watch_confirms(outbound& x) {
-  if (x.watching_confirms || x.messages.unconfirmed() == 0
-      || config_.outbox.confirm_timeout.count() == 0)
-    return;
-  x.watching_confirms = true;
-  self_->delayed_send(self_, config_.outbox.confirm_timeout, unconfirmed_atom_v, link_of(x).role);
-}
-
-// The same message is the oldest at two looks: it has waited at least that long.
-void supervisor_state::on_unconfirmed(link_role role) {
-  auto& x = sent_by(role);
-  auto& by = link(role);
-  x.watching_confirms = false;
-  const auto oldest = x.messages.oldest_on_wire();
-  const auto last = std::exchange(x.oldest_unconfirmed, oldest);
-  if (oldest != 0 && oldest == last && by.blocked.empty()) {
-    log(log_level::warning,
-        fmt::format("{} link: no answer to a message for {} ms: trying another link",
-                    to_string(role), config_.outbox.confirm_timeout.count()));
-    x.oldest_unconfirmed = 0;
-    close(by);
-  }
-  watch_confirms(x);
-}
-
 void supervisor_state::on_returned(const amqp::returned_message& x) {
   auto* box = &usual_.messages;
   auto message = box->returned(x);
@@ -511,29 +448,37 @@ void supervisor_state::answer(std::uint64_t id, failure reason) {
     publisher.promise.deliver(published{std::move(publisher.message_id)});
 }
 
-void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
+// All of them were to go to one exchange.
+void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs,
+                                      const std::string& exchange) {
   for (auto& x : xs) {
     ++counters_.dropped;
-    if (x.reason == ec::expired) {
+    if (x.reason == ec::expired)
       finish(x.id, {x.reason, "the message expired before it could be sent"});
-      continue;
-    }
-    if (x.reason == ec::in_doubt) {
+    else if (x.reason == ec::in_doubt)
       finish(x.id, {x.reason, "the message was dropped, but the broker may have taken it before "
                               "its link was lost"});
-      continue;
-    }
-    if (unlogged_drops_++ == 0)
-      log_repeated(log_level::warning, "outbox full", {},
-                   fmt::format("outbox full ({} messages, {} bytes; policy {}): dropping messages",
-                               usual_.messages.waiting() + usual_.messages.unconfirmed(),
-                               usual_.messages.bytes(), to_string(config_.outbox.each.overflow)));
-    if (auto i = publishers_.find(x.id); i != publishers_.end()) {
-      auto promise = i->second.promise;
-      publishers_.erase(i);
-      promise.deliver(make_error(x.reason, "the outbox is full: the broker is away or too slow"));
-    }
+    else
+      answer_overflow(x, exchange);
   }
+}
+
+// By the policy of the exchange. Whoever wants the newest alone has lost nothing.
+void supervisor_state::answer_overflow(const outbox::dropped& x, const std::string& exchange) {
+  if (!x.replaced)
+    log_repeated(log_level::warning, "outbox full", exchange,
+                 fmt::format("the outbox is full of messages to exchange '{}' (policy {}): some "
+                             "are dropped",
+                             amqp::printable(exchange),
+                             to_string(config_.outbox.of(exchange).overflow)));
+  auto i = publishers_.find(x.id);
+  if (i == publishers_.end())
+    return;
+  auto promise = i->second.promise;
+  publishers_.erase(i);
+  promise.deliver(make_error(x.reason, x.replaced
+                                           ? "a newer message has taken its place"
+                                           : "the outbox is full: the broker is away or too slow"));
 }
 
 // -- what the broker refuses --------------------------------------------------------------
@@ -575,11 +520,14 @@ void supervisor_state::blame_publication(outbound& from, const failure& words) {
 bool supervisor_state::on_publishing_lost(outbound& x, const failure& reason, bool explained) {
   x.rejecting_since.reset();
   const auto took = x.broker_takes;
-  const auto accused = !explained && accuses(reason.code) && x.messages.unconfirmed() > 0;
+  const auto accused = !explained && closes_connection(reason.code) && x.messages.unconfirmed() > 0;
+  keeps_quarantine_ = keeps_quarantine_ || (accused && &x == &usual_);
   if (accused)
     blame_publication(x, reason);
   else
     x.messages.rewind();
+  if (&x == &usual_)
+    set_aside_hanging();
   if (&x == &usual_)
     x.messages.restore();
   else
@@ -593,7 +541,10 @@ void supervisor_state::on_publishing_up(outbound& x) {
     return schedule_flush();
   max_body_ = 0;
   awaiting_since_.reset();
-  quarantine_.clear();
+  if (!std::exchange(keeps_quarantine_, false)) // else it is asked the same again
+    quarantine_.clear();
+  tend_link_apart();
+  schedule_flush(); // what is set aside waited for this one as well
   restore_routes();
 }
 

@@ -76,6 +76,14 @@ void tell_queue(const std::string& command, const std::string& queue) {
                                                   + queue + "\")).'"));
 }
 
+/// Has the broker lose a stream, but not the record of its queue, as a crash at a bad time may.
+void lose_stream(const std::string& queue) {
+  static_cast<void>(test_broker::folder().ask_ctl(
+      "eval '{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"" + queue
+      + "\">>)), #{name := S} = amqqueue:get_type_state(Q), "
+        "ra:process_command({rabbit_stream_coordinator, node()}, {delete_stream, S, #{}}).'"));
+}
+
 /// How long the broker waits for an acknowledgement, and how often it looks; in ms, for
 /// channels that are opened from now on.
 void set_consumer_timeout(int timeout, int tick) {
@@ -227,4 +235,108 @@ CAF_TEST(a queue that does not answer costs those beside it two links at most) {
   const auto verdict = f.books->judge();
   CAF_MESSAGE(audit::text_of(verdict));
   CAF_CHECK_EQUAL(verdict.lost + verdict.twice, 0u);
+}
+
+namespace {
+
+/// Beside numbered messages that nothing holds up, a strategy of a quorum queue that does not
+/// answer.
+struct silent_queue_fixture {
+  explicit silent_queue_fixture() : f(settings()) {
+    f.strategies.push_back(f.sys.spawn(journal_strategy, event_center{f.center},
+                                       trades("it", "S").on_quorum_queue(queue), seen, "silent"));
+    CAF_REQUIRE(seen->wait_for("silent subscribed"));
+    CAF_REQUIRE(f.start());
+    tell_queue("suspend", queue);
+  }
+
+  static config settings() {
+    auto result = settings_for_tests();
+    result.outbox.confirm_timeout = 5min; // who waits for that waits in vain
+    return result;
+  }
+
+  void publish(std::int64_t count) {
+    trade x;
+    x.platform = "it";
+    x.symbol = "S";
+    for (x.timestamp = 1; x.timestamp <= count; ++x.timestamp)
+      f.center.publish(x);
+  }
+
+  void resume(std::int64_t last) {
+    tell_queue("resume", queue);
+    CAF_CHECK(seen->wait_for("silent S " + std::to_string(last)));
+    CAF_CHECK(f.goes_on());
+    CAF_CHECK(f.is_clean());
+  }
+
+  std::string queue = unique_name("silent");
+  std::shared_ptr<journal> seen = std::make_shared<journal>();
+  numbered_fixture f;
+};
+
+} // namespace
+
+// RabbitMQ takes 32 messages for such a queue, and then reads a few hundred more from the
+// connection, whoever they are for.
+CAF_TEST(a queue that does not answer holds up publications to its exchange alone) {
+  if (!test_broker::available())
+    return;
+  silent_queue_fixture x;
+  x.publish(1'000);
+  CAF_CHECK(x.f.books->more_confirmed(200, patience));
+  CAF_CHECK(x.f.goes_on());
+  CAF_CHECK(x.f.link(link_role::publishing).losses <= 1);
+  CAF_CHECK_EQUAL(x.f.link(link_role::quarantine).state, "up");
+  x.resume(1'000);
+  CAF_CHECK(x.f.link(link_role::publishing).losses <= 1);
+}
+
+// At the first message for it by a new connection RabbitMQ waits for the queue, and for nothing
+// else.
+CAF_TEST(a queue that does not answer by a new link is found) {
+  if (!test_broker::available())
+    return;
+  silent_queue_fixture x;
+  test_broker::ctl("close_all_connections 'a test closes them'");
+  x.publish(100);
+  CAF_CHECK(x.f.books->more_confirmed(200, patience));
+  CAF_CHECK(x.f.goes_on());
+  CAF_CHECK(x.f.link(link_role::publishing).losses <= 3);
+  x.resume(100);
+}
+
+// It closes the connection of whoever publishes to it or consumes it.
+CAF_TEST(a stream that the broker has lost costs others a few connections) {
+  if (!test_broker::available())
+    return;
+  const auto queue = unique_name("lost");
+  auto seen = std::make_shared<journal>();
+  numbered_fixture f;
+  const auto publish = [&](std::int64_t count) {
+    trade x;
+    x.platform = "it";
+    x.symbol = queue; // the record stays, and nobody else is to come by it
+    for (x.timestamp = 1; x.timestamp <= count; ++x.timestamp)
+      f.center.publish(x);
+  };
+  f.strategies.push_back(f.sys.spawn(journal_strategy, event_center{f.center},
+                                     trades("it", queue).on_stream(queue, "first"), seen, "lost"));
+  CAF_REQUIRE(seen->wait_for("lost subscribed"));
+  CAF_REQUIRE(f.start());
+  publish(10);
+  CAF_REQUIRE(seen->wait_for("lost " + queue + " 10"));
+  lose_stream(queue);
+  test_broker::ctl("close_all_connections 'a test closes them'");
+  publish(500);
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK(eventually([&f] { return f.status().supervisor.outbox.waiting == 0; }));
+  const auto losses = f.link(link_role::publishing).losses;
+  CAF_MESSAGE(losses << " losses");
+  CAF_CHECK(losses <= 12);
+  publish(500);
+  CAF_CHECK(f.goes_on());
+  CAF_CHECK_EQUAL(f.link(link_role::publishing).losses, losses);
+  CAF_CHECK(f.is_clean());
 }

@@ -5,7 +5,7 @@ actors_add_suites(
   LABEL unit
   LIBRARIES actors::actors
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/connection.cpp ${CMAKE_CURRENT_LIST_DIR}/supervisor.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/supervisor_publishing.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/supervisor_publishing.cpp supervisor_hanging.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_deliveries.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_failures.cpp

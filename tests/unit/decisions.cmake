@@ -20,6 +20,8 @@ actors_add_suites(
   ledger_upkeep.cpp
   outbox.cpp
   outbox_lanes.cpp
+  outbox_rejections.cpp
+  outbox_hanging.cpp
   outbox_wire.cpp
   publication_quarantine.cpp
   stream_numbers.cpp)

@@ -244,12 +244,12 @@ CAF_TEST(the newest of a key takes the place of the one that waits) {
   x.push(message_to("Kline", "eth", 1));
   x.push(message_to("Kline", "btc", 2));
   x.push(message_to("Trade", "eth", 3));
-  CAF_CHECK((x.push(message_to("Kline", "eth", 4, 15)) == drops{{1, ec::outbox_dropped}}));
+  CAF_CHECK((x.push(message_to("Kline", "eth", 4, 15)) == drops{{1, ec::outbox_dropped, true}}));
   CAF_CHECK_EQUAL(x.bytes(), 35u);
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{4, 2, 3}));
   // What is on the wire is not replaced.
   CAF_CHECK(x.push(message_to("Kline", "eth", 5)).empty());
-  CAF_CHECK((x.push(message_to("Kline", "eth", 6)) == drops{{5, ec::outbox_dropped}}));
+  CAF_CHECK((x.push(message_to("Kline", "eth", 6)) == drops{{5, ec::outbox_dropped, true}}));
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{6}));
 }
 
@@ -283,7 +283,7 @@ CAF_TEST(a message that was on the wire is sent again ahead of the newest of its
   x.take();
   x.push(message_to("Kline", "eth", 2));
   x.rewind();
-  CAF_CHECK((x.push(message_to("Kline", "eth", 3)) == drops{{2, ec::outbox_dropped}}));
+  CAF_CHECK((x.push(message_to("Kline", "eth", 3)) == drops{{2, ec::outbox_dropped, true}}));
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{1, 3}));
 }
 
@@ -297,7 +297,7 @@ CAF_TEST(without room for one more key the oldest makes room) {
   CAF_CHECK((x.push(message_to("Kline", "a", 4)) == drops{{2, ec::outbox_dropped}}));
   // A replacement that grew makes room as well, but never drops itself.
   CAF_CHECK((x.push(message_to("Kline", "c", 5, 35))
-             == drops{{3, ec::outbox_dropped}, {4, ec::outbox_dropped}}));
+             == drops{{3, ec::outbox_dropped, true}, {4, ec::outbox_dropped}}));
   CAF_CHECK_EQUAL(ids_of(x.take()), (ids{5}));
 }
 
@@ -394,7 +394,7 @@ struct plain_outbox {
     drops result;
     auto place = waiting.size();
     if (auto old = replaceable(x); latest && old != waiting.end()) {
-      result.push_back({old->id, ec::outbox_dropped});
+      result.push_back({old->id, ec::outbox_dropped, true});
       place = static_cast<std::size_t>(old - waiting.begin());
       waiting.erase(old);
     }

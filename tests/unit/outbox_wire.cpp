@@ -789,3 +789,26 @@ CAF_TEST(the order of each exchange is kept however long it is in coming) {
       CAF_REQUIRE(std::is_sorted(xs.begin(), xs.end()));
   }
 }
+
+CAF_TEST(an exchange whose message cost the connection is as one that never took any) {
+  outbox x{{}};
+  outbox apart{{}};
+  for (std::uint64_t id = 1; id <= 2; ++id) {
+    x.push(message(id));
+    x.push(message(10 + id, "k", "Order"));
+  }
+  x.take();
+  for (std::uint64_t id : {1u, 11u, 12u})
+    x.confirm(id);
+  CAF_REQUIRE(!x.accuse(fault)); // once may be chance
+  CAF_CHECK(!x.move_unproven(apart));
+  CAF_REQUIRE(ids_of(x.take()) == ids{2});
+  auto culprit = x.accuse(fault);
+  CAF_REQUIRE(culprit);
+  CAF_CHECK_EQUAL(culprit->message.id, 2u);
+  x.push(message(3));
+  x.push(message(13, "k", "Order"));
+  CAF_CHECK(x.move_unproven(apart));
+  CAF_CHECK(ids_of(apart.take()) == ids{3});
+  CAF_CHECK(ids_of(x.take()) == ids{13});
+}

@@ -35,6 +35,9 @@ const failure too_large_once{
     ec::precondition_failed,
     "PRECONDITION_FAILED - message size 24000000 larger than max size 16777216 (406)"};
 
+const failure broken_queue{ec::resource_error,
+                           "RESOURCE_ERROR - Stream not found for queue 'tape' in vhost '/' (506)"};
+
 const auto start = publication_quarantine::time_point{} + 1h;
 
 } // namespace
@@ -86,15 +89,50 @@ CAF_TEST(after its time one message of a refused kind is tried alone) {
   x.add(message("Orders", "a", 3), no_exchange_rights, start + 11s);
   CAF_CHECK(x.judge(message("Orders", "a", 5), start + 20s).refused);
   CAF_CHECK(x.judge(message("Orders", "a", 6), start + 21s).alone);
-  x.lift(6);
+  x.lift(message("Orders", "a", 6));
   CAF_CHECK(x.empty());
 }
 
 CAF_TEST(words about one message refuse no others) {
   publication_quarantine x{10s};
   x.add(message("Trade", "k", 1, 24'000'000), too_large, start);
-  x.add(message("Trade", "k"), {ec::internal_error, "INTERNAL_ERROR (541)"}, start);
   CAF_CHECK(x.empty());
+  x.add(message("Trade", "k"), broken_queue, start);
+  CAF_CHECK(!x.judge(message("Trade", "k", 2), start).refused);
+}
+
+CAF_TEST(what costs the connection again and again is refused and no other routing key) {
+  publication_quarantine x{10s};
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    auto verdict = x.judge(message("Tape", "a", id), start);
+    CAF_CHECK(!verdict.refused);
+    // From the second on each is tried alone, where nobody else is.
+    CAF_CHECK_EQUAL(verdict.alone && verdict.apart, id > 1);
+    CAF_CHECK(!x.refusal(message("Tape", "a", 10 + id)));
+    x.add(message("Tape", "a", id), broken_queue, start);
+    CAF_CHECK_EQUAL(x.keeps_apart("Tape"), id == 3);
+  }
+  auto refused = x.judge(message("Tape", "a", 4), start + 9s).refused;
+  CAF_CHECK_EQUAL(refused.code, ec::resource_error);
+  CAF_CHECK_NOT_EQUAL(refused.text.find("others like it: " + broken_queue.text), std::string::npos);
+  CAF_CHECK(x.refusal(message("Tape", "a", 4)));
+  CAF_CHECK(!x.judge(message("Tape", "b", 5), start + 9s).refused);
+  // Its trial harms nobody else; one is taken, and all is as before.
+  auto trial = x.judge(message("Tape", "a", 6), start + 10s);
+  CAF_CHECK(!trial.refused && trial.alone && trial.apart);
+  x.lift(message("Tape", "a", 6));
+  CAF_CHECK(!x.keeps_any_apart());
+}
+
+CAF_TEST(a good message between bad ones is never refused for them) {
+  publication_quarantine x{10s};
+  for (std::uint64_t id = 1; id < 20; id += 2) {
+    x.add(message("Tape", "a", id), broken_queue, start);
+    CAF_CHECK(!x.judge(message("Tape", "a", id + 1), start).refused);
+    CAF_CHECK(!x.judge(message("Tape", "a", 100 + id), start).alone);
+    x.lift(message("Tape", "a", id % 4 == 1 ? id + 1 : 100 + id));
+    CAF_CHECK(x.empty());
+  }
 }
 
 CAF_TEST(without the message the words alone say what is refused) {
@@ -130,9 +168,9 @@ CAF_TEST(the end of one trial lifts no other) {
   CAF_CHECK_EQUAL(x.size(), 3u);
   CAF_CHECK(x.judge(message("Orders", "secret", 2), start + 10s).alone);
   CAF_CHECK(x.judge(message("", "q", 3), start + 10s).alone);
-  x.lift(4);
+  x.lift(message("Orders", "a", 4));
   CAF_CHECK_EQUAL(x.size(), 3u);
-  x.lift(3);
+  x.lift(message("Orders", "a", 3));
   CAF_CHECK_EQUAL(x.size(), 2u);
   CAF_CHECK(!x.refusal(message("", "q", 5)));
   x.clear();

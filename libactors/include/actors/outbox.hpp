@@ -71,6 +71,12 @@ struct outbox_limits {
   /// (`config::verify_interval`). 0 is not at all.
   std::chrono::milliseconds restore_timeout{45'000};
 
+  /// Those of an exchange.
+  const exchange_limits& of(const std::string& exchange) const {
+    auto own = exchanges.find(exchange);
+    return own == exchanges.end() ? each : own->second;
+  }
+
   bool operator==(const outbox_limits&) const = default;
 };
 
@@ -90,6 +96,9 @@ struct outbox_limits {
 /// the others follow once a queue took it. Until then it is tried again. Where no queue took
 /// anything before, they may fill half of their exchange's limits, so that they are in nobody's
 /// way. One that no queue takes after all is never taken for published.
+///
+/// And it knows the exchanges that *hang*: a queue of theirs takes messages and does not answer,
+/// and with them RabbitMQ holds up whatever comes behind them by the same channel.
 class outbox {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -107,6 +116,8 @@ public:
   struct dropped {
     std::uint64_t id = 0;
     ec reason = ec::none;
+    /// A newer one took its place (`overflow_policy::latest_per_key`).
+    bool replaced = false;
 
     bool operator==(const dropped&) const = default;
   };
@@ -174,7 +185,9 @@ public:
   enum class rejection : std::uint8_t {
     /// It was not on the wire.
     unknown,
-    /// It was the first time: `send_again` has it wait ahead of all others.
+    /// It was the first time: `send_again` has it wait ahead of all others. Nothing else leaves
+    /// to its exchange before; this once in 10 s, so that a full queue that rejects all slows
+    /// nobody down.
     again,
     /// It is removed.
     final,
@@ -197,6 +210,9 @@ public:
   /// The broker gave back a message that no queue took: notes it for `confirm`. Gives back
   /// the message that it is, if it is on the wire.
   const amqp::publication* returned(const amqp::returned_message& x);
+
+  /// A message on the wire; none if it is not there.
+  const amqp::publication* on_wire(std::uint64_t id) const;
 
   /// Whether a message on the wire is tried again if no queue takes it.
   bool tries_again(std::uint64_t id) const;
@@ -233,7 +249,7 @@ public:
 
   /// Has the exchanges that the broker takes messages for, and of which none is suspected any
   /// more, go to another outbox, as soon as nothing of theirs is on the wire.
-  void move_proven(outbox& to);
+  void move_proven(outbox& to, const gate& stays = nullptr);
 
   /// Has all that waits go to another outbox. Nothing may be on the wire.
   void move_all(outbox& to);
@@ -272,6 +288,57 @@ public:
   /// Which message has been on the wire for longest: a number that no other has, and no
   /// other time that it was sent. 0: none.
   std::uint64_t oldest_on_wire() const noexcept;
+
+  /// How long that message may have no answer: twice as long each time that another link did
+  /// not help.
+  std::chrono::milliseconds patience() const noexcept;
+
+  /// How many answers there were.
+  std::uint64_t answers() const noexcept {
+    return answers_;
+  }
+
+  /// Whether messages to other exchanges than that message's have no answer either, or wait for
+  /// room on the wire.
+  bool holds_up_others() const;
+
+  /// An exchange of which a queue takes messages and does not answer.
+  struct hung_exchange {
+    std::string name;
+    /// It was so within the last minute.
+    bool again = false;
+    /// After which time it is tried again: longer each time, as it holds up others by then.
+    std::chrono::milliseconds pause{0};
+  };
+
+  /// Nothing is answered: the exchange that younger messages to others were answered before, or
+  /// the only one that the link has never answered, hangs until its oldest message is answered.
+  /// None, if it may be any of several.
+  std::optional<hung_exchange> hang_culprit(time_point now, bool goes_apart);
+
+  bool hangs(const std::string& exchange) const;
+
+  /// Those that hang are not tried before.
+  void postpone_turns(time_point until);
+
+  /// By the next link one message to each exchange is sent alone before all others.
+  void try_each_alone();
+
+  /// Whether only messages to exchanges that hang are there.
+  bool has_hanging_alone_on_wire() const;
+
+  /// Whether there are exchanges that are not always to be sent to, and whether one is now.
+  bool has_turns() const noexcept {
+    return hanging_ > 0 || each_alone_;
+  }
+  bool has_turn(const std::string& exchange, time_point now) const;
+
+  /// Whether anything is there to an exchange that does not hang.
+  bool is_moving() const;
+
+  /// Has the exchanges that hang go to another outbox, with all that waits in them, if nothing of
+  /// theirs is on the wire. Gives back whether there are any.
+  bool move_hanging(outbox& to);
 
   /// Removes everything and gives it back, ascending by id.
   std::vector<remainder> clear();
@@ -377,6 +444,18 @@ private:
     bool was_routed = false;
     /// Whether the broker took any.
     bool proven = false;
+    /// Whether the broker leaves it without an answer, how often another link was tried for that
+    /// in a minute, when for the last time, and when it is tried again.
+    bool hangs = false;
+    std::uint8_t silences = 0;
+    time_point last_hang = {};
+    time_point next_turn = {};
+    /// Whether the broker has answered a message of it by this link.
+    bool answered = false;
+    /// Until when those that the broker could not take wait to be sent again, and all behind
+    /// them; and from when on that may be so another time.
+    std::optional<time_point> paused_until;
+    time_point next_pause = {};
     /// It goes to another outbox when nothing of it is on the wire.
     bool returns = false;
     /// On its way to another outbox.
@@ -409,6 +488,11 @@ private:
       return messages == 0 && blocked.empty();
     }
 
+    /// Whether any of it has no answer, or waits for room on the wire alone.
+    bool needs_wire() const noexcept {
+      return messages_on_wire > held || (!waiting.empty() && parked.empty());
+    }
+
     /// Of those that wait or are kept aside.
     std::size_t deadlines() const noexcept;
   };
@@ -428,8 +512,8 @@ private:
   template <class Which>
   bool move_lanes(outbox& to, Which which);
   void adopt(entries xs);
-  /// Has messages wait that are held and that the broker takes others like.
-  void release_proven();
+  /// Has messages wait that are held and whose exchange is to go.
+  void release_returning();
   /// It is not the one that the broker closed channel or link for.
   static void acquit(entry& x) noexcept;
   std::vector<dropped> push_blocking(entry x);
@@ -448,13 +532,28 @@ private:
   void park_closed(const gate& open);
   void park(place x);
   /// Has those wait among all others again whose exchange is open.
-  void unpark(const gate& open = nullptr);
+  void unpark();
+  void unpark_open(const gate& open);
+  template <class Which>
+  void unpark_if(Which which);
+  /// Whether messages like it may not leave now.
+  static bool is_closed(const entry& x, const gate& open);
+  /// Has what is to be sent again wait in its place among those on the wire.
+  void return_rejected();
   std::size_t trial_size();
   /// Whether it must not leave before another of its routing key was answered.
   bool must_wait(place x);
   bool is_watched(const entry& x) const;
   static std::string watch_key_of(const amqp::publication& x);
   void put_on_wire(place x, time_point now, std::vector<amqp::publication>& out);
+  void note_answer(const entry& x) noexcept;
+  place find_culprit_of_silence();
+  /// The link has answered none to its exchange.
+  static bool has_no_answer(const entry& x) noexcept;
+  /// Its exchange hangs no longer, if it is the oldest of it.
+  void end_hang(const entry& x) noexcept;
+  /// Whether it may be what the broker closes channel or link for.
+  bool may_be_refused(const entry& x, ec words) const noexcept;
   outcome take_back(place x);
   void forget_route(const entry& x);
   void hold(place x);
@@ -494,6 +593,12 @@ private:
   /// The message that was given back last: they come in order.
   std::uint64_t last_returned_ = 0;
   std::uint64_t last_sent_ = 0;
+  /// Up to which of them the broker has handled all.
+  std::uint64_t handled_ = 0;
+  std::uint64_t answers_ = 0;
+  /// How many exchanges hang.
+  std::size_t hanging_ = 0;
+  bool each_alone_ = false;
   std::size_t bytes_ = 0;
   std::size_t blocked_ = 0;
   /// How many entries have a deadline.

@@ -22,6 +22,9 @@ bool speaks_of(const failure& words, const amqp::publication& x);
 /// Whether they deny all that is published to its exchange.
 bool deny_exchange(const failure& words, const amqp::publication& x);
 
+/// Whether the broker closes a connection like this because of what was said on it.
+bool closes_connection(ec code) noexcept;
+
 /// Whether a message that was alone on the wire is to blame for words like these. If not, it
 /// has to happen to it twice: an exchange may come back, a broker may have had a fault.
 bool is_certain(ec code) noexcept;
@@ -32,6 +35,10 @@ std::optional<std::uint64_t> size_limit_in(const failure& words);
 /// The kinds of publications that the broker refuses, each for a time: those to an exchange,
 /// or those to an exchange with one routing key. What is of such a kind need not be sent, as
 /// it would close the channel again. After the time one is sent alone to see.
+///
+/// Where the broker's words do not say that they are about a kind, as when it closes the
+/// connection for a fault of a queue, it is one when several messages were refused and none
+/// taken between them.
 class publication_quarantine {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -57,8 +64,9 @@ public:
     failure refused;
     /// It is the one that is to be sent alone, to see.
     bool alone = false;
-    /// Whether all that goes to its exchange is refused.
-    bool whole_exchange = false;
+    /// Nobody else is to be there: all that goes to its exchange is refused, or the broker
+    /// closes the connection.
+    bool apart = false;
   };
 
   /// What is to be done with a message that is new. Forgets those that are idle.
@@ -68,8 +76,13 @@ public:
   /// was judged before may be so by now.
   failure refusal(const amqp::publication& x) const;
 
-  /// The broker has taken this message: its kind is refused no more.
-  void lift(std::uint64_t id);
+  /// The broker has taken this message: its kind is refused no more, if it is the one that was
+  /// tried; nor is it suspected.
+  void lift(const amqp::publication& x);
+
+  /// Whether messages to an exchange, or any, may cost a connection.
+  bool keeps_apart(const std::string& exchange) const;
+  bool keeps_any_apart() const;
 
   /// Another broker, or the same one after a restart: all may be different.
   void clear() noexcept {
@@ -89,17 +102,33 @@ public:
 private:
   struct kind {
     failure words;
+    /// How many were refused in a row. With fewer than `needed` it is only suspected.
+    std::uint32_t times = 0;
+    std::uint32_t needed = 1;
     time_point until;
     /// The message that is tried, 0 for none.
     std::uint64_t trial = 0;
+
+    bool is_refused() const noexcept {
+      return times >= needed;
+    }
+
+    /// Whether it costs the connection.
+    bool is_harmful() const noexcept {
+      return needed > 1 && is_refused();
+    }
   };
 
   /// What is refused of an exchange.
   struct refused_kinds {
     std::optional<kind> all;
     std::unordered_map<std::string, kind> by_routing_key;
+    /// Whether any of them costs the connection.
+    bool harmful = false;
   };
 
+  void put(const amqp::publication& culprit, bool is_narrow, const failure& words, bool harmful,
+           time_point now);
   kind* find(const amqp::publication& x);
   const kind* find(const amqp::publication& x) const;
   template <class Which>

@@ -84,6 +84,13 @@ struct supervised_link {
   bool may_skip_pause = true;
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
+  /// How often it was not connected since it was up.
+  std::size_t failures = 0;
+
+  /// Whether messages may leave by it.
+  bool is_open() const noexcept {
+    return up && !closing && blocked.empty();
+  }
 };
 
 /// A link with what is wanted by it. What may not be asked for by it goes by the link apart.
@@ -100,14 +107,28 @@ struct asking_link : supervised_link {
 /// The publications that go by one link, and how the broker takes them.
 struct outbound {
   static constexpr auto first_rejections_limit = std::chrono::milliseconds{2'000};
+  static constexpr auto first_silence_limit = std::chrono::milliseconds{750};
 
   outbox messages{outbox_limits{}};
   /// Since when the broker has rejected all of them.
   std::optional<std::chrono::steady_clock::time_point> rejecting_since;
   /// How long it may, until another link is tried.
   std::chrono::milliseconds rejections_limit = first_rejections_limit;
-  /// The one that was the oldest on the wire at the last look, 0 for none.
+  /// The one that was the oldest on the wire at the last look, 0 for none, and since when.
   std::uint64_t oldest_unconfirmed = 0;
+  std::chrono::steady_clock::time_point oldest_since;
+  /// Since when nothing was answered, though others than the exchange of the oldest wait; how
+  /// many answers there were then, and how many by the other link.
+  std::chrono::steady_clock::time_point silent_since;
+  std::uint64_t answers = 0;
+  std::uint64_t answers_of_others = 0;
+  /// How long that may take: longer each time, as it may be that the broker is slow.
+  std::chrono::milliseconds silence_limit = first_silence_limit;
+  /// When a link was left for it, or was slow.
+  std::chrono::steady_clock::time_point left_silent_at;
+  /// Whether it has taken that long, and whether the link was left for it.
+  bool is_silent = false;
+  bool was_left = false;
   bool watching_confirms = false;
   /// Whether the broker has taken one since it last refused one for good.
   bool broker_takes = true;
@@ -219,10 +240,13 @@ private:
   bool may_set_aside() const;
   /// Nobody waits behind those that may be to blame.
   void set_aside();
+  void set_aside_hanging();
+  void postpone_hanging(std::chrono::milliseconds pause);
   /// Those that the broker takes need it no more.
   void bring_back();
   void flush_aside();
   /// There is no link apart: the broker allows no more of them.
+  bool misses_link_apart(const supervised_link& x, ec reason) const;
   void give_up_link_apart(const failure& reason);
   void schedule_flush();
   void flush(outbound& x);
@@ -235,7 +259,8 @@ private:
   /// Nobody has a refused message: it is no gap in its stream, if it is the last one.
   void free_place(const outbox::remainder& x);
   void answer(std::uint64_t id, failure reason);
-  void answer_dropped(const std::vector<outbox::dropped>& xs);
+  void answer_dropped(const std::vector<outbox::dropped>& xs, const std::string& exchange = {});
+  void answer_overflow(const outbox::dropped& x, const std::string& exchange);
   void blame_publication(outbound& from, const failure& words);
   void on_publishing_up(outbound& x);
   /// Nobody is suspected of a loss that is explained. Gives back whether the next link is
@@ -251,10 +276,22 @@ private:
   /// Whether there is a file, and these messages are in it.
   bool keep_unsent(const std::vector<amqp::publication>& xs);
   void on_confirmed(std::uint64_t id);
+  void lift_quarantine(std::uint64_t id);
   void on_rejected(std::uint64_t id);
   void doubt_publishing(outbound& x);
   void watch_confirms(outbound& x);
+  /// For how long too long there was no answer; 0 if there is no need to do anything.
+  std::chrono::milliseconds silence_of(outbound& x);
+  bool may_leave(const outbound& x) const;
+  bool others_answer(outbound& x);
+  void end_silence(outbound& x);
+  outbound& other(const outbound& x) noexcept {
+    return &x == &usual_ ? aside_ : usual_;
+  }
+  void leave_silent_link(outbound& x, std::chrono::milliseconds silence);
   void close(supervised_link& x);
+  /// The same where the broker is not expected to answer.
+  void abandon(supervised_link& x);
   void continue_stop();
   void end_stage();
 
@@ -281,6 +318,8 @@ private:
   /// What the ids of our messages begin with.
   std::string id_prefix_;
   publication_quarantine quarantine_;
+  /// Whether the publishing link was lost because of a message, or left for one.
+  bool keeps_quarantine_ = false;
   /// The largest body that the broker takes, as it said; 0 is unknown.
   std::uint64_t max_body_ = 0;
   /// Messages of a former run: those with ids up to `last_unsent_`, by id, until the broker has
@@ -302,8 +341,6 @@ private:
   bool flush_scheduled_ = false;
   /// Since when messages wait for exchanges that are being declared.
   std::optional<std::chrono::steady_clock::time_point> awaiting_since_;
-  /// Drops since the last line about them.
-  std::uint64_t unlogged_drops_ = 0;
   stop_stage stopping_ = stop_stage::none;
   caf::response_promise stop_promise_;
 };
