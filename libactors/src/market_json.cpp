@@ -267,7 +267,7 @@ private:
     return parts_ += last;
   }
 
-  bool begin(token x, error_code& code) {
+  [[gnu::always_inline]] bool begin(token x, error_code& code) {
     ++depth_;
     if (skipped_from_ > 0)
       return true;
@@ -296,7 +296,7 @@ private:
     return true;
   }
 
-  bool begin_level(token x, error_code& code) {
+  [[gnu::always_inline]] bool begin_level(token x, error_code& code) {
     levels_->emplace_back();
     index_ = 0;
     return x.type == token::type::array || refuse_level("must be [price, quantity]", x, code);
@@ -336,7 +336,7 @@ private:
     return f.optional;
   }
 
-  bool on_scalar(token x, error_code& code) {
+  [[gnu::always_inline]] bool on_scalar(token x, error_code& code) {
     if (skipped_from_ > 0)
       return true;
     switch (depth_) {
@@ -357,17 +357,17 @@ private:
     auto& f = fields<T>[current_];
     auto wanted = std::visit([&](auto m) { return assign(out_.*m, x, f.nullable); }, f.member);
     if (wanted)
-      return refuse(entity(current_) + ' ' + wanted + ", found " + to_string(x), code);
+      return refuse_value(wanted, x, code);
     seen_ |= 1u << current_;
     return true;
   }
 
-  bool on_level_value(token x, error_code& code) {
+  [[gnu::always_inline]] bool on_level_value(token x, error_code& code) {
     if (index_ >= 2)
       return true;
     auto& here = levels_->back();
     if (auto wanted = assign(index_ == 0 ? here.price : here.quantity, x))
-      return refuse_level((index_ == 0 ? "price " : "quantity ") + std::string{wanted}, x, code);
+      return refuse_level_value(wanted, x, code);
     ++index_;
     return true;
   }
@@ -386,11 +386,22 @@ private:
     return refuse("its data must be an object, found " + to_string(x), code);
   }
 
-  bool refuse_level(std::string_view what, token x, error_code& code) {
+  // The way of a bad value, which is not to be in the way of the good ones.
+  [[gnu::cold, gnu::noinline]] bool refuse_value(std::string_view wanted, token x,
+                                                 error_code& code) {
+    return refuse(entity(current_).append(" ").append(wanted) + ", found " + to_string(x), code);
+  }
+
+  [[gnu::cold, gnu::noinline]] bool refuse_level_value(std::string_view wanted, token x,
+                                                       error_code& code) {
+    return refuse_level((index_ == 0 ? "price " : "quantity ") + std::string{wanted}, x, code);
+  }
+
+  [[gnu::cold, gnu::noinline]] bool refuse_level(std::string_view what, token x, error_code& code) {
     return refuse(level_entity().append(" ").append(what).append(", found ") + to_string(x), code);
   }
 
-  bool refuse(std::string problem, error_code& code) {
+  [[gnu::cold, gnu::noinline]] bool refuse(std::string problem, error_code& code) {
     problem_ = std::move(problem);
     code = boost::json::error::exception;
     return false;
