@@ -99,11 +99,6 @@ void outbox::postpone_turns(time_point until) {
       x.next_turn = std::max(x.next_turn, until);
 }
 
-bool outbox::hangs(const std::string& exchange) const {
-  auto i = lanes_.find(exchange);
-  return i != lanes_.end() && i->second.hangs;
-}
-
 bool outbox::is_moving() const {
   return std::any_of(lanes_.begin(), lanes_.end(),
                      [](const auto& x) { return !x.second.is_empty() && !x.second.hangs; });

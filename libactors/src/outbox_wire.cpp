@@ -345,9 +345,11 @@ std::optional<outbox::remainder> outbox::accuse(const failure& words) {
     // A fault of the broker's may come to light when it has the message already.
     std::optional<remainder> culprit{
         {x->message, x->in_doubt || x->rejected || words.code == ec::internal_error, {}}};
+    // The broker has not come to those behind it, so that `rewind` has no doubt of them.
     for (auto y = std::next(x); y != wire_.end(); ++y)
-      y->returned = true;        // the broker has not come to it, so `rewind` has no doubt of it
-    if (!is_certain(words.code)) // what others need not wait for another time
+      y->returned = true;
+    // Next time others need not wait for it.
+    if (!is_certain(words.code))
       x->home->proven = false;
     remove_from_wire(places_.find(x->message.id));
     for (auto& y : wire_) {

@@ -99,19 +99,15 @@ std::optional<std::uint64_t> size_limit_in(const failure& words) {
 
 void publication_quarantine::add(const amqp::publication& culprit, const failure& words,
                                  time_point now) {
-  if (closes_connection(words.code))
-    return put(culprit, true, words, true, now);
-  if (words.code != ec::access_refused && words.code != ec::not_found)
+  const auto harmful = closes_connection(words.code);
+  const auto is_named = (words.code == ec::access_refused || words.code == ec::not_found)
+                        && speaks_of(words, culprit) && names_exchange(words, culprit);
+  if (!harmful && !is_named)
     return;
-  if (speaks_of(words, culprit) && names_exchange(words, culprit))
-    put(culprit, is_about_topic(words), words, false, now);
-}
-
-void publication_quarantine::put(const amqp::publication& culprit, bool is_narrow,
-                                 const failure& words, bool harmful, time_point now) {
   if (size_ >= max_kinds && !find(culprit))
     erase_oldest();
   auto& of = exchanges_[culprit.exchange];
+  const auto is_narrow = harmful || is_about_topic(words);
   const auto is_new = is_narrow ? !of.by_routing_key.contains(culprit.routing_key) : !of.all;
   if (is_new && !is_narrow)
     of.all = kind{};

@@ -47,6 +47,8 @@ void supervisor_state::set_aside() {
 }
 
 void supervisor_state::postpone_hanging(std::chrono::milliseconds pause) {
+  if (!aside_.messages.has_turns())
+    return;
   aside_.messages.postpone_turns(self_->clock().now() + pause);
   self_->delayed_send(self_, pause, flush_atom_v);
 }
@@ -92,8 +94,7 @@ bool supervisor_state::misses_link_apart(const supervised_link& x, ec reason) co
 }
 
 void supervisor_state::give_up_link_apart(const failure& reason) {
-  const auto now = self_->clock().now();
-  no_link_apart_until_ = now + config_.reconnect.limit;
+  no_link_apart_until_ = self_->clock().now() + config_.reconnect.limit;
   postpone_hanging(config_.outbox.confirm_timeout);
   aside_.messages.move_all(usual_.messages);
   log_repeated(log_level::warning, "no link apart", {},

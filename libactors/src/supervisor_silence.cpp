@@ -124,7 +124,7 @@ void supervisor_state::leave_silent_link(outbound& x, std::chrono::milliseconds 
   const auto hung = x.messages.hang_culprit(now, may_leave(x));
   const auto was_silent = now - std::exchange(x.left_silent_at, now) < silence_is_past;
   x.oldest_unconfirmed = 0;
-  x.was_left = true;
+  x.was_left = x.is_silent;
   if (hung ? hung->again : was_silent)
     x.silence_limit = std::min(2 * x.silence_limit, config_.outbox.confirm_timeout);
   keeps_quarantine_ = keeps_quarantine_ || &x == &usual_;

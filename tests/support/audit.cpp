@@ -33,9 +33,10 @@ void audit::confirmed(const numbered& x) {
   answered(x);
 }
 
-void audit::refused(const numbered& x) {
+void audit::refused(const numbered& x, const std::string& why) {
   std::unique_lock guard{mutex_};
   ++verdict_.refused;
+  verdict_.refusal = why;
   answered(x);
 }
 
@@ -222,6 +223,8 @@ std::string audit::text_of(const verdict& x) {
                 + " refused, " + std::to_string(x.handled) + " handled; " + std::to_string(x.lost)
                 + " lost, " + std::to_string(x.twice) + " handled twice, "
                 + std::to_string(x.reordered) + " reordered";
+  if (!x.refusal.empty())
+    result += "\n  refused at last: " + x.refusal;
   for (auto& line : x.examples)
     result += "\n  " + line;
   return result;

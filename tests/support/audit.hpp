@@ -38,7 +38,7 @@ public:
   void confirmed(const numbered& x);
 
   /// It was answered by an error: nothing is promised about it.
-  void refused(const numbered& x);
+  void refused(const numbered& x, const std::string& why = "");
 
   /// A strategy begins a life.
   void started(const std::string& strategy);
@@ -79,6 +79,8 @@ public:
   struct verdict {
     std::uint64_t confirmed = 0;
     std::uint64_t refused = 0;
+    /// The last answer of these.
+    std::string refusal;
     /// By all strategies together.
     std::uint64_t handled = 0;
     /// Confirmed, and never handled by a strategy that was to.

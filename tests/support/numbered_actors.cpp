@@ -19,7 +19,7 @@ caf::behavior numbered_publisher(caf::stateful_actor<numbered_publisher_state>* 
     what.data = json{to_json(x)};
     center.publish(self, what, settings.options)
         .then([=](const published&) { books->confirmed(x); },
-              [=](const caf::error&) { books->refused(x); });
+              [=](const caf::error& err) { books->refused(x, text_of(err)); });
   };
   return {
       [=](start_atom) {

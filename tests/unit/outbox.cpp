@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "outbox_ids.hpp"
+#include "outbox_messages.hpp"
 
 #include "caf/test/dsl.hpp"
 

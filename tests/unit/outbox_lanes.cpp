@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "outbox_ids.hpp"
+#include "outbox_messages.hpp"
 
 #include "caf/test/dsl.hpp"
 
@@ -15,18 +15,10 @@ namespace {
 
 using testing::ids;
 using testing::ids_of;
+using testing::message;
 using outcome = outbox::outcome;
 
 const failure fault{ec::internal_error, "INTERNAL_ERROR (541)"};
-
-amqp::publication message(std::uint64_t id, std::string exchange) {
-  amqp::publication result;
-  result.id = id;
-  result.exchange = std::move(exchange);
-  result.routing_key = "k";
-  result.body = std::make_shared<const std::string>(4, 'x');
-  return result;
-}
 
 ids take(outbox& x) {
   return ids_of(x.take());

@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "outbox_ids.hpp"
+#include "outbox_messages.hpp"
 
 #include "caf/test/dsl.hpp"
 
@@ -16,15 +16,8 @@ namespace {
 
 using testing::ids;
 using testing::ids_of;
+using testing::message;
 using outcome = outbox::outcome;
-
-amqp::publication message(std::uint64_t id, std::string exchange = "Trade") {
-  amqp::publication result;
-  result.id = id;
-  result.exchange = std::move(exchange);
-  result.routing_key = "k";
-  return result;
-}
 
 const outbox::time_point start{std::chrono::hours{1}};
 

@@ -394,12 +394,11 @@ CAF_TEST(a routing key that costs the connection again and again costs it rarely
           work(*links[n]);
       advance(62ms);
     }
+    if (i >= 8)
+      CAF_CHECK(good[good.size() - 9]->published); // within 2 s
   }
-  for (auto& x : good)
-    CAF_CHECK(x->published);
   const auto refused = [](auto& x) { return code_of(x->error) == ec::resource_error; };
   const auto published = [](auto& x) { return x->published; };
-  CAF_MESSAGE(usual_losses << ' ' << losses);
   CAF_CHECK_EQUAL(std::count_if(bad.begin(), bad.end(), refused), 236);
   CAF_CHECK_EQUAL(std::count_if(bad.begin(), bad.end(), published), 244);
   CAF_CHECK_LESS_OR_EQUAL(usual_losses, 6);

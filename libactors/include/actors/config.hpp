@@ -14,7 +14,7 @@
 #include "actors/amqp/endpoint.hpp"
 #include "actors/amqp/topology.hpp"
 #include "actors/backoff.hpp"
-#include "actors/outbox.hpp"
+#include "actors/outbox_limits.hpp"
 #include "actors/payload.hpp"
 
 namespace actors {

@@ -15,70 +15,12 @@
 #include <vector>
 
 #include "actors/amqp/transport.hpp"
+#include "actors/outbox_limits.hpp"
 
 namespace actors {
 
 /// A header that tells copies of one message apart: those for retries and dead letters.
 inline constexpr std::string_view copy_header = "x-la-copy";
-
-/// What happens to a publication that finds no room in the outbox. Whoever
-/// loses a message is told.
-enum class overflow_policy : std::uint8_t {
-  /// The new message is refused (`ec::outbox_full`).
-  reject,
-  /// The oldest waiting messages make room (`ec::outbox_dropped`).
-  drop_oldest,
-  /// The new message is dropped (`ec::outbox_dropped`).
-  drop_newest,
-  /// The new message is kept aside until there is room. As much as the outbox
-  /// may hold can be kept aside; what comes then is refused (`ec::outbox_full`).
-  block,
-  /// Room or not, a new message replaces the one that waits with the same
-  /// routing key and subject (`ec::outbox_dropped`), in its place, so that a busy
-  /// key neither overtakes nor starves. A message that has been on the wire is not
-  /// replaced: the broker may have it. Without room: as `drop_oldest`.
-  latest_per_key,
-};
-
-std::string_view to_string(overflow_policy x) noexcept;
-
-/// How many messages and bytes to one exchange may wait, and what happens then.
-struct exchange_limits {
-  std::size_t max_messages = 10'000;
-  std::size_t max_bytes = 64 * 1024 * 1024;
-  overflow_policy overflow = overflow_policy::reject;
-  /// How long a message is worth sending whose publisher does not say so: one that is
-  /// older is not sent (`ec::expired`), and none is delivered later. 0 is for ever.
-  std::chrono::milliseconds ttl{0};
-
-  bool operator==(const exchange_limits&) const = default;
-};
-
-/// How much may wait while the link is down or slow. Each exchange by itself: a
-/// full one stands in no other's way.
-struct outbox_limits {
-  /// Of each exchange that is not named below.
-  exchange_limits each;
-  std::map<std::string, exchange_limits, std::less<>> exchanges;
-  /// How many messages may be on the wire unconfirmed, of all exchanges.
-  std::size_t window = 1'000;
-  /// How long the broker may leave the oldest of them without an answer, at least,
-  /// before the supervisor takes another link; 0 is for ever.
-  std::chrono::milliseconds confirm_timeout{30'000};
-  /// How long after the link is up, for the first time or again, persistent messages that no
-  /// queue takes are tried again: others may not have made their bindings yet. It is to
-  /// outlast the interval at which other processes look after theirs
-  /// (`config::verify_interval`). 0 is not at all.
-  std::chrono::milliseconds restore_timeout{45'000};
-
-  /// Those of an exchange.
-  const exchange_limits& of(const std::string& exchange) const {
-    auto own = exchanges.find(exchange);
-    return own == exchanges.end() ? each : own->second;
-  }
-
-  bool operator==(const outbox_limits&) const = default;
-};
 
 /// The messages that the broker has not confirmed yet, in order: first those on
 /// the wire, then those that wait, last those kept aside, which enter at the
@@ -315,8 +257,6 @@ public:
   /// the only one that the link has never answered, hangs until its oldest message is answered.
   /// None, if it may be any of several.
   std::optional<hung_exchange> hang_culprit(time_point now, bool goes_apart);
-
-  bool hangs(const std::string& exchange) const;
 
   /// Those that hang are not tried before.
   void postpone_turns(time_point until);

@@ -127,8 +127,6 @@ private:
     bool harmful = false;
   };
 
-  void put(const amqp::publication& culprit, bool is_narrow, const failure& words, bool harmful,
-           time_point now);
   kind* find(const amqp::publication& x);
   const kind* find(const amqp::publication& x) const;
   template <class Which>

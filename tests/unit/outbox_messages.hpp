@@ -1,11 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/outbox.hpp"
 
 namespace actors::testing {
+
+inline amqp::publication message(std::uint64_t id, std::string exchange = "Trade") {
+  amqp::publication result;
+  result.id = id;
+  result.exchange = std::move(exchange);
+  result.routing_key = "k";
+  result.body = std::make_shared<const std::string>(4, 'x');
+  return result;
+}
 
 using ids = std::vector<std::uint64_t>;
 
