@@ -66,12 +66,6 @@ private:
   }
 };
 
-/// Has RabbitMQ write down where its new quorum queues and streams are: killed before it does so
-/// by itself, it has lost them, which nobody promises otherwise.
-void settle_topology(const broker_folder& on) {
-  static_cast<void>(on.ask_ctl("eval '[dets:sync(T) || T <- dets:all()].'"));
-}
-
 /// Whether the broker has no more connections than the fleet: those of dead links are gone.
 bool only_live_links(target& on) {
   return eventually([&] {
@@ -158,7 +152,7 @@ int soak(const options& what) {
     fmt::print("the strategies do not start\n");
     return 1;
   }
-  settle_topology(own.broker);
+  own.broker.write_down_topology();
   all.resume_publishing();
   std::mt19937_64 random{what.seed};
   target on{own.broker, proxy, all, random};

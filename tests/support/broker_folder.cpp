@@ -68,6 +68,11 @@ std::string broker_folder::ask_ctl(const std::string& arguments) const {
   return ask("ctl", "-q " + arguments);
 }
 
+// By Mnesia, which RabbitMQ 4.3 has no more, and by a table of quorum queues and streams.
+void broker_folder::write_down_topology() const {
+  static_cast<void>(ask_ctl("eval 'catch mnesia:sync_log(), [dets:sync(T) || T <- dets:all()].'"));
+}
+
 void broker_folder::declare_durable_exchange(const std::string& name) const {
   static_cast<void>(ask_ctl("eval 'rabbit_exchange:declare(" + erlang_exchange(name)
                             + ", topic, true, false, false, [], <<\"test\">>).'"));

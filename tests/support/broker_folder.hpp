@@ -44,6 +44,10 @@ public:
   /// The same; gives back what it prints.
   std::string ask_ctl(const std::string& arguments) const;
 
+  /// Has RabbitMQ write down which queues, bindings and streams are new and where they are:
+  /// killed before it does so by itself, it has forgotten them.
+  void write_down_topology() const;
+
   /// Declares a durable topic exchange, as whoever runs a broker for messages that
   /// outlive it does. Event centers use it as it is.
   void declare_durable_exchange(const std::string& name) const;
