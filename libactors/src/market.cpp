@@ -14,42 +14,38 @@ namespace actors {
 
 namespace {
 
-std::size_t skip_digits(std::string_view text, std::size_t pos) noexcept {
-  while (pos < text.size() && text[pos] >= '0' && text[pos] <= '9')
+// Points, as each price and quantity of each book comes by here.
+const char* skip_digits(const char* pos, const char* end) noexcept {
+  while (pos != end && static_cast<unsigned char>(*pos - '0') < 10)
     ++pos;
   return pos;
 }
 
-// What stands bare on the wire must follow JSON's grammar: digits on both sides
-// of the point, and no leading zeros.
-bool is_json_mantissa(std::string_view whole, std::string_view fraction, bool point) noexcept {
-  return !whole.empty() && (whole.size() == 1 || whole.front() != '0')
-         && (!point || !fraction.empty());
-}
-
-bool is_decimal(std::string_view text, bool quoted) noexcept {
-  auto begin = text.starts_with('-') ? 1u : 0u;
-  auto pos = skip_digits(text, begin);
-  auto whole = text.substr(begin, pos - begin);
-  auto point = pos < text.size() && text[pos] == '.';
-  auto fraction = std::string_view{};
-  if (point) {
-    auto end = skip_digits(text, pos + 1);
-    fraction = text.substr(pos + 1, end - pos - 1);
-    pos = end;
-  }
-  if (whole.empty() && fraction.empty())
-    return false;
-  if (!quoted && !is_json_mantissa(whole, fraction, point))
-    return false;
-  if (pos == text.size())
-    return true;
-  if (text[pos] != 'e' && text[pos] != 'E')
+bool is_exponent(const char* pos, const char* end) noexcept {
+  if (*pos != 'e' && *pos != 'E')
     return false;
   ++pos;
-  if (pos < text.size() && (text[pos] == '+' || text[pos] == '-'))
+  if (pos != end && (*pos == '+' || *pos == '-'))
     ++pos;
-  return pos < text.size() && skip_digits(text, pos) == text.size();
+  return pos != end && skip_digits(pos, end) == end;
+}
+
+// What stands bare on the wire must follow JSON's grammar: digits on both sides
+// of the point, and no leading zeros.
+bool is_decimal(std::string_view text, bool quoted) noexcept {
+  auto end = text.data() + text.size();
+  auto whole = text.data() + text.starts_with('-');
+  auto point = skip_digits(whole, end);
+  auto has_point = point != end && *point == '.';
+  auto fraction = point + has_point;
+  auto mantissa_end = skip_digits(fraction, end);
+  auto no_whole = point == whole;
+  auto no_fraction = mantissa_end == fraction;
+  if (no_whole && no_fraction)
+    return false;
+  if (!quoted && (no_whole || (has_point && no_fraction) || (*whole == '0' && point - whole > 1)))
+    return false;
+  return mantissa_end == end || is_exponent(mantissa_end, end);
 }
 
 // Whether a decimal that no double can hold is too large rather than too small.
@@ -57,8 +53,9 @@ bool overflows(std::string_view text) noexcept {
   auto exponent = text.find_first_of("eE");
   if (exponent != std::string_view::npos)
     return text.substr(exponent + 1).front() != '-';
-  auto whole = skip_digits(text, text.starts_with('-') ? 1 : 0);
-  return whole > std::numeric_limits<double>::max_exponent10;
+  auto begin = text.data();
+  auto whole = skip_digits(begin + text.starts_with('-'), begin + text.size());
+  return whole - begin > std::numeric_limits<double>::max_exponent10;
 }
 
 } // namespace
