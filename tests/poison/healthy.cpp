@@ -217,7 +217,9 @@ caf::behavior healthy_publisher(caf::event_based_actor* self, const event_center
       [=](flush_atom) {
         for (auto i = 0; i < events_a_time; ++i) {
           const numbered x{"healthy", key, books->next()};
-          center.publish(self, x, key, {.mandatory = true, .persistent = true})
+          // With and without, as the trades and the quotes of the README are published.
+          const auto mandatory = x.number % 2 == 0;
+          center.publish(self, x, key, {.mandatory = mandatory, .persistent = true})
               .then([=](const published&) { books->answered(x.number); },
                     [=](const caf::error& err) { books->refused(err); });
         }

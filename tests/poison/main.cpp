@@ -138,17 +138,19 @@ private:
       here.watch(options_.watched_events, watch_limit);
     }
     append(wrong, here.problems(longest_wait()));
-    append(wrong, too_much_said(tag, x.needs == need::relay));
+    const auto said = log_.new_lines();
+    append(wrong, too_much_said(x.needs == need::relay ? said : about(tag, said)));
     violation(x.name, wrong);
   }
 
   void play_all(stage& here, const std::vector<bad_case>& cases) {
     std::vector<std::string> wrong;
+    std::vector<std::string> tags;
     {
       std::vector<std::unique_ptr<attempt>> all;
-      std::size_t number = 1'000;
       for (auto& x : cases) {
-        all.push_back(std::make_unique<attempt>(here, tag_of(scene_, ++number), x.expected));
+        tags.push_back(tag_of(scene_, 1'001 + tags.size()));
+        all.push_back(std::make_unique<attempt>(here, tags.back(), x.expected));
         x.act(*all.back());
       }
       for (std::size_t i = 0; i < all.size(); ++i)
@@ -157,6 +159,9 @@ private:
       here.watch(10 * options_.watched_events, 2 * watch_limit);
     }
     append(wrong, here.problems(longest_wait()));
+    const auto said = log_.new_lines();
+    for (auto& x : tags)
+      append(wrong, too_much_said(about(x, said)));
     violation("all at once", wrong);
   }
 
@@ -166,15 +171,20 @@ private:
     return late_.take(limit);
   }
 
-  std::vector<std::string> too_much_said(const std::string& tag, bool about_strangers) {
-    std::vector<std::string> about;
-    for (auto& line : log_.new_lines())
-      if (about_strangers || line.find(tag) != std::string::npos)
-        about.push_back(line);
-    if (about.size() <= most_lines)
+  static std::vector<std::string> about(const std::string& tag,
+                                        const std::vector<std::string>& lines) {
+    std::vector<std::string> result;
+    for (auto& x : lines)
+      if (x.find(tag) != std::string::npos)
+        result.push_back(x);
+    return result;
+  }
+
+  static std::vector<std::string> too_much_said(const std::vector<std::string>& lines) {
+    if (lines.size() <= most_lines)
       return {};
-    return {std::to_string(about.size()) + " lines in the log, as: " + about.front().substr(0, 160),
-            "... " + about.back().substr(0, 160)};
+    return {std::to_string(lines.size()) + " lines in the log, as: " + lines.front().substr(0, 160),
+            "... " + lines.back().substr(0, 160)};
   }
 
   static void append(std::vector<std::string>& to, std::vector<std::string> xs) {
