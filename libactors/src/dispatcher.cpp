@@ -331,8 +331,10 @@ void dispatcher_state::report_end(const std::set<subscription_id>& gone, const c
   const auto& named = first.what.strategy;
   const auto who = named.empty() ? fmt::format("actor {}", first.counters.subscriber)
                                  : fmt::format("'{}' (actor {})", named, first.counters.subscriber);
-  const auto what = fmt::format("its {} subscriptions ({}{}) are removed", gone.size(),
-                                to_string(first.what), gone.size() > 1 ? ", ..." : "");
+  const auto what = gone.size() == 1
+                        ? fmt::format("its subscription ({}) is removed", to_string(first.what))
+                        : fmt::format("its {} subscriptions ({}, ...) are removed", gone.size(),
+                                      to_string(first.what));
   // Each time that it is started anew it is another actor.
   const auto entity = named.empty() ? to_string(first.what) : named;
   if (is_failure(reason))

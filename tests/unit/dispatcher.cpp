@@ -81,7 +81,7 @@ CAF_TEST(the death of a strategy gives back what it has not answered and unsubsc
   CAF_CHECK(status().handlers.empty());
 }
 
-CAF_TEST(a strategy that fails again and again is one line of the log) {
+CAF_TEST(a strategy that fails again and again is one line of the log that says why) {
   const auto folder =
       std::filesystem::temp_directory_path() / ("actors-dispatcher-" + std::to_string(getpid()));
   log_config log;
@@ -93,15 +93,18 @@ CAF_TEST(a strategy that fails again and again is one line of the log) {
     auto what = eth_trades();
     what.strategy = "momentum";
     subscribed_strategy(what);
-    caf::anon_send_exit(strategies.back(), caf::exit_reason::unhandled_exception);
+    self->send_exit(strategies.back(), make_error(ec::handler_failed, "a bug of the strategy"));
     sched.run();
   }
   close_log();
   std::ifstream in{folder / log.name};
   auto lines = std::map<std::string, int>{{"subscribed: ", 0}, {"strategy 'momentum'", 0}};
-  for (std::string line; std::getline(in, line);)
+  for (std::string line; std::getline(in, line);) {
     for (auto& [text, count] : lines)
       count += line.find(text) != std::string::npos ? 1 : 0;
+    if (line.find("strategy 'momentum'") != std::string::npos)
+      CAF_CHECK(line.find("has failed: a bug of the strategy") != std::string::npos);
+  }
   std::filesystem::remove_all(folder);
   // Once, and then how often.
   for (auto& [text, count] : lines)
