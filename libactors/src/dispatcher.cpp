@@ -99,7 +99,8 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::acto
     establish(x, from);
   else
     want(consumer_id, from, x.what);
-  hand_over_held(id);
+  now_ = self_->clock().now();
+  hand_over_held(x);
   return caf::delegated<subscribed>{};
 }
 
@@ -190,6 +191,7 @@ caf::result<void> dispatcher_state::unsubscribe(subscription_id id) {
 // yet may still be answered, or its end be noticed.
 void dispatcher_state::remove(subscription_id id, const caf::error& reason, ending how) {
   auto& x = handlers_.at(id);
+  answer_held(x, verdict::release);
   x.removed = true;
   if (x.promise.pending())
     x.promise.deliver(reason);
@@ -365,8 +367,13 @@ void dispatcher_state::on_consumer_state(const consumer_state& x) {
     from.queue_name = x.queue;
     if (x.abandoned_offset && x.abandoned_offset == from.next_offset) // else some has come already
       from.next_offset = 0;
-    if (x.binding)
+    if (x.binding) {
       from.bound.insert(*x.binding);
+      if (x.assumed)
+        from.assumed.insert(*x.binding);
+      else
+        from.assumed.erase(*x.binding);
+    }
     for (auto id : about)
       establish(handlers_.at(id), from);
     return;
@@ -393,7 +400,8 @@ void dispatcher_state::establish(handler& x, const consumer& from) {
   log_repeated(log_level::info, "subscribed", text, text);
   if (x.promise.pending())
     x.promise.deliver(
-        subscribed{x.counters.id, x.what.exchange, x.what.routing_key, from.queue_name});
+        subscribed{x.counters.id, x.what.exchange, x.what.routing_key, from.queue_name,
+                   !from.assumed.contains({x.what.exchange, from.queue, x.what.routing_key})});
 }
 
 // A subscription that never worked ends with the error; one that did is kept
@@ -422,6 +430,7 @@ void dispatcher_state::on_consumers_lost(const consumers_lost& lost) {
 
 void dispatcher_state::lose(amqp::consumer_id id, consumer& x, const failure& reason) {
   x.bound.clear();
+  x.assumed.clear();
   if (reads_stream(x.what) && x.next_offset)
     resume_stream(id, x);
   deliveries_.lost(id);
@@ -490,6 +499,8 @@ caf::result<drained> dispatcher_state::drain(std::chrono::milliseconds limit) {
   drain_promise_ = self_->make_response_promise();
   for (auto& [id, x] : consumers_)
     drop_places(x, verdict::release);
+  for (auto& [id, x] : handlers_)
+    answer_held(x, verdict::release);
   for (auto& [id, x] : consumers_)
     if (!retiring_.contains(id))
       retire(id, x);

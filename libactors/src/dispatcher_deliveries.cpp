@@ -42,22 +42,9 @@ std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
   return result;
 }
 
-/// Whether what no handler is for stays for others.
-bool gives_back_unmatched(const subscription& x) noexcept {
-  return !x.no_ack && (x.kind == queue_kind::durable || x.kind == queue_kind::quorum);
-}
-
 /// Whether a subscription wants a message of its routing key.
 bool wants(const subscription& x, const caf::message& what) {
   return x.kline_type.empty() || kline_type_of(x.codec, what) == x.kline_type;
-}
-
-amqp::delivery without_body(const amqp::delivery& x) {
-  amqp::delivery result;
-  result.exchange = x.exchange;
-  result.routing_key = x.routing_key;
-  result.properties.position = x.properties.position;
-  return result;
 }
 
 } // namespace
@@ -143,14 +130,14 @@ void dispatcher_state::dispatch(std::uint64_t life, amqp::delivery& x) {
   }
   if (!wanted && gives_back_unmatched(from.what))
     return settle_unmatched(key, x, from);
-  hold(places, x, key, open);
+  hold_for(places, x, key, open);
   if (malformed)
     report_malformed(x, from, malformed);
   if (!readable) {
     open.outcome = stronger(open.outcome, verdict::reject);
     open.error = text_of(malformed);
   }
-  if (open.plan)
+  if (open.plan || (x.redelivered && gives_back_unmatched(from.what)))
     open.original = std::move(x);
   if (open.waiting.empty() && open.following.empty())
     return finish(key, open);
@@ -232,6 +219,10 @@ bool dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const c
     pass_over(to, x);
     return false;
   }
+  if (!to.held.empty() || !to.breaker.lets_pass(now_)) {
+    hold(to, x, what, key, open);
+    return true;
+  }
   const auto place = follow_stream(to, x);
   if (place == stream_tracker::verdict::handled) {
     ++to.counters.duplicates;
@@ -248,15 +239,13 @@ bool dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const c
   return true;
 }
 
-void dispatcher_state::hold(const std::vector<subscription_id>& places, const amqp::delivery& x,
-                            delivery_key key, open_delivery& open) {
+void dispatcher_state::hold_for(const std::vector<subscription_id>& places, const amqp::delivery& x,
+                                delivery_key key, open_delivery& open) {
   for (auto id : places) {
     auto& place = handlers_.at(id);
     auto& message = decoder_.get(place.what.codec);
-    if (!message || !wants(place.what, *message))
-      continue;
-    open.waiting.push_back(id);
-    place.held.push_back({key, without_body(x), *message});
+    if (message && wants(place.what, *message))
+      hold(place, x, *message, key, open);
   }
 }
 

@@ -20,6 +20,14 @@ bool is_same_place(const subscription& x, const subscription& y) {
          && x.kline_type == y.kline_type && x.ack == y.ack;
 }
 
+amqp::delivery without_body(const amqp::delivery& x) {
+  amqp::delivery result;
+  result.exchange = x.exchange;
+  result.routing_key = x.routing_key;
+  result.properties.position = x.properties.position;
+  return result;
+}
+
 } // namespace
 
 // Under an id of its own, as what the former strategy was asked may still be answered.
@@ -44,26 +52,53 @@ subscription_id dispatcher_state::take_place(const consumer& from, const subscri
   return 0;
 }
 
-// In the order in which it came.
-void dispatcher_state::hand_over_held(subscription_id id) {
-  auto& to = handlers_.at(id);
-  for (auto& x : std::exchange(to.held, {})) {
-    const auto place = follow_stream(to, x.about);
-    if (place == stream_tracker::verdict::fresh) {
-      ask(to, x.what, x.key, origin_of(x.about));
-      continue;
-    }
-    ++to.counters.duplicates;
-    if (auto done = deliveries_.answered(x.key, id, verdict::ack, {}))
-      finish(x.key, *done);
+// -- what is held for a strategy that is away or late -------------------------------------------
+
+void dispatcher_state::hold(handler& to, const amqp::delivery& x, const caf::message& what,
+                            delivery_key key, open_delivery& open) {
+  open.waiting.push_back(to.counters.id);
+  if (!open.from)
+    open.from = origin_of(x);
+  to.held.emplace(key, held_message{without_body(x), what});
+}
+
+// In the order in which it came, and one for a try if the strategy is late.
+void dispatcher_state::hand_over_held(handler& to) {
+  while (!to.held.empty() && to.breaker.lets_pass(now_)) {
+    const auto first = to.held.extract(to.held.begin());
+    hand_over_held(to, first.key(), first.mapped());
   }
 }
 
-void dispatcher_state::answer_held(handler& place, verdict what) {
-  for (auto& x : std::exchange(place.held, {}))
-    if (auto done = deliveries_.answered(x.key, place.counters.id, what, {}))
-      finish(x.key, *done);
+void dispatcher_state::hand_over_held(handler& to, delivery_key key, const held_message& x) {
+  const auto id = to.counters.id;
+  const auto place = follow_stream(to, x.about);
+  if (place == stream_tracker::verdict::fresh)
+    return ask(to, x.what, key, origin_of(x.about));
+  if (place == stream_tracker::verdict::in_hand)
+    return deliveries_.follow(id, *origin_of(x.about), key);
+  ++to.counters.duplicates;
+  if (auto done = deliveries_.answered(key, id, verdict::ack, {}))
+    finish(key, *done);
 }
+
+void dispatcher_state::answer_held(handler& to, verdict what) {
+  for (auto& [key, x] : std::exchange(to.held, {}))
+    if (auto done = deliveries_.answered(key, to.counters.id, what, {}))
+      finish(key, *done);
+}
+
+// It has waited for as long as a handler may take, and was not handled: no fault of its own, and
+// others may be less late. Of a stream nobody else waits for it.
+void dispatcher_state::give_back_held(handler& to, delivery_key key) {
+  if (to.what.kind == queue_kind::stream)
+    return;
+  to.held.erase(key);
+  if (auto done = deliveries_.answered(key, to.counters.id, verdict::release, {}))
+    finish(key, *done);
+}
+
+// -- places -------------------------------------------------------------------------------------
 
 void dispatcher_state::drop_place(subscription_id id, verdict what) {
   auto& place = handlers_.at(id);

@@ -38,6 +38,15 @@ verdict verdict_of(const caf::error& x) noexcept {
   return x == caf::sec::unexpected_message ? verdict::reject : verdict::requeue;
 }
 
+bool is_failure(verdict x) noexcept {
+  return x == verdict::requeue || x == verdict::reject;
+}
+
+/// Whether what its strategy has no handler for is kept for whoever has.
+bool waits_for_others(const subscription& x) noexcept {
+  return x.error == error_policy::requeue && gives_back_unmatched(x);
+}
+
 } // namespace
 
 // -- to a strategy, on success ------------------------------------------------------------
@@ -60,41 +69,58 @@ dispatcher_state::origin_ptr dispatcher_state::origin_of(const amqp::delivery& x
 
 void dispatcher_state::ask(handler& to, const caf::message& what, delivery_key key,
                            const origin_ptr& from) {
-  const auto id = to.counters.id;
+  question asked{key, to.counters.id, from, to.breaker.passed(now_, to.what.time_limit)};
   ++to.counters.delivered;
   ++to.counters.in_flight;
   self_->request(to.subscriber, caf::infinite, what)
-      .then(guarded(*this, [this, key, id, from] { on_answer(key, id, from, {}); }),
-            guarded(*this, [this, key, id, from](const caf::error& err) {
-              on_answer(key, id, from, err);
-            }));
+      .then(guarded(*this, [this, asked] { on_answer(asked, {}); }),
+            guarded(*this, [this, asked](const caf::error& err) { on_answer(asked, err); }));
 }
 
-void dispatcher_state::on_answer(delivery_key key, subscription_id id, const origin_ptr& from,
-                                 const caf::error& err) {
+void dispatcher_state::on_answer(const question& to, const caf::error& err) {
   auto outcome = verdict_of(err);
-  const auto failed = outcome == verdict::requeue || outcome == verdict::reject;
-  const auto error = failed ? text_of(err) : std::string{};
-  if (auto x = handlers_.find(id); x != handlers_.end()) {
-    auto& streams = x->second.streams;
-    if (from && (outcome == verdict::requeue || outcome == verdict::release))
-      streams.failed(from->exchange, from->routing_key, from->position);
-    else if (from)
-      streams.handled(from->exchange, from->routing_key, from->position);
-    if (outcome == verdict::requeue && x->second.what.error == error_policy::reject)
-      outcome = verdict::reject;
+  const auto error = is_failure(outcome) ? text_of(err) : std::string{};
+  if (auto x = handlers_.find(to.id); x != handlers_.end()) {
+    outcome = take_answer(x->second, to, err, outcome);
     // Too late for anything else.
-    const auto late = x->second.given_up.erase(key) > 0;
+    const auto late = x->second.given_up.erase(to.key) > 0;
     if (!late)
       count(x->second, err);
-    if (from && (!late || outcome == verdict::ack))
-      settle_followers(id, from, outcome, error);
+    if (to.from && (!late || outcome == verdict::ack))
+      settle_followers(to.id, to.from, outcome, error);
     if (late)
-      return;
+      return continue_handing_over(to.id);
   }
-  if (auto done = deliveries_.answered(key, id, outcome, error))
-    finish(key, *done);
+  if (auto done = deliveries_.answered(to.key, to.id, outcome, error))
+    finish(to.key, *done);
+  continue_handing_over(to.id);
   continue_drain();
+}
+
+// Gives back what its policy makes of it.
+verdict dispatcher_state::take_answer(handler& x, const question& to, const caf::error& err,
+                                      verdict outcome) {
+  x.breaker.answered(to.number);
+  const auto unwanted = err == caf::sec::unexpected_message && waits_for_others(x.what);
+  const auto again = outcome == verdict::requeue || outcome == verdict::release || unwanted;
+  if (to.from && again)
+    x.streams.failed(to.from->exchange, to.from->routing_key, to.from->position);
+  else if (to.from)
+    x.streams.handled(to.from->exchange, to.from->routing_key, to.from->position);
+  if (unwanted) {
+    deliveries_.unwanted(to.key);
+    return verdict::ack;
+  }
+  return outcome == verdict::requeue && x.what.error == error_policy::reject ? verdict::reject
+                                                                             : outcome;
+}
+
+void dispatcher_state::continue_handing_over(subscription_id id) {
+  auto x = handlers_.find(id);
+  if (x == handlers_.end() || x->second.held.empty())
+    return;
+  now_ = self_->clock().now();
+  hand_over_held(x->second);
 }
 
 // Copies of the same message, e.g. what the broker delivered again when the link fell
@@ -119,9 +145,10 @@ void dispatcher_state::count(handler& x, const caf::error& err) {
                              to_string(x.what.error), text_of(err)));
   else if (outcome == verdict::reject)
     log_repeated(log_level::error, "no handler", to_string(x.what),
-                 fmt::format("the strategy that subscribed {} has no handler for its "
-                             "events: message rejected",
-                             to_string(x.what)));
+                 fmt::format("the strategy that subscribed {} has no handler for its events: {}",
+                             to_string(x.what),
+                             waits_for_others(x.what) ? "they go back for whoever has"
+                                                      : "message rejected"));
   if (x.removed && x.counters.in_flight == 0)
     forget(x.counters.id);
 }
@@ -157,6 +184,7 @@ void dispatcher_state::on_tick() {
     if (x.removed || !x.subscriber)
       continue; // it is told nothing more
     give_up_marks(x);
+    hand_over_held(x);
     if (x.what.stale_after.count() > 0)
       for (auto& notice : x.streams.stale(now_, x.what.stale_after))
         self_->send(x.subscriber, std::move(notice));
@@ -175,8 +203,13 @@ void dispatcher_state::give_up_answers() {
   };
   for (auto& x : deliveries_.late(now_, limit_of)) {
     auto& handler = handlers_.at(x.id);
+    if (handler.held.contains(x.key)) {
+      give_back_held(handler, x.key);
+      continue;
+    }
     ++handler.counters.timed_out;
-    on_answer(x.key, x.id, x.from,
+    handler.breaker.late();
+    on_answer({x.key, x.id, x.from},
               make_error(ec::handler_timeout,
                          fmt::format("no answer within {} ms", handler.what.time_limit.count())));
     if (auto i = handlers_.find(x.id); i != handlers_.end())
@@ -204,12 +237,23 @@ void dispatcher_state::give_up_marks(handler& x) {
 // broker, us and the log busy.
 void dispatcher_state::finish(delivery_key key, open_delivery& x) {
   if (x.outcome == verdict::ack)
-    return settle(key, x.consumer, verdict::ack);
+    return x.asked > 0 && x.unwanted == x.asked ? settle_unwanted(key, x)
+                                                : settle(key, x.consumer, verdict::ack);
   if (x.plan && !x.error.empty())
     return move(key, x);
   if (x.pause && x.outcome != verdict::reject)
     return pause(key, {x.consumer, x.outcome}, requeue_pause);
   settle(key, x.consumer, x.outcome);
+}
+
+// None of those who were asked has a handler for it. It came for the first time: once it comes
+// again it is known that nobody else wants it either.
+void dispatcher_state::settle_unwanted(delivery_key key, open_delivery& x) {
+  auto from = consumers_.find(x.consumer);
+  if (from != consumers_.end() && x.original)
+    return settle_unmatched(key, *x.original, from->second);
+  ++counters_.unmatched;
+  settle(key, x.consumer, verdict::release);
 }
 
 void dispatcher_state::pause(delivery_key key, open_deliveries::paused_delivery x,

@@ -443,6 +443,7 @@ void ledger::ask(amqp::operation what, way by) {
 
 void ledger::tell(const consumer_entry& x, const binding_entry& about, failure error) {
   news_.push_back({x.consumer.id, x.queue_name, about.what, std::move(error)});
+  news_.back().assumed = about.stage == binding_stage::assumed;
 }
 
 void ledger::say(bool warning, std::string text) {

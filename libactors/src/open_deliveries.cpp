@@ -148,6 +148,7 @@ bool open_deliveries::settle(delivery_key key, amqp::consumer_id id, verdict wha
 }
 
 void open_deliveries::wait(delivery_key key, open_delivery x) {
+  x.asked = x.waiting.size();
   if (auto* where = find(key.life))
     where->waiting.emplace(key.tag, std::move(x));
 }
@@ -155,6 +156,19 @@ void open_deliveries::wait(delivery_key key, open_delivery x) {
 std::optional<open_delivery> open_deliveries::answered(delivery_key key, subscription_id id,
                                                        verdict what, std::string error) {
   return take(key, &open_delivery::waiting, id, what, std::move(error));
+}
+
+void open_deliveries::unwanted(delivery_key key) {
+  if (auto* x = find_open(key))
+    ++x->unwanted;
+}
+
+open_delivery* open_deliveries::find_open(delivery_key key) noexcept {
+  auto* where = find(key.life);
+  if (where == nullptr)
+    return nullptr;
+  auto i = where->waiting.find(key.tag);
+  return i != where->waiting.end() ? &i->second : nullptr;
 }
 
 std::optional<open_delivery> open_deliveries::followed(delivery_key copy, subscription_id id,
@@ -246,6 +260,8 @@ open_deliveries::in_hand open_deliveries::in_hand_of(subscription_id id, const m
 
 void open_deliveries::follow(subscription_id id, const message_origin& of, delivery_key copy) {
   followers_.emplace(in_hand_of(id, of), copy);
+  if (auto* x = find_open(copy); x != nullptr && std::erase(x->waiting, id) > 0)
+    x->following.push_back(id);
 }
 
 std::vector<delivery_key> open_deliveries::take_followers(subscription_id id,

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "actors/retry.hpp"
+#include "actors/subscription.hpp"
 
 namespace actors {
 
@@ -29,6 +30,10 @@ std::size_t fingerprint(const amqp::delivery& x) noexcept {
 }
 
 } // namespace
+
+bool gives_back_unmatched(const subscription& x) noexcept {
+  return !x.no_ack && (x.kind == queue_kind::durable || x.kind == queue_kind::quorum);
+}
 
 unmatched_messages::verdict unmatched_messages::judge(const amqp::delivery& x,
                                                       bool has_dead_letters) {

@@ -9,8 +9,8 @@
 
 #include "actors/amqp/endpoint.hpp"
 #include "poison/cases.hpp"
-#include "poison/lateness.hpp"
 #include "poison/limited_user.hpp"
+#include "support/lateness.hpp"
 
 using namespace actors::poison;
 using namespace std::chrono_literals;
@@ -204,7 +204,7 @@ private:
   options options_;
   std::string folder_;
   std::string scene_;
-  lateness late_;
+  actors::testing::lateness late_;
   log_reader log_{std::filesystem::path{folder_} / "poison.log"};
   std::size_t cases_ = 0;
   std::size_t violations_ = 0;

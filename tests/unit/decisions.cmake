@@ -9,6 +9,7 @@ actors_add_suites(
   SOURCES
   ack_window.cpp
   backoff.cpp
+  circuit_breaker.cpp
   consumer_groups.cpp
   convictions.cpp
   endpoint_memory.cpp

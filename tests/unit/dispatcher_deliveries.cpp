@@ -374,6 +374,23 @@ CAF_TEST(a message that its strategy has no handler for is rejected) {
   CAF_CHECK(status().requeued == 0u);
 }
 
+// Its strategy may have forgotten a handler: that is no reason to lose a message for good.
+CAF_TEST(what a strategy has no handler for goes back to a queue that is kept) {
+  subscribed_strategy(
+      orderbooks("binance", "ETH/USDT").on_durable_queue("q").acked(ack_policy::on_success));
+  auto x = delivery(1, body(orderbook{}), "binance.ETH/USDT", "Orderbook");
+  deliver({x});
+  CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::release}}));
+  x.redelivered = true;
+  for (x.tag = 2; copies.empty() && x.tag < 10; ++x.tag)
+    deliver({x});
+  CAF_REQUIRE_EQUAL(copies.size(), 1u);
+  CAF_CHECK_EQUAL(copies[0].routing_key, "q.unmatched");
+  CAF_CHECK_EQUAL(*copies[0].body, body(orderbook{}));
+  for (auto& y : settled())
+    CAF_CHECK(y.what == verdict::release || y.tag == x.tag - 1);
+}
+
 CAF_TEST(a malformed message counts once however many strategies wait for it) {
   subscribed_strategy(eth_trades());
   subscribed_strategy(eth_trades());

@@ -210,6 +210,75 @@ CAF_TEST(a time limit goes on when the link falls) {
   CAF_CHECK_EQUAL(seen->trades.size(), 2u);
 }
 
+// Its mailbox would fill with copies of what it has already, and it would handle each.
+CAF_TEST(a handler that hangs gets no more than one message for a try) {
+  auto seen = subscribed_strategy(
+      eth_trades().on_durable_queue("orders").acked(ack_policy::on_success).within(2s));
+  seen->silent = true;
+  auto trade_number = [this](std::uint64_t tag, std::int64_t number) {
+    auto x = numbered(delivery(tag, body(some_trade(number))), static_cast<std::uint64_t>(number));
+    x.redelivered = tag > 3;
+    return x;
+  };
+  deliver({trade_number(1, 1), trade_number(2, 2), trade_number(3, 3)});
+  advance(2500ms);
+  CAF_CHECK(settled()
+            == (settlements{{1, verdict::requeue}, {2, verdict::requeue}, {3, verdict::requeue}}));
+  auto tag = std::uint64_t{4};
+  // The first is for a try, the others wait, go back after the time limit and come again.
+  for (auto round = 0; round < 2; ++round) {
+    deliver({trade_number(tag, 1), trade_number(tag + 1, 2), trade_number(tag + 2, 3)});
+    tag += 3;
+    advance(2500ms);
+    advance(1s);
+    for (auto& x : settled())
+      CAF_CHECK(x.what == verdict::release || x.tag % 3 == 1);
+  }
+  CAF_CHECK_EQUAL(seen->trades, (std::vector<std::int64_t>{1, 2, 3, 1, 1}));
+  deliver({trade_number(tag, 1), trade_number(tag + 1, 2), trade_number(tag + 2, 3)});
+  seen->silent = false;
+  answer_at_last();
+  CAF_CHECK_EQUAL(seen->trades, (std::vector<std::int64_t>{1, 2, 3, 1, 1}));
+  CAF_CHECK(settled() == (settlements{{tag + 2, verdict::ack, true}}));
+  deliver({trade_number(tag + 3, 4), trade_number(tag + 4, 5)});
+  CAF_CHECK_EQUAL(seen->trades.size(), 7u);
+}
+
+CAF_TEST(what waits for a handler that hangs uses up no retry) {
+  auto seen = subscribed_strategy(eth_trades().on_durable_queue("orders").retried().within(2s));
+  seen->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  advance(2500ms);
+  CAF_CHECK_EQUAL(copies.size(), 1u);
+  deliver({delivery(2, body(some_trade(2))), delivery(3, body(some_trade(3)))});
+  advance(2500ms);
+  CAF_CHECK_EQUAL(copies.size(), 2u);
+  CAF_CHECK_EQUAL(seen->trades, (std::vector<std::int64_t>{1, 2}));
+}
+
+CAF_TEST(a handler that leaves one message open gets all others) {
+  auto seen = subscribed_strategy(
+      eth_trades().on_durable_queue("orders").acked(ack_policy::on_success).within(2s));
+  seen->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  advance(2500ms);
+  seen->silent = false;
+  deliver({delivery(2, body(some_trade(2))), delivery(3, body(some_trade(3)))});
+  CAF_CHECK_EQUAL(seen->trades, (std::vector<std::int64_t>{1, 2, 3}));
+}
+
+CAF_TEST(what waits for a handler that hangs goes back when its strategy ends) {
+  auto seen = subscribed_strategy(
+      eth_trades().on_durable_queue("orders").acked(ack_policy::on_success).within(2s));
+  seen->silent = true;
+  deliver({delivery(1, body(some_trade(1)))});
+  advance(2500ms);
+  deliver({delivery(2, body(some_trade(2))), delivery(3, body(some_trade(3)))});
+  settled();
+  end_last_strategy();
+  CAF_CHECK(settled() == (settlements{{2, verdict::release}, {3, verdict::release}}));
+}
+
 CAF_TEST(without a time limit a handler has all the time) {
   subscribed_strategy(eth_trades().acked(ack_policy::on_success).within(0ms))->silent = true;
   deliver({delivery(1, body(some_trade(1)))});

@@ -505,14 +505,14 @@ CAF_TEST(who may only read consumes a queue that is there) {
   up();
   want(1, "E", "a");
   run();
-  CAF_CHECK_EQUAL(take(news), (lines{"1 a: on q1"}));
+  CAF_CHECK_EQUAL(take(news), (lines{"1 a: on q1, bound by others"}));
   CAF_CHECK(x.refused().empty());
   CAF_CHECK(std::any_of(notes.begin(), notes.end(), [](auto& y) {
     return y.find("what arrives is what was bound already") != std::string::npos;
   }));
   want(1, "E", "b");
   run();
-  CAF_CHECK_EQUAL(take(news), (lines{"1 b: on q1"}));
+  CAF_CHECK_EQUAL(take(news), (lines{"1 b: on q1, bound by others"}));
   x.retry();
   verify();
   CAF_CHECK(news.empty());
@@ -527,7 +527,7 @@ CAF_TEST(who may not bind a kept queue of his own consumes it) {
   x.want(kept);
   follow();
   run();
-  CAF_CHECK_EQUAL(news, (lines{"1 a: on q1"}));
+  CAF_CHECK_EQUAL(news, (lines{"1 a: on q1, bound by others"}));
 }
 
 // -- what a broker does not allow ---------------------------------------------------------------

@@ -248,7 +248,8 @@ struct fixture {
   void on_news(const consumer_state& y) {
     abandoned_offset = y.abandoned_offset;
     auto line = std::to_string(y.id) + (y.binding ? " " + y.binding->routing_key : "") + ": ";
-    news.push_back(line + (y.error ? std::string{to_string(y.error.code)} : "on " + y.queue));
+    line += y.error ? std::string{to_string(y.error.code)} : "on " + y.queue;
+    news.push_back(line + (y.assumed ? ", bound by others" : ""));
     if (!y.error && y.binding)
       bound[y.id].emplace(y.binding->exchange, y.binding->routing_key);
     else if (y.binding)

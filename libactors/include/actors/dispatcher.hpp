@@ -24,6 +24,7 @@
 #include <caf/result.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include "actors/circuit_breaker.hpp"
 #include "actors/delivery_decoder.hpp"
 #include "actors/delivery_window.hpp"
 #include "actors/handler_table.hpp"
@@ -94,9 +95,8 @@ private:
     std::optional<stream_gap> self;
   };
 
-  /// A message that waits for a strategy to be back.
+  /// A message that waits for a strategy to be back, or to answer others.
   struct held_message {
-    delivery_key key;
     /// Without its body.
     amqp::delivery about;
     caf::message what;
@@ -126,10 +126,12 @@ private:
     std::vector<stream_notice> overdue;
     /// What it was too late for.
     std::set<delivery_key> given_up;
-    /// Until when its place is kept, ...
+    /// Opens when it is late.
+    circuit_breaker breaker;
+    /// Until when its place is kept.
     time_point kept_until;
-    /// ... and what others of its queue have got meanwhile.
-    std::vector<held_message> held;
+    /// What came while it was away or late.
+    std::map<delivery_key, held_message> held;
   };
 
   /// Bindings of one queue, in order.
@@ -159,11 +161,23 @@ private:
     std::optional<std::int64_t> next_offset;
     handler_table handlers;
     std::vector<subscription_id> members;
-    /// The bindings that the broker has confirmed.
+    /// The bindings that the broker has confirmed, ...
     std::set<amqp::binding, by_route> bound;
+    /// ... or that are not ours to make.
+    std::set<amqp::binding, by_route> assumed;
   };
 
   using origin_ptr = std::shared_ptr<const message_origin>;
+
+  /// A message that a strategy was asked to handle.
+  struct question {
+    delivery_key key;
+    subscription_id id = 0;
+    origin_ptr from;
+    /// Of the strategy's circuit breaker.
+    std::uint64_t number = 0;
+  };
+
   using verdict = ack_window::verdict;
 
   /// Why a subscription ends.
@@ -199,10 +213,14 @@ private:
 
   void keep_place(subscription_id id);
   subscription_id take_place(const consumer& from, const subscription& what);
-  void hold(const std::vector<subscription_id>& places, const amqp::delivery& x, delivery_key key,
-            open_delivery& open);
-  void hand_over_held(subscription_id id);
-  void answer_held(handler& place, verdict what);
+  void hold_for(const std::vector<subscription_id>& places, const amqp::delivery& x,
+                delivery_key key, open_delivery& open);
+  static void hold(handler& to, const amqp::delivery& x, const caf::message& what, delivery_key key,
+                   open_delivery& open);
+  void hand_over_held(handler& to);
+  void hand_over_held(handler& to, delivery_key key, const held_message& x);
+  void answer_held(handler& to, verdict what);
+  void give_back_held(handler& to, delivery_key key);
   void drop_place(subscription_id id, verdict what);
   void drop_places(const consumer& from, verdict what);
   bool drop_late_places();
@@ -237,8 +255,9 @@ private:
            open_delivery& open);
   static origin_ptr origin_of(const amqp::delivery& x);
   void ask(handler& to, const caf::message& what, delivery_key key, const origin_ptr& from);
-  void on_answer(delivery_key key, subscription_id id, const origin_ptr& from,
-                 const caf::error& err);
+  void on_answer(const question& to, const caf::error& err);
+  verdict take_answer(handler& x, const question& to, const caf::error& err, verdict outcome);
+  void continue_handing_over(subscription_id id);
   void settle_followers(subscription_id id, const origin_ptr& from, verdict what,
                         const std::string& error);
   void count(handler& x, const caf::error& err);
@@ -252,6 +271,7 @@ private:
   // -- its end ---------------------------------------------------------------------------
 
   void finish(delivery_key key, open_delivery& x);
+  void settle_unwanted(delivery_key key, open_delivery& x);
   void pause(delivery_key key, open_deliveries::paused_delivery x, std::chrono::milliseconds time);
   void move(delivery_key key, open_delivery& x);
   void send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy);

@@ -43,6 +43,8 @@ struct consumer_state {
   /// Where a stream was to be read on that is not there any more: there is another one, which
   /// is read from its beginning.
   std::optional<std::int64_t> abandoned_offset = {};
+  /// The binding is not ours to make: what arrives is what others have bound.
+  bool assumed = false;
 };
 
 /// The wanted topology of a link, and how far the broker has followed:

@@ -39,6 +39,9 @@ struct open_delivery {
   std::vector<subscription_id> waiting = {};
   /// Who has another copy of it in hand.
   std::vector<subscription_id> following = {};
+  /// How many handlers were asked, and how many of them had none for its type.
+  std::size_t asked = 0;
+  std::size_t unwanted = 0;
   ack_window::verdict outcome = ack_window::verdict::ack;
   amqp::consumer_id consumer = 0;
   /// It came back before: if it goes back again, then not at once.
@@ -124,6 +127,9 @@ public:
   std::optional<open_delivery> answered(delivery_key key, subscription_id id, verdict what,
                                         std::string error);
 
+  /// Who is about to answer has no handler for it.
+  void unwanted(delivery_key key);
+
   /// These have ended without an answer: that is no fault of their messages, unless a
   /// handler failed with one. Gives back the deliveries that nobody has any more.
   std::vector<std::pair<delivery_key, open_delivery>>
@@ -155,7 +161,7 @@ public:
   // -- copies of what hangs -------------------------------------------------------------
 
   /// A delivery is a copy of what this subscription has in hand: it gets the verdict of
-  /// that one.
+  /// that one, if it waited for an answer of its own so far as well.
   void follow(subscription_id id, const message_origin& of, delivery_key copy);
 
   /// The copies that wait for the verdict on this message; each waits no more.
@@ -220,6 +226,7 @@ private:
   static in_hand in_hand_of(subscription_id id, const message_origin& x);
   static bool is_idle(const life& x) noexcept;
   life* find(std::uint64_t id) noexcept;
+  open_delivery* find_open(delivery_key key) noexcept;
   void drop_idle();
 
   std::uint64_t last_life_ = 0;

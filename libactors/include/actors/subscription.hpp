@@ -116,7 +116,8 @@ struct subscription {
   /// With `error_policy::retry`.
   retry_policy retry;
   /// How long a handler may take for its answer, from the moment that the event
-  /// is in the strategy's mailbox; then it counts as failed. 0 is without limit.
+  /// is in the strategy's mailbox, where it may wait for those before it; then it counts as
+  /// failed. 0 is without limit.
   std::chrono::milliseconds time_limit{300'000};
   /// What waits for a slow strategy, without `ack_policy::on_success`: that is
   /// bounded by the prefetch count.
@@ -199,6 +200,8 @@ struct subscribed {
   std::string routing_key;
   /// The queue's name on the broker.
   std::string queue;
+  /// False: we may not bind the queue, so that nothing arrives but what somebody else has bound.
+  bool bound = true;
 
   bool operator==(const subscribed&) const = default;
 };

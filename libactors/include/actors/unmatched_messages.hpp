@@ -8,6 +8,11 @@
 
 namespace actors {
 
+struct subscription;
+
+/// Whether what no handler here is for stays for others: of a queue that is kept.
+bool gives_back_unmatched(const subscription& x) noexcept;
+
 /// What becomes of messages of a queue that is kept which no handler here is for: another
 /// process may want them, or a strategy that comes back. They are not ours to drop, must
 /// not stand in the way of what follows them, and must not keep anybody busy:

@@ -1,4 +1,4 @@
-#include "poison/lateness.hpp"
+#include "support/lateness.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-namespace actors::poison {
+namespace actors::testing {
 
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
@@ -105,4 +105,4 @@ void lateness::run() {
   }
 }
 
-} // namespace actors::poison
+} // namespace actors::testing

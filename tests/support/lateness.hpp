@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <thread>
 
-namespace actors::poison {
+namespace actors::testing {
 
 /// How late this machine is with everything: who waits for us may not be blamed for that.
 class lateness {
@@ -39,4 +39,4 @@ private:
   std::thread watch_;
 };
 
-} // namespace actors::poison
+} // namespace actors::testing

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+namespace actors {
+
+/// Keeps messages from a strategy that has not answered in time, as its mailbox would fill with
+/// what the broker delivers again meanwhile. Messages are numbered as they are handed over. A
+/// plain value:
+///
+///     closed --- an answer is late ---> open --- one may try, at once ---> half open
+///       ^                                 ^                                    |
+///       |                                 +-- after a wait that doubles -------+
+///       +------ an answer to what was handed over last, or later --------------+
+///
+/// A mailbox is answered in its order: an answer to the last says that all before it have been
+/// handled, or are answered in an order of the strategy's own.
+class circuit_breaker {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+  using duration = std::chrono::steady_clock::duration;
+
+  bool closed() const noexcept {
+    return answered_ >= late_;
+  }
+
+  /// Whether a message may be handed over.
+  bool lets_pass(time_point now) const noexcept {
+    return closed() || now >= next_try_;
+  }
+
+  /// A message is handed over, and has this much time to be answered. Gives back its number.
+  std::uint64_t passed(time_point now, duration limit) noexcept {
+    if (!closed()) {
+      wait_ = std::max(limit, 2 * wait_);
+      next_try_ = now + wait_;
+    }
+    return ++passed_;
+  }
+
+  /// An answer is late.
+  void late() noexcept {
+    late_ = passed_;
+  }
+
+  /// The message of this number was answered, late or not.
+  void answered(std::uint64_t number) noexcept {
+    answered_ = std::max(answered_, number);
+    if (closed()) {
+      wait_ = {};
+      next_try_ = {};
+    }
+  }
+
+private:
+  std::uint64_t passed_ = 0;
+  /// What was handed over last when an answer was late.
+  std::uint64_t late_ = 0;
+  std::uint64_t answered_ = 0;
+  duration wait_{};
+  time_point next_try_{};
+};
+
+} // namespace actors
