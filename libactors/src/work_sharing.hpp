@@ -1,10 +1,14 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 
+#include <caf/execution_unit.hpp>
 #include <caf/policy/unprofiled.hpp>
 #include <caf/resumable.hpp>
 
@@ -18,59 +22,171 @@ namespace actors {
 /// woken only if one sleeps, and when the queue's lock has been let go: CAF's wakes
 /// under the lock, so that whoever is woken waits at once for it, which costs two more
 /// changes of threads for each job.
+///
+/// Workers that are held up by handlers that block are helped out by a reserve of threads.
+/// A job that finds no worker asleep has a thread watch over the queue: at each look fewer
+/// jobs may have been taken than there are threads, and some that waited at the last look
+/// may wait still; then each of those jobs takes longer than a look, and the reserve grows.
+/// It shrinks again when workers are free.
 class work_sharing : public caf::policy::unprofiled {
 public:
   /// How many messages an actor handles before it is another's turn.
   static constexpr std::size_t turn = 300;
 
-  class coordinator_data {
+  struct reserve_limits {
+    /// The time between two looks at those who wait.
+    std::chrono::milliseconds look{20};
+    /// After that time a thread of the reserve asks whether it is needed any longer, and who
+    /// watches whether anybody has waited.
+    std::chrono::milliseconds stay{1000};
+    /// No more threads than that; with 0 nobody watches.
+    std::size_t most = 128;
+  };
+
+  /// It is also what the reserve runs actors by: they keep that pointer, as they keep one to
+  /// a worker, and both live as long as the scheduler.
+  class coordinator_data : private caf::execution_unit {
   public:
-    explicit coordinator_data(caf::scheduler::abstract_coordinator*) {
+    /// The reserve takes the signals that the thread takes which calls this, as workers do.
+    explicit coordinator_data(caf::scheduler::abstract_coordinator* coordinator)
+        : coordinator_data(coordinator, reserve_limits{}) {
       // nop
     }
 
+    coordinator_data(caf::scheduler::abstract_coordinator* coordinator, reserve_limits limits);
+
+    ~coordinator_data() override;
+
+    coordinator_data(const coordinator_data&) = delete;
+    coordinator_data& operator=(const coordinator_data&) = delete;
+
     void push(caf::resumable* job) {
-      auto wake = false;
+      sleepers* awake = nullptr;
+      auto watch = false;
       {
         std::lock_guard guard{mutex_};
         jobs_.push_back(job);
-        wake = sleeping_ > 0;
-        sleeping_ -= wake ? 1 : 0;
+        if (workers_.claim())
+          awake = &workers_;
+        else if (reserve_.claim())
+          awake = &reserve_;
+        else
+          watch = begin_watch();
       }
-      if (wake)
-        wake_.notify_one();
+      if (awake != nullptr)
+        awake->wake.notify_one();
+      else if (watch)
+        start_watch();
     }
 
     caf::resumable* pop() {
       std::unique_lock guard{mutex_};
       while (jobs_.empty()) {
-        ++sleeping_;
-        wake_.wait(guard);
+        workers_.fall_asleep();
+        workers_.wake.wait(guard);
+        workers_.wake_up();
       }
+      ++taken_by_workers_;
       return take();
     }
 
-    /// Gives what no worker has run to a function.
+    /// Gives what no worker has run to a function, when the reserve has ended.
     template <class Function>
     void drain(Function f) {
+      end_reserve();
+      while (auto* job = take_if_any())
+        f(job);
+    }
+
+    /// Who waits for a job and has none coming, and all threads of the reserve, with the one
+    /// that watches.
+    struct counts {
+      std::size_t idle_workers = 0;
+      std::size_t idle_reserve = 0;
+      std::size_t reserve = 0;
+    };
+
+    counts count() const {
       std::lock_guard guard{mutex_};
-      while (!jobs_.empty())
-        f(take());
+      return {workers_.sleeping - workers_.woken, reserve_.sleeping - reserve_.woken, threads_};
     }
 
   private:
+    using clock = std::chrono::steady_clock;
+
+    /// Those who wait for jobs. The counts are exact, also when one wakes by itself: a job
+    /// that has claimed one is looked at by one, so that nobody needs to watch over it.
+    struct sleepers {
+      std::condition_variable wake;
+      std::size_t sleeping = 0;
+      /// How many of them are about to look.
+      std::size_t woken = 0;
+
+      void fall_asleep() {
+        ++sleeping;
+      }
+
+      void wake_up() {
+        --sleeping;
+        woken -= woken > 0 ? 1 : 0;
+      }
+
+      bool claim() {
+        if (sleeping == woken)
+          return false;
+        ++woken;
+        return true;
+      }
+    };
+
     caf::resumable* take() {
       auto* result = jobs_.front();
       jobs_.pop_front();
       return result;
     }
 
-    std::mutex mutex_;
-    std::condition_variable wake_;
+    /// With the lock held: whether a thread has to be started that watches.
+    bool begin_watch() {
+      if (watched_ || stopped_ || limits_.most == 0)
+        return false;
+      watched_ = true;
+      ++threads_;
+      return true;
+    }
+
+    void exec_later(caf::resumable* job) override;
+    caf::resumable* take_if_any();
+    void start_watch();
+    void watch();
+    void grow(std::unique_lock<std::mutex>& guard);
+    void help();
+    void run(caf::resumable* job);
+    void leave(std::unique_lock<std::mutex>& guard);
+    bool start(void (coordinator_data::*what)());
+    void end_reserve();
+    bool held_up(std::uint64_t taken_before) const;
+    void tell(std::unique_lock<std::mutex>& guard);
+    std::size_t workers() const;
+    std::uint64_t taken() const;
+
+    caf::scheduler::abstract_coordinator* coordinator_;
+    const reserve_limits limits_;
+    sigset_t signals_{};
+    mutable std::mutex mutex_;
     std::deque<caf::resumable*> jobs_;
-    /// How many wait and have not been woken yet. It may count one too many for a
-    /// while, after a worker woke by itself; then a wake-up finds nobody.
-    std::size_t sleeping_ = 0;
+    sleepers workers_;
+    std::uint64_t taken_by_workers_ = 0;
+
+    sleepers reserve_;
+    std::uint64_t taken_by_reserve_ = 0;
+    std::size_t helping_ = 0;
+    /// Those who help and who watches: all who need this object.
+    std::size_t threads_ = 0;
+    bool watched_ = false;
+    bool stopped_ = false;
+    clock::time_point told_;
+    std::condition_variable stopping_;
+    std::condition_variable ended_;
   };
 
   struct worker_data {

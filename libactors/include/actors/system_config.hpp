@@ -7,8 +7,9 @@ namespace actors {
 /// CAF's settings as an event center runs best with them: the scheduler
 /// "sharing" with as many workers as cores (lower latency than "stealing" on
 /// few cores, measured), and fair turns between actors. "sharing" is a queue of
-/// our own, which wakes fewer threads than CAF's of that name. Command line and
-/// config file still override them.
+/// our own, which wakes fewer threads than CAF's of that name, and helps out with
+/// further threads when handlers block all workers. Command line and config file
+/// still override them.
 ///
 ///     actors::system_config cfg;
 ///     caf::actor_system system{cfg};
