@@ -32,6 +32,9 @@ int major_version(std::string_view broker) noexcept {
 // The length of an AMQP short string.
 constexpr std::size_t max_name = 255;
 
+constexpr std::string_view no_room =
+    "the queue's name leaves no room for the names of the queues beside it: shorten it";
+
 bool is_any(std::string_view word) noexcept {
   return word == "#";
 }
@@ -63,6 +66,11 @@ bool is_kept(const subscription& x) noexcept {
   return x.kind != queue_kind::transient;
 }
 
+/// Whether what no handler is for may go to a queue beside it.
+bool sets_unmatched_aside(const subscription& x) noexcept {
+  return !x.no_ack && (x.kind == queue_kind::durable || x.kind == queue_kind::quorum);
+}
+
 /// Whether we send what failed somewhere else than back.
 bool moves_failures(const subscription& x) noexcept {
   return x.ack == ack_policy::on_success
@@ -80,6 +88,8 @@ caf::error check_names(const subscription& x) {
     return too_long(x, "queue's name", *x.queue);
   if (is_kept(x) && (!x.queue || x.queue->empty()))
     return refused(x, "a queue that is kept needs a name: give it one");
+  if (sets_unmatched_aside(x) && unmatched_queue_name(*x.queue).size() > max_name)
+    return refused(x, no_room);
   return caf::none;
 }
 
@@ -112,8 +122,7 @@ caf::error check_retry(const subscription& x) {
     return refused(x, "retries and dead letters need a queue that is kept: use on_durable_queue or "
                       "on_quorum_queue");
   if (longest_name(*x.queue, x.retry) > max_name)
-    return refused(x, "the queue's name leaves no room for the names of the queues beside it: "
-                      "shorten it");
+    return refused(x, no_room);
   if (!moves_failures(x) || x.error != error_policy::retry)
     return caf::none;
   auto& policy = x.retry;

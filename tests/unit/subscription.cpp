@@ -113,6 +113,22 @@ CAF_TEST(names have a length) {
   CAF_CHECK(problem(subscription::to_events(longest + 'x', "#")).ends_with("allowed are 255"));
 }
 
+// What no handler is for goes there, of which nobody would learn that it cannot be made.
+CAF_TEST(the name of a queue that is kept leaves room for the queue of unmatched messages) {
+  const auto x = subscription::to_events("E", "#");
+  const std::string longest(245, 'x');
+  for (auto& name : {longest + 'x', longest + std::string(10, 'x')}) {
+    for (auto& y : {x.on_durable_queue(name), x.on_quorum_queue(name),
+                    x.on_durable_queue(name).acked(ack_policy::on_success)})
+      CAF_CHECK(problem(y).ends_with("the queue's name leaves no room for the names of the queues "
+                                     "beside it: shorten it"));
+    CAF_CHECK_EQUAL(problem(x.on_queue(name)), "none");
+    CAF_CHECK_EQUAL(problem(x.on_durable_queue(name).multi()), "none");
+    CAF_CHECK_EQUAL(problem(x.on_stream(name)), "none");
+  }
+  CAF_CHECK_EQUAL(problem(x.on_durable_queue(longest)), "none");
+}
+
 // RabbitMQ would close the connection of all others for it.
 CAF_TEST(what cannot be said to a broker is refused) {
   for (auto& x : {trades("okx", "BTC\xFF"), trades("okx", "BTC").on_queue("q\xFF"),
