@@ -116,12 +116,23 @@ private:
   bool stopped_ = false;
 };
 
+/// What is wrong with a connection is told of a broker; it may be a relay.
+failure about_peer(failure why, scheme peer) {
+  constexpr std::string_view broker = "the broker";
+  auto& text = why.text;
+  if (is_relay(peer))
+    for (auto i = text.find(broker); i != text.npos; i = text.find(broker, i))
+      text.replace(i, broker.size(), "the relay");
+  return why;
+}
+
 /// Moves bytes between a conversation and its socket.
 class pump {
 public:
-  pump(mailbox& commands, std::unique_ptr<byte_stream> stream, std::unique_ptr<conversation> talk,
-       const receivers* woken)
+  pump(mailbox& commands, scheme peer, std::unique_ptr<byte_stream> stream,
+       std::unique_ptr<conversation> talk, const receivers* woken)
       : commands_(commands),
+        peer_(peer),
         stream_(std::move(stream)),
         talk_(std::move(talk)),
         woken_(woken),
@@ -184,9 +195,9 @@ private:
     if (result.size > 0)
       talk_->feed({buffer_.data(), result.size}, clock::now());
     if (result.what == io_result::status::ended)
-      talk_->lost(std::move(result.why));
+      talk_->lost(about_peer(std::move(result.why), peer_));
     else if (result.what == io_result::status::would_block && write_error_)
-      talk_->lost(write_error_);
+      talk_->lost(about_peer(write_error_, peer_));
   }
 
   /// Hands everything to the kernel in one call, as far as there is room.
@@ -207,6 +218,7 @@ private:
   }
 
   mailbox& commands_;
+  scheme peer_;
   std::unique_ptr<byte_stream> stream_;
   std::unique_ptr<conversation> talk_;
   const receivers* woken_;
@@ -229,15 +241,6 @@ attempt<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const i
   if (over_tls(where.scheme))
     return start_tls(std::move(dialed.result), where, stop);
   return {std::make_unique<tcp_stream>(std::move(dialed.result)), {}};
-}
-
-/// What is wrong with a connection is told of a broker; it may be a relay.
-std::string about_peer(std::string text, scheme peer) {
-  constexpr std::string_view broker = "the broker";
-  if (is_relay(peer))
-    for (auto i = text.find(broker); i != text.npos; i = text.find(broker, i))
-      text.replace(i, broker.size(), "the relay");
-  return text;
 }
 
 /// A link's life, on its threads.
@@ -286,14 +289,15 @@ private:
     auto login = where_;
     if (auto problem = read_password(login))
       return problem;
-    pump_.emplace(*commands_, std::move(opened.result), start(login, events_, clock::now()),
-                  woken_);
+    pump_.emplace(*commands_, where_.scheme, std::move(opened.result),
+                  start(login, events_, clock::now()), woken_);
     return {};
   }
 
   void tell_down(failure why) {
+    why = about_peer(std::move(why), where_.scheme);
     if (why)
-      why.text = to_string(where_) + ": " + about_peer(std::move(why.text), where_.scheme);
+      why.text = to_string(where_) + ": " + why.text;
     if (!commands_->stopped())
       events_->down(std::move(why));
   }

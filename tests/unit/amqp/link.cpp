@@ -1,6 +1,7 @@
 #define CAF_SUITE amqp.link
 
 #include "actors/amqp/rabbitmq.hpp"
+#include "actors/amqp/relay.hpp"
 
 #include <atomic>
 #include <cerrno>
@@ -131,6 +132,11 @@ public:
     while (more > 0)
       more = receive();
     return more == 0;
+  }
+
+  /// Ends the connection in good order, whatever has not been read.
+  void say_no_more() const {
+    CAF_REQUIRE_EQUAL(::shutdown(peer_, SHUT_WR), 0);
   }
 
   void hang_up() {
@@ -574,6 +580,19 @@ CAF_TEST(a broker that hangs up in the middle of a frame) {
   broker.send(broker_script::deliver("la-7", 1).substr(0, 10));
   broker.hang_up();
   CAF_CHECK(outcome() == ec::connection_lost);
+}
+
+CAF_TEST(a relay that hangs up is called one) {
+  link = make_relay_transport();
+  listener relay;
+  auto where = relay.where();
+  where.scheme = scheme::relay;
+  connect(where);
+  relay.accept();
+  relay.say_no_more();
+  CAF_CHECK(outcome() == ec::connection_lost);
+  CAF_CHECK(events->take().front().find("the relay closed the TCP connection")
+            != std::string::npos);
 }
 
 // The reason for the end may arrive together with the end itself.
