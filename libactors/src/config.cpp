@@ -83,6 +83,21 @@ void add_url(config_section& in, std::string_view key, const std::string& url,
     out.push_back(std::move(*parsed));
 }
 
+// The next endpoint stands in for one that is lost, with all that was subscribed there.
+void refuse_mixed(config_section& in, const std::vector<amqp::endpoint>& xs) {
+  auto count = [&](auto which) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(xs, which, [](const amqp::endpoint& x) { return x.scheme; }));
+  };
+  auto is_memory = [](amqp::scheme x) { return x == amqp::scheme::memory; };
+  if (auto of_memory = count(is_memory); of_memory > 0 && of_memory < xs.size())
+    in.refuse("endpoints", "memory: is the broker within the process, for which no other can stand "
+                           "in: name it alone, or leave it out");
+  else if (auto relays = count(amqp::is_relay); relays > 0 && relays < xs.size())
+    in.refuse("endpoints", "relay:// and amqp:// stand side by side, and neither can stand in for "
+                           "the other: name relays, or the nodes of a broker");
+}
+
 // "url", then "endpoints"; without either, "host" and its companions.
 std::vector<amqp::endpoint> read_endpoints(config_section in) {
   amqp::endpoint defaults;
@@ -105,6 +120,7 @@ std::vector<amqp::endpoint> read_endpoints(config_section in) {
       in.refuse("host", problem.text);
     result.push_back(std::move(defaults));
   }
+  refuse_mixed(in, result);
   return result;
 }
 
@@ -112,7 +128,7 @@ void read_log(config_section in, log_config& out) {
   in.read("console", out.console);
   in.read("level", out.level);
   in.read("path", out.path, not_empty);
-  in.read("name", out.name, not_empty);
+  in.read("name", out.name, file_name);
   in.read("clear", out.clear);
   in.read("backup_count", out.backup_count, 0, 1000);
   in.read("max_bytes", out.max_bytes, 1024, std::int64_t{1} << 40);
@@ -185,11 +201,19 @@ void read_payload(config_section in, payload_limits& out) {
 
 void read_exchanges(config_section& in, std::vector<amqp::exchange>& out) {
   in.read("EXCHANGES", out);
-  for (std::size_t i = 0; i < out.size(); ++i)
+  auto place = [](std::size_t i) { return "EXCHANGES[" + std::to_string(i) + ']'; };
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto& name = out[i].name;
+    const auto same = std::ranges::find(out, name, &amqp::exchange::name);
     if (auto problem = amqp::check(amqp::operation{amqp::declare_exchange{out[i]}}))
-      in.refuse("EXCHANGES[" + std::to_string(i) + ']', problem.text);
-    else if (out[i].name.empty())
-      in.refuse("EXCHANGES[" + std::to_string(i) + ']', "an exchange has a name");
+      in.refuse(place(i), repeatable(name) == name ? problem.text : "no exchange has such a name");
+    else if (name.empty())
+      in.refuse(place(i), "an exchange has a name");
+    else if (*same != out[i])
+      in.refuse(place(i), shown(repeatable(name)) + " stands with other settings at "
+                              + place(static_cast<std::size_t>(same - out.begin()))
+                              + ": leave one of them out");
+  }
 }
 
 // Keys at the top are the app's, but not if they are ours with a slip.
@@ -197,9 +221,10 @@ std::vector<std::string> find_slips(const config_section& in) {
   constexpr std::size_t near = 2;
   std::vector<std::string> result;
   for (auto& [key, meant] : in.unknown_keys())
-    if (misspelling(key, meant) <= near)
-      result.push_back("the key " + shown(key) + " is taken for one of the app's; was \""
-                       + std::string{meant} + "\" meant?");
+    if (!meant.empty() && misspelling(key, meant) <= near)
+      result.push_back("the key " + shown(repeatable(key))
+                       + " is taken for one of the app's; was \"" + std::string{meant}
+                       + "\" meant?");
   return result;
 }
 

@@ -45,7 +45,7 @@ std::string text_or_kind(const boost::json::value& x) {
   if (x.is_structured())
     return kind_of(x);
   if (auto text = x.if_string())
-    return shown(std::string_view{*text});
+    return shown(repeatable(*text));
   std::string result;
   append_json(result, x);
   return result;
@@ -85,6 +85,14 @@ constexpr std::array<std::pair<std::string_view, log_level>, 8> log_levels{{
 
 } // namespace
 
+std::string repeatable(std::string_view text) {
+  const auto at = text.find('@');
+  if (at == text.npos || text.find(':') > at)
+    return std::string{text};
+  const auto scheme = text.substr(0, at).find("://");
+  return std::string{scheme == text.npos ? "" : text.substr(0, scheme + 3)} + "...";
+}
+
 config_section::config_section(const boost::json::object& in, std::string path,
                                std::string& problem)
     : in_(in), path_(std::move(path)), problem_(problem) {
@@ -116,10 +124,15 @@ std::vector<std::pair<std::string_view, std::string_view>> config_section::unkno
 }
 
 void config_section::refuse_unknown_keys() {
-  for (auto& [key, meant] : unknown_keys())
-    refuse(key.substr(0, 64), "is no key of " + path_.substr(0, path_.size() - 1)
-                                  + ", did you mean \"" + std::string{meant}
-                                  + "\"? (An app's own keys stand outside of the sections.)");
+  for (auto& [key, meant] : unknown_keys()) {
+    auto why = "is no key of " + path_.substr(0, path_.size() - 1);
+    if (meant.empty())
+      why += ", config/actors.json has them all.";
+    else
+      why += ", did you mean \"" + repeatable(meant) + "\"?";
+    refuse(repeatable(key).substr(0, 64),
+           why + " (An app's own keys stand outside of the sections.)");
+  }
 }
 
 void config_section::ignore(std::string_view key) {
@@ -127,7 +140,7 @@ void config_section::ignore(std::string_view key) {
 }
 
 config_section config_section::inner(std::string_view key) {
-  auto path = path_ + std::string{key} + '.';
+  auto path = path_ + repeatable(key) + '.';
   auto x = find(key);
   if (x && !x->is_object())
     mismatch(key, kind_of(*x), "an object");
@@ -158,6 +171,13 @@ void config_section::read(std::string_view key, std::string& out, not_empty_t) {
   read(key, out);
   if (out.empty())
     mismatch(key, "\"\"", "a string that is not empty");
+}
+
+void config_section::read(std::string_view key, std::string& out, file_name_t) {
+  read(key, out, not_empty);
+  if (out.find('/') != out.npos || out == "." || out == "..")
+    mismatch(key, shown(repeatable(out)),
+             "the name of a file without its folder, which is " + path_ + "path");
 }
 
 void config_section::read(std::string_view key, double& out, int min, int max) {
@@ -328,7 +348,7 @@ void config_section::accept_secret(std::string_view key, std::string text, std::
 
 void config_section::refuse(std::string_view key, std::string_view why) {
   if (problem_.empty())
-    problem_.append(path_).append(key).append(": ").append(why);
+    problem_.append(path_).append(repeatable(key)).append(": ").append(why);
 }
 
 const boost::json::value* config_section::find(std::string_view key) {

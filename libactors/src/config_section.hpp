@@ -18,6 +18,14 @@ namespace actors {
 struct not_empty_t {};
 inline constexpr not_empty_t not_empty{};
 
+/// Says that a string names a file within a folder that is named elsewhere.
+struct file_name_t {};
+inline constexpr file_name_t file_name{};
+
+/// A key or a value as an error may repeat it: whatever looks like a URL with a user, or a piece
+/// of one, is cut to "amqp://...", as there may be a password in it.
+std::string repeatable(std::string_view text);
+
 /// Reads the keys of one section of a config into variables, which keep their
 /// value where a key is missing or null. Notes the first problem and names the
 /// key in full. Remembers which keys were asked for: those that nobody asks for
@@ -33,10 +41,10 @@ public:
   /// The names of all keys with a value, which then are all known.
   std::vector<std::string> keys();
 
-  /// The keys that were not asked for, and for each the known one nearest to it.
+  /// The keys that were not asked for, and for each the known one that was meant, if one was.
   std::vector<std::pair<std::string_view, std::string_view>> unknown_keys() const;
 
-  /// Refuses a key that was not asked for, and names the nearest. To be called
+  /// Refuses a key that was not asked for, and names what was meant. To be called
   /// once all have been read.
   void refuse_unknown_keys();
 
@@ -49,6 +57,7 @@ public:
   void read(std::string_view key, bool& out);
   void read(std::string_view key, std::string& out);
   void read(std::string_view key, std::string& out, not_empty_t);
+  void read(std::string_view key, std::string& out, file_name_t);
   void read(std::string_view key, double& out, int min, int max);
   void read(std::string_view key, log_level& out);
   void read(std::string_view key, overflow_policy& out);

@@ -1,6 +1,8 @@
 #include "spelling.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <string>
 #include <vector>
 
 namespace actors {
@@ -12,6 +14,30 @@ constexpr std::size_t max_compared = 64;
 
 char small(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// Whether a word has the letters of `x` in their order and begins like it, or has it as a part:
+/// "cafile" for "cacertfile", "bytes" for "max_bytes".
+bool is_short_for(std::string_view x, std::string_view word) {
+  constexpr std::size_t least = 3;
+  auto letters = [](std::string_view text) {
+    std::string result;
+    for (auto c : text.substr(0, max_compared))
+      if (c != '_' && c != '-')
+        result += small(c);
+    return result;
+  };
+  const auto part = letters(x);
+  const auto whole = letters(word);
+  if (part.size() < least)
+    return false;
+  if (whole.find(part) != whole.npos)
+    return true;
+  auto next = part.begin();
+  for (auto c : whole)
+    if (next != part.end() && c == *next)
+      ++next;
+  return next == part.end() && part.front() == whole.front();
 }
 
 } // namespace
@@ -41,9 +67,23 @@ std::size_t misspelling(std::string_view x, std::string_view y) {
 }
 
 std::string_view nearest(std::string_view x, std::span<const std::string> words) {
-  auto distance = [x](const std::string& word) { return misspelling(x, word); };
-  auto result = std::ranges::min_element(words, {}, distance);
-  return result == words.end() ? std::string_view{} : std::string_view{*result};
+  std::string_view result;
+  auto least = std::numeric_limits<std::size_t>::max();
+  auto consider = [&](const std::string& word, std::size_t limit) {
+    const auto distance = misspelling(x, word);
+    if (distance > limit || distance >= least)
+      return;
+    least = distance;
+    result = word;
+  };
+  for (auto& word : words)
+    consider(word, x.size() / 3);
+  if (!result.empty())
+    return result;
+  for (auto& word : words)
+    if (is_short_for(x, word))
+      consider(word, least);
+  return result;
 }
 
 } // namespace actors

@@ -11,7 +11,8 @@ namespace actors {
 /// as good as small letters.
 std::size_t misspelling(std::string_view x, std::string_view y);
 
-/// The word that is nearest to `x`, the first of several; empty if there is none.
+/// The word that was meant by `x`, the first of several: the nearest, if no more than a
+/// third of its letters is wrong, else one that it is short for. Empty if all are far.
 std::string_view nearest(std::string_view x, std::span<const std::string> words);
 
 } // namespace actors

@@ -113,14 +113,15 @@ CAF_TEST(a missing section and null are the defaults) {
 
 CAF_TEST(url and endpoints replace the host) {
   auto x = read(R"({"RABBITMQ": {"host": "a", "username": "u", "url": "amqp://b:1",
-                                 "endpoints": ["amqp://c", "memory:d"]}})");
+                                 "endpoints": ["amqp://c", "amqps://d"]}})");
   CAF_REQUIRE_EQUAL(x.endpoints.size(), 3u);
   CAF_CHECK_EQUAL(x.endpoints[0].host, "b");
   CAF_CHECK_EQUAL(x.endpoints[0].port, 1u);
   CAF_CHECK_EQUAL(x.endpoints[0].username, "u");
   CAF_CHECK_EQUAL(x.endpoints[1].host, "c");
-  CAF_CHECK(x.endpoints[2].scheme == amqp::scheme::memory);
+  CAF_CHECK(x.endpoints[2].scheme == amqp::scheme::amqps);
   CAF_CHECK_EQUAL(x.endpoints[2].host, "d");
+  CAF_CHECK(first_endpoint(R"({"RABBITMQ": {"url": "memory:e"}})").scheme == amqp::scheme::memory);
 }
 
 CAF_TEST(what a URL sets itself stands above the section) {
@@ -289,6 +290,25 @@ CAF_TEST(a misspelt key in a section is an error that names the nearest) {
                              "\"durable\"?"));
 }
 
+CAF_TEST(a key that is short for ours is told and none that is far) {
+  auto meant = [](const std::string& text) {
+    const auto x = problem(text);
+    const auto begin = x.find("did you mean \"");
+    return begin == x.npos ? std::string{}
+                           : x.substr(begin + 14, x.find('"', begin + 14) - begin - 14);
+  };
+  for (auto key : {"cafile", "ca_file", "cacert", "CAcertFile"})
+    CAF_CHECK_EQUAL(meant("{\"RABBITMQ\": {\"tls\": {\"" + std::string{key} + "\": \"/ca\"}}}"),
+                    "cacertfile");
+  CAF_CHECK_EQUAL(meant(R"({"LOG": {"bytes": 1}})"), "max_bytes");
+  CAF_CHECK_EQUAL(problem(R"({"OUTBOX": {"exchanges": {"X": {"window": 1}}}})"),
+                  "OUTBOX.exchanges.X.window: is no key of OUTBOX.exchanges.X, config/actors.json "
+                  "has them all. (An app's own keys stand outside of the sections.)");
+  CAF_CHECK_EQUAL(meant(R"({"RABBITMQ": {"x": 1}})"), "");
+  CAF_CHECK_EQUAL(meant(R"({"LOG": {"rotation": 1}})"), "");
+  CAF_CHECK(read(R"({"A": 1, "": 2})").warnings.empty());
+}
+
 CAF_TEST(a key of the app that is nearly ours gets a warning) {
   auto x = read(R"({"RABITMQ": {}, "Exchanges": [], "OUTBXO": 1, "STRATEGY": {}})");
   CAF_CHECK(x.warnings
@@ -389,6 +409,39 @@ CAF_TEST(a wrong value names its key and what is allowed) {
                 .starts_with("EXCHANGES[0]: "));
 }
 
+// The next endpoint stands in for one that is lost.
+CAF_TEST(endpoints of which none can stand in for the other are refused) {
+  auto with = [](const std::string& endpoints) { return "{\"RABBITMQ\": {" + endpoints + "}}"; };
+  for (auto text :
+       {R"("endpoints": ["memory:", "amqp://a"])", R"("endpoints": ["amqp://a", "memory:x"])",
+        R"("url": "memory:", "endpoints": ["relay://a"])"})
+    CAF_CHECK(problem(with(text)).starts_with("RABBITMQ.endpoints: memory: is the broker within"));
+  for (auto text :
+       {R"("endpoints": ["relay://a", "amqp://a"])", R"("endpoints": ["amqps://a", "relays://a"])",
+        R"("url": "amqp://a", "endpoints": ["relay://a"])"})
+    CAF_CHECK(
+        problem(with(text)).starts_with("RABBITMQ.endpoints: relay:// and amqp:// stand side"));
+  for (auto text : {R"("endpoints": ["amqp://a", "amqps://b"])",
+                    R"("endpoints": ["relay://a", "relays://b"])", R"("endpoints": ["memory:"])"})
+    CAF_CHECK_EQUAL(problem(with(text)), "none");
+}
+
+CAF_TEST(an exchange has one kind of settings) {
+  CAF_CHECK_EQUAL(problem(R"({"EXCHANGES": ["a", "b", {"name": "a", "type": "fanout"}]})"),
+                  "EXCHANGES[2]: \"a\" stands with other settings at EXCHANGES[0]: leave one of "
+                  "them out");
+  CAF_CHECK_EQUAL(problem(R"({"EXCHANGES": ["a", {"name": "a"}]})"), "none");
+}
+
+CAF_TEST(the log file has no folder in its name) {
+  for (auto name : {"a/b", "/b", "b/", ".", ".."})
+    CAF_CHECK_EQUAL(
+        problem("{\"LOG\": {\"name\": \"" + std::string{name} + "\"}}"),
+        "LOG.name: found \"" + std::string{name}
+            + "\", allowed is the name of a file without its folder, which is LOG.path");
+  CAF_CHECK_EQUAL(problem(R"({"LOG": {"name": "..a.log"}})"), "none");
+}
+
 CAF_TEST(of several problems the first is told) {
   CAF_CHECK_EQUAL(problem(R"({"LOG": {"clear": 1}, "PUBLISHER_CONFIRMS": 1, "SERVER_ID": 1})"),
                   "SERVER_ID: found 1, allowed is a string");
@@ -410,6 +463,34 @@ CAF_TEST(no error repeats a credential) {
     CAF_CHECK(x != "none");
     CAF_CHECK(x.find("271828") == std::string::npos);
   }
+}
+
+// Also one that stands in the wrong place, or is longer than what is shown of a text.
+CAF_TEST(no error repeats the password of a URL) {
+  const std::string url = "amqp://bob:271828@host/vhost";
+  const std::string longer = "amqp://bob:271828" + std::string(80, 'x') + "@host";
+  for (auto& x : {url, longer, std::string{"bob:271828@host"}}) {
+    for (std::string text :
+         {R"({"RABBITMQ": {"%": 1}})", R"({"RABBITMQ": {"%": null}})", R"({"OUTBOX": {"%": 1}})",
+          R"({"RABBITMQ": {"port": "%"}})", R"({"LOG": {"level": "%"}})",
+          R"({"LOG": {"console": "%"}})", R"({"RECONNECT": {"jitter": "%"}})",
+          R"({"OUTBOX": {"overflow": "%"}})", R"({"OUTBOX": {"exchanges": {"%": 1}}})",
+          R"({"OUTBOX": {"exchanges": {"%": {"t": 1}}}})", R"({"RABBITMQ": {"host": "%"}})",
+          R"({"EXCHANGES": ["%", {"name": "%", "durable": false}]})",
+          R"({"EXCHANGES": [{"name": "a", "type": "%"}]})", R"({"EXCHANGES": ["%\n"]})",
+          R"({"LOG": {"name": "a/%"}})", R"({"RABBITMQ": {"auth_mechanism": "%"}})"}) {
+      for (auto at = text.find('%'); at != text.npos; at = text.find('%'))
+        text.replace(at, 1, x);
+      const auto told = problem(text);
+      CAF_CHECK_NOT_EQUAL(told, "none");
+      CAF_CHECK(told.find("2718") == told.npos);
+    }
+    CAF_CHECK(read("{\"" + x + "\": 1}").warnings.empty());
+  }
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"port": "amqp://bob:271828@host"}})"),
+                  "RABBITMQ.port: found \"amqp://...\", allowed is an integer from 1 to 65535");
+  CAF_CHECK_EQUAL(problem(R"({"RABBITMQ": {"port": "s3cr3t"}})"),
+                  "RABBITMQ.port: found \"s3cr3t\", allowed is an integer from 1 to 65535");
 }
 
 CAF_TEST(a wrong URL names its place) {
