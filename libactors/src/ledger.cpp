@@ -19,6 +19,19 @@ bool is_stream(const amqp::queue& x) noexcept {
          != x.arguments.end();
 }
 
+/// What to do where an exchange may not be declared, by what came of looking for it.
+std::string_view rights_text(ec look) noexcept {
+  switch (look) {
+  case ec::access_refused:
+    return "; grant configure, or, if the exchange is there already, read to subscribe or write to "
+           "publish";
+  case ec::not_found:
+    return "; the exchange is not there: grant configure, or have somebody else declare it";
+  default:
+    return {};
+  }
+}
+
 } // namespace
 
 // -- what is wanted ---------------------------------------------------------------
@@ -352,6 +365,9 @@ void ledger::on_reply(const about_exchange& about, const amqp::reply& reply) {
   auto x = find_exchange(about.name);
   if (!x || (x->stage != entity_stage::declaring && x->stage != entity_stage::checking))
     return;
+  // RabbitMQ 4.3 refuses the look as well, and for a right that whoever may look does not need.
+  if (x->stage == entity_stage::checking && x->reason.code == ec::access_refused)
+    x->reason.text += rights_text(reply.error.code);
   const auto stage = judge(x->stage, x->reason, "exchange " + quoted(about.name), reply);
   if (stage != entity_stage::checking)
     return decide(*x, stage);

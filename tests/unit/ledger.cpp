@@ -158,6 +158,26 @@ CAF_TEST(a refused exchange says why and stops only its own consumers) {
   CAF_CHECK_EQUAL(news.back(), "1 a: on q1");
 }
 
+// RabbitMQ 4.3 says what declaring needs also to who may not look.
+CAF_TEST(a refused exchange says which right is missing) {
+  refuse("exchange 'E'", ec::access_refused);
+  refuse("declare exchange 'F'", ec::access_refused);
+  up();
+  want(1, "E", "a");
+  want(2, "F", "b");
+  run();
+  CAF_CHECK_EQUAL(x.exchange_failure("E").text,
+                  "declare exchange 'E' (topic); grant configure, or, if the exchange is there "
+                  "already, read to subscribe or write to publish");
+  CAF_CHECK_EQUAL(x.exchange_failure("F").text,
+                  "declare exchange 'F' (topic); the exchange is not there: grant configure, or "
+                  "have somebody else declare it");
+  CAF_CHECK(std::any_of(notes.begin(), notes.end(), [](auto& note) {
+    return note.starts_with("exchange 'E' refused: ")
+           && note.ends_with("read to subscribe or write to publish");
+  }));
+}
+
 CAF_TEST(the reason of a refusal is the latest one) {
   refuse("declare exchange 'E'", ec::access_refused);
   up();
