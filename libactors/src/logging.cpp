@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <pthread.h>
@@ -144,17 +145,20 @@ repetitions& repeated() {
   return instance;
 }
 
-// Writes the counts that `take` gives back of the repeated lines.
+// Writes what `take` gives back of the repeated lines, in the order in which it is taken: a count
+// must not come after the change that ends it. Gives back whether there was anything.
 template <class F>
-void write_counts(F take) {
-  auto& [mutex, changed, lines] = repeated();
-  std::vector<repeated_lines::line> counts;
-  {
-    std::lock_guard guard{mutex};
-    counts = take(lines, repeated_lines::clock::now());
-  }
-  for (auto& x : counts)
+bool write_lines(F take) {
+  auto& shared = repeated();
+  std::lock_guard guard{shared.mutex};
+  const auto taken = take(shared.lines, repeated_lines::clock::now());
+  for (auto& x : taken)
     log(x.level, x.text);
+  return !taken.empty();
+}
+
+void write_due() {
+  write_lines([](auto& of, auto now) { return of.due(now); });
 }
 
 // What the counting thread runs.
@@ -167,7 +171,7 @@ void tell_repetitions(const std::stop_token& stop) {
     else
       shared.changed.wait(guard, stop, [&] { return shared.lines.next_due().has_value(); });
     guard.unlock();
-    write_counts([](auto& of, auto now) { return of.due(now); });
+    write_due();
     guard.lock();
   }
 }
@@ -199,6 +203,26 @@ counting_thread& counting() {
   return instance;
 }
 
+void say(log_level level, line_kind kind, std::string_view entity, std::string_view text,
+         std::optional<line_subject> about) {
+  if (!log_enabled(level))
+    return;
+  try {
+    // Without an open log no thread writes the counts.
+    write_due();
+    const auto is_first = write_lines([&](auto& of, auto now) {
+      std::vector<repeated_lines::line> result;
+      if (auto first = of.say(level, kind, entity, text, now, about))
+        result.push_back({level, std::move(*first)});
+      return result;
+    });
+    if (is_first)
+      repeated().changed.notify_one();
+  } catch (const std::exception&) {
+    // As in `log`.
+  }
+}
+
 } // namespace
 
 void open_log(const log_config& settings) {
@@ -216,7 +240,7 @@ void open_log(const log_config& settings) {
 
 void close_log() {
   counting().stop();
-  write_counts([](auto& of, auto now) { return of.take_all(now); });
+  write_lines([](auto& of, auto now) { return of.take_all(now); });
   current().store(nullptr);
 }
 
@@ -238,21 +262,20 @@ void log(log_level level, std::string_view text) {
 }
 
 void log_repeated(log_level level, line_kind kind, std::string_view entity, std::string_view text) {
-  if (!log_enabled(level))
-    return;
+  say(level, kind, entity, text, std::nullopt);
+}
+
+void log_repeated(log_level level, line_kind kind, std::string_view entity, std::string_view text,
+                  line_subject about) {
+  say(level, kind, entity, text, about);
+}
+
+// Also where it is not written itself: it ends what is counted.
+void log_change(log_level level, line_subject of, line_kind state, std::string_view text) {
   try {
-    // Without an open log no thread writes the counts.
-    write_counts([](auto& of, auto now) { return of.due(now); });
-    auto& [mutex, changed, lines] = repeated();
-    std::optional<std::string> first;
-    {
-      std::lock_guard guard{mutex};
-      first = lines.say(level, kind, entity, text, repeated_lines::clock::now());
-    }
-    if (!first)
-      return;
-    changed.notify_one();
-    log(level, *first);
+    write_due();
+    write_lines([&](auto& xs, auto now) { return xs.change(level, of, state, text, now); });
+    repeated().changed.notify_one();
   } catch (const std::exception&) {
     // As in `log`.
   }

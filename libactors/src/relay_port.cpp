@@ -217,8 +217,8 @@ amqp::attempt<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id
                                          settings_.limits.max_links)}};
   const auto who = by_id_.at(id);
   auto& host = peers_.at(who);
-  log_repeated(
-      log_level::info, "relay host", host.host + ' ' + hello.name,
+  log_change(
+      log_level::info, {"relay host", host.host + ' ' + hello.name}, "up",
       fmt::format("relay: {} is '{}', libactors {}", host.address(), hello.name, hello.software));
   strangers_.erase(id);
   self_->configure_read(who, caf::io::receive_policy::at_most(read_size));
@@ -287,8 +287,8 @@ void relay_port_state::on_disconnected(caf::io::connection_handle who) {
   const auto& x = i->second;
   if (x.session->greeted()) {
     ++counters_.lost;
-    log_repeated(
-        log_level::warning, "relay host lost", x.host + ' ' + x.session->name(),
+    log_change(
+        log_level::warning, {"relay host", x.host + ' ' + x.session->name()}, "lost",
         fmt::format("relay: {} '{}' lost: the connection ended", x.address(), x.session->name()));
   } else {
     ++counters_.refused;
@@ -375,14 +375,14 @@ void relay_port_state::drop(caf::io::connection_handle who) {
 
 void relay_port_state::report(const peer& x) {
   const auto& why = x.session->why();
-  const auto name = fmt::format("{} {} {}", x.host, x.session->name(), to_string(why.code));
+  const auto host = x.host + ' ' + x.session->name();
   if (!why)
-    return log_repeated(log_level::info, "relay host closed", name,
-                        fmt::format("relay: {} '{}' has closed", x.address(), x.session->name()));
+    return log_change(log_level::info, {"relay host", host}, "closed",
+                      fmt::format("relay: {} '{}' has closed", x.address(), x.session->name()));
   if (x.session->greeted()) {
     ++counters_.lost;
-    return log_repeated(
-        log_level::warning, "relay host lost", name,
+    return log_change(
+        log_level::warning, {"relay host", host}, "lost",
         fmt::format("relay: {} '{}' lost: {}", x.address(), x.session->name(), to_string(why)));
   }
   ++counters_.refused;
@@ -390,7 +390,8 @@ void relay_port_state::report(const peer& x) {
                         ? fmt::format("relay: {} refused: {}", x.address(), to_string(why))
                         : fmt::format("relay: {} '{}' refused: {}", x.address(), x.session->name(),
                                       to_string(why));
-  log_repeated(log_level::warning, "relay refusal", name, text);
+  log_repeated(log_level::warning, "relay refusal", fmt::format("{} {}", host, to_string(why.code)),
+               text);
 }
 
 void relay_port_state::remove(caf::io::connection_handle who) {

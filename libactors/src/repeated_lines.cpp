@@ -1,5 +1,6 @@
 #include "actors/repeated_lines.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace actors {
@@ -18,15 +19,41 @@ repeated_lines::repeated_lines(std::chrono::seconds interval, std::size_t max_en
 
 std::optional<std::string> repeated_lines::say(log_level level, line_kind kind,
                                                std::string_view entity, std::string_view text,
-                                               time_point now) {
+                                               time_point now, std::optional<line_subject> about) {
   auto added = false;
-  auto& x = *find_or_add(kind, entity.substr(0, max_kept), now, added);
+  auto& x = *find_or_add({{kind.name()}, std::string{entity.substr(0, max_kept)}}, now, added);
   x.level = level;
   x.text = text.substr(0, max_kept);
+  if (about && !x.shared)
+    x.about = key_of(*about);
   if (added)
     return std::string{text};
   ++x.again;
   return std::nullopt;
+}
+
+std::vector<repeated_lines::line> repeated_lines::change(log_level level, line_subject of,
+                                                         line_kind state, std::string_view text,
+                                                         time_point now) {
+  std::vector<line> result;
+  const auto subject = key_of(of);
+  auto added = false;
+  auto& x = *find_or_add(subject, now, added);
+  auto& written = x.written[state.name()];
+  if (written == max_changes) {
+    x.level = x.again == 0 ? level : std::max(x.level, level);
+    x.text = text.substr(0, max_kept);
+    if (x.again++ == 0)
+      x.counted_since = now;
+    return result;
+  }
+  ++written;
+  end_lines_about(subject, now, result);
+  if (x.again > 0)
+    result.push_back(count_of(x, now));
+  x.again = 0;
+  result.push_back({level, std::string{text}});
+  return result;
 }
 
 std::vector<repeated_lines::line> repeated_lines::due(time_point now) {
@@ -34,12 +61,15 @@ std::vector<repeated_lines::line> repeated_lines::due(time_point now) {
   while (!entries_.empty() && entries_.front().since + interval_ <= now) {
     auto& x = entries_.front();
     if (x.again == 0) {
-      forget_first();
+      forget(entries_.begin());
       continue;
     }
+    if (x.id.first.of_subjects)
+      end_lines_about(x.id, now, result);
     result.push_back(count_of(x, now));
-    x.since = now;
+    x.since = x.counted_since = now;
     x.again = 0;
+    x.written.clear();
     entries_.splice(entries_.end(), entries_, entries_.begin());
   }
   return result;
@@ -47,13 +77,14 @@ std::vector<repeated_lines::line> repeated_lines::due(time_point now) {
 
 std::vector<repeated_lines::line> repeated_lines::take_all(time_point now) {
   std::vector<line> result;
-  for (auto& x : entries_)
+  while (!entries_.empty()) {
+    auto& x = entries_.front();
+    if (x.again > 0 && x.id.first.of_subjects)
+      end_lines_about(x.id, now, result);
     if (x.again > 0)
       result.push_back(count_of(x, now));
-  entries_.clear();
-  by_key_.clear();
-  entities_.clear();
-  shared_.clear();
+    forget(entries_.begin());
+  }
   return result;
 }
 
@@ -63,20 +94,22 @@ std::optional<repeated_lines::time_point> repeated_lines::next_due() const noexc
   return entries_.front().since + interval_;
 }
 
-std::list<repeated_lines::entry>::iterator
-repeated_lines::find_or_add(line_kind kind, std::string_view entity, time_point now, bool& added) {
-  key id{kind.name(), std::string{entity}};
+repeated_lines::key repeated_lines::key_of(line_subject x) {
+  return {{x.kind.name(), true}, std::string{x.name.substr(0, max_kept)}};
+}
+
+repeated_lines::entries::iterator repeated_lines::find_or_add(key id, time_point now, bool& added) {
   if (auto known = by_key_.find(id); known != by_key_.end())
     return known->second;
-  auto& count = entities_[kind.name()];
+  auto& count = entities_[id.first];
   auto shared = count >= max_entities_;
   if (shared)
-    if (auto known = shared_.find(kind.name()); known != shared_.end())
+    if (auto known = shared_.find(id.first); known != shared_.end())
       return known->second;
   added = true;
-  auto result = entries_.insert(entries_.end(), entry{id, shared, now});
+  auto result = entries_.insert(entries_.end(), entry{id, shared, now, now});
   if (shared) {
-    shared_.emplace(kind.name(), result);
+    shared_.emplace(id.first, result);
   } else {
     by_key_.emplace(std::move(id), result);
     ++count;
@@ -84,24 +117,38 @@ repeated_lines::find_or_add(line_kind kind, std::string_view entity, time_point 
   return result;
 }
 
-void repeated_lines::forget_first() {
-  auto& x = entries_.front();
-  if (x.shared) {
-    shared_.erase(x.id.first);
+repeated_lines::entries::iterator repeated_lines::forget(entries::iterator i) {
+  if (i->shared) {
+    shared_.erase(i->id.first);
   } else {
-    by_key_.erase(x.id);
-    --entities_[x.id.first];
+    by_key_.erase(i->id);
+    --entities_[i->id.first];
   }
-  entries_.pop_front();
+  return entries_.erase(i);
+}
+
+void repeated_lines::end_lines_about(const key& subject, time_point now, std::vector<line>& out) {
+  for (auto i = entries_.begin(); i != entries_.end();) {
+    if (i->about != subject) {
+      ++i;
+      continue;
+    }
+    if (i->again > 0)
+      out.push_back(count_of(*i, now));
+    i = forget(i);
+  }
 }
 
 repeated_lines::line repeated_lines::count_of(const entry& x, time_point now) {
-  auto seconds = std::chrono::round<std::chrono::seconds>(now - x.since).count();
-  auto often = std::to_string(x.again) + (x.again == 1 ? " time in " : " times in ")
-               + std::to_string(seconds) + " s";
+  auto seconds = std::chrono::round<std::chrono::seconds>(now - x.counted_since).count();
+  auto is_state = x.id.first.of_subjects;
+  auto often = std::to_string(x.again) + (is_state ? " change" : " time")
+               + (x.again == 1 ? "" : "s") + " in " + std::to_string(seconds) + " s";
   if (x.shared)
-    return {x.level, "still: " + std::string{x.id.first} + ", " + often
+    return {x.level, "still: " + std::string{x.id.first.kind} + ", " + often
                          + " for others than those told of above, the last: " + x.text};
+  if (is_state)
+    return {x.level, "still: " + x.text + ", the last of " + often};
   return {x.level, "still: " + x.text + ", " + often};
 }
 

@@ -1,6 +1,7 @@
 #include "actors/supervisor.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <caf/result.hpp>
 #include <fmt/core.h>
@@ -15,6 +16,15 @@ namespace {
 
 /// How long links may take to close in good order before they are cut.
 constexpr auto close_limit = std::chrono::milliseconds{300};
+
+line_subject subject_of(link_role x) noexcept {
+  return {"link", to_string(x)};
+}
+
+/// The end of what was warned of is told to whoever reads warnings alone.
+log_level level_of_end(supervised_link& x) noexcept {
+  return std::exchange(x.has_warned, false) ? log_level::warning : log_level::info;
+}
 
 } // namespace
 
@@ -95,8 +105,8 @@ void supervisor_state::on_up(const link_up& up) {
   x.since = self_->clock().now();
   x.broker = up.broker;
   ++x.connects;
-  log_repeated(
-      log_level::info, "link up", fmt::format("{} {}", to_string(x.role), x.endpoints.current()),
+  log_change(
+      level_of_end(x), subject_of(x.role), "up",
       fmt::format("{} link up: {} ({})", to_string(x.role), to_string(endpoint_of(x)), x.broker));
   meet_broker(x);
   if (x.role != link_role::consuming)
@@ -123,17 +133,22 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
   if (!found)
     return self_->quit(reason);
   auto& x = *found;
-  if (reason)
+  if (reason) {
     x.last_failure = to_failure(reason);
+    x.has_warned = true;
+  }
   if (!reason)
-    log_repeated(log_level::info, "link closed", to_string(x.role),
-                 fmt::format("{} link closed", to_string(x.role)));
+    log_change(log_level::info, subject_of(x.role), "closed",
+               fmt::format("{} link closed", to_string(x.role)));
+  else if (x.up)
+    log_change(log_level::warning, subject_of(x.role), "lost",
+               fmt::format("{} link lost: {}", to_string(x.role), x.last_failure.text));
   else
-    log_repeated(log_level::warning, "link lost",
+    log_repeated(log_level::warning, "link not connected",
                  fmt::format("{} {} {}", to_string(x.role), x.endpoints.current(),
                              to_string(x.last_failure.code)),
-                 fmt::format("{} link {}: {}", to_string(x.role), x.up ? "lost" : "not connected",
-                             x.last_failure.text));
+                 fmt::format("{} link not connected: {}", to_string(x.role), x.last_failure.text),
+                 subject_of(x.role));
   if (x.up) {
     ++x.losses;
     if (self_->clock().now() - x.since >= config_.reconnect.settled) {
@@ -200,22 +215,24 @@ void supervisor_state::schedule_connect(supervised_link& x, std::chrono::millise
   log_repeated(log_level::info, "connecting",
                fmt::format("{} {}", to_string(x.role), x.endpoints.current()),
                fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
-                           to_string(endpoint_of(x)), delay.count()));
+                           to_string(endpoint_of(x)), delay.count()),
+               subject_of(x.role));
   self_->delayed_send(self_, delay, connect_atom_v, x.role);
 }
 
 void supervisor_state::on_blocked(const link_blocked& blocked) {
   auto& x = link(blocked.role);
   x.blocked = blocked.reason.empty() ? "no reason given" : blocked.reason;
-  log_repeated(log_level::warning, "link blocked", to_string(x.role),
-               fmt::format("{} link blocked by the broker: {}", to_string(x.role), x.blocked));
+  x.has_warned = true;
+  log_change(log_level::warning, subject_of(x.role), "blocked",
+             fmt::format("{} link blocked by the broker: {}", to_string(x.role), x.blocked));
 }
 
 void supervisor_state::on_unblocked(const link_unblocked& unblocked) {
   auto& x = link(unblocked.role);
   x.blocked.clear();
-  log_repeated(log_level::info, "link unblocked", to_string(x.role),
-               fmt::format("{} link unblocked", to_string(x.role)));
+  log_change(level_of_end(x), subject_of(x.role), "unblocked",
+             fmt::format("{} link unblocked", to_string(x.role)));
   schedule_flush();
 }
 

@@ -133,7 +133,8 @@ void supervisor_state::leave_silent_link(outbound& x, std::chrono::milliseconds 
     log_repeated(log_level::warning, "silent link", to_string(by.role),
                  fmt::format("{} link: no answer to any message for {} ms: trying another link, "
                              "one exchange after the other",
-                             to_string(by.role), silence.count()));
+                             to_string(by.role), silence.count()),
+                 {"link", to_string(by.role)});
     return x.messages.try_each_alone();
   }
   if (hung->pause.count() > 0)
@@ -142,7 +143,8 @@ void supervisor_state::leave_silent_link(outbound& x, std::chrono::milliseconds 
                fmt::format("{} {}", to_string(by.role), hung->name),
                fmt::format("{} link: no answer to a message to exchange '{}' for {} ms: trying "
                            "another link",
-                           to_string(by.role), amqp::printable(hung->name), silence.count()));
+                           to_string(by.role), amqp::printable(hung->name), silence.count()),
+               {"link", to_string(by.role)});
 }
 
 } // namespace actors

@@ -202,15 +202,16 @@ class Test(ProgramsTest):
     def test_a_relay_that_comes_back_is_found_again(self):
         with self.relay("--no-tls") as relay:
             port = self.port_of(relay)
-            with self.running("ticker", *self.center(port), "--json", "--log-level",
-                              "info") as ticker:
+            with self.running("ticker", *self.center(port), "--json") as ticker:
                 ticker.await_log("ticker: subscribed to")
                 relay.process.kill()
                 relay.process.wait()
-                ticker.await_log("consuming link lost")
+                ticker.await_log("consuming link lost: ")
+                ticker.await_log("the relay closed the TCP connection")
                 with self.running("relay", "--broker", "memory:", "--listen",
                                   f"127.0.0.1:{port}", "--no-tls") as second:
                     second.await_log("actors consuming'")
+                    ticker.await_log("consuming link up")
 
     def test_a_reader_that_stops_does_not_fill_the_memory(self):
         with self.relay("--no-tls") as relay:

@@ -6,6 +6,7 @@ actors_add_suites(
   LIBRARIES actors::actors
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/connection.cpp ${CMAKE_CURRENT_LIST_DIR}/supervisor.cpp
           ${CMAKE_CURRENT_LIST_DIR}/supervisor_publishing.cpp supervisor_hanging.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/supervisor_log.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_deliveries.cpp
           ${CMAKE_CURRENT_LIST_DIR}/dispatcher_failures.cpp

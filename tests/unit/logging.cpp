@@ -208,6 +208,22 @@ CAF_TEST(what repeats below the level is not counted) {
   CAF_CHECK(matches(text_of_file(file()), time_stamp + "error link lost\n"));
 }
 
+CAF_TEST(a change ends what was counted before it also where it is not written itself) {
+  settings.level = log_level::warning;
+  open_log(settings);
+  constexpr line_subject link{"link", "consuming"};
+  for (int i = 0; i < 2; ++i) {
+    log_change(log_level::warning, link, "lost", "link lost");
+    for (int k = 0; k < 3; ++k)
+      log_repeated(log_level::warning, "not connected", "a", "not connected", link);
+    log_change(log_level::info, link, "up", "link up");
+  }
+  close_log();
+  const auto outage = time_stamp + "warning link lost\n" + time_stamp + "warning not connected\n"
+                      + time_stamp + "warning still: not connected, 2 times in \\d+ s\n";
+  CAF_CHECK(matches(text_of_file(file()), outage + outage));
+}
+
 CAF_TEST(many threads write while the log is opened and closed) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)

@@ -17,6 +17,18 @@ struct fixture {
     return lines.say(log_level::warning, kind, entity, text, now).has_value();
   }
 
+  // A try to connect, and a link that is up or lost.
+  void tries() {
+    for (auto& x : {"connecting", "refused"})
+      if (lines.say(log_level::info, "try", x, x, now, link))
+        written.emplace_back(x);
+  }
+
+  void changes(line_kind state) {
+    for (auto& x : lines.change(log_level::info, link, state, state.name(), now))
+      written.push_back(x.text);
+  }
+
   // What is written on the way to a later time, as a timer would that is never late.
   std::vector<std::string> pass(std::chrono::milliseconds time) {
     std::vector<std::string> result;
@@ -30,7 +42,9 @@ struct fixture {
     return result;
   }
 
+  static constexpr line_subject link{"link", "consuming"};
   repeated_lines lines{60s, 3};
+  std::vector<std::string> written;
   repeated_lines::time_point now{1000s};
 };
 
@@ -136,6 +150,109 @@ CAF_TEST(all counts are taken at the end) {
   CAF_CHECK_EQUAL(counts[0].text, "still: no, 1 time in 5 s");
   CAF_CHECK(!lines.next_due());
   CAF_CHECK(say("refused", "q", "no"));
+}
+
+CAF_TEST(each change of a state is written and what repeats before it ends with it) {
+  changes("up");
+  for (auto i = 0; i < 2; ++i) {
+    changes("lost");
+    for (auto k = 0; k < 4; ++k) {
+      tries();
+      CAF_CHECK(pass(5s) == texts{});
+    }
+    changes("up");
+  }
+  const texts outage{"lost",
+                     "connecting",
+                     "refused",
+                     "still: connecting, 3 times in 20 s",
+                     "still: refused, 3 times in 20 s",
+                     "up"};
+  texts expected{"up"};
+  for (auto i = 0; i < 2; ++i)
+    expected.insert(expected.end(), outage.begin(), outage.end());
+  CAF_CHECK_EQUAL(written, expected);
+  CAF_CHECK(pass(60s) == texts{});
+}
+
+CAF_TEST(a state that changes at any rate makes a few lines a minute) {
+  for (auto every : {20ms, 500ms, 4'000ms}) {
+    lines.take_all(now);
+    written.clear();
+    std::size_t counts = 0;
+    for (const auto end = now + 600s; now < end;) {
+      changes("lost");
+      tries();
+      changes("up");
+      counts += pass(every).size();
+    }
+    // Of each kind three, a try more, and the counts.
+    CAF_CHECK_LESS_OR_EQUAL(written.size() + counts, 10u * 20);
+    CAF_CHECK_GREATER_OR_EQUAL(written.size(), 10u * 6);
+  }
+}
+
+CAF_TEST(the count of changes is the last that is written of a subject) {
+  for (auto i = 0; i < 5; ++i) {
+    changes("lost");
+    tries();
+    tries();
+    changes("up");
+  }
+  auto counts = lines.take_all(now + 30s);
+  CAF_REQUIRE_EQUAL(counts.size(), 3u);
+  CAF_CHECK_EQUAL(counts[0].text, "still: connecting, 3 times in 30 s");
+  CAF_CHECK_EQUAL(counts[2].text, "still: up, the last of 4 changes in 30 s");
+  CAF_CHECK(!lines.next_due());
+  // The same in an interval's course.
+  for (auto i = 0; i < 5; ++i) {
+    changes("lost");
+    tries();
+    tries();
+    changes("up");
+  }
+  auto in_time = pass(60s);
+  CAF_REQUIRE_EQUAL(in_time.size(), 3u);
+  CAF_CHECK_EQUAL(in_time.back(), "still: up, the last of 4 changes in 60 s");
+  // Each interval has its own.
+  written.clear();
+  changes("lost");
+  changes("up");
+  CAF_CHECK_EQUAL(written, (texts{"lost", "up"}));
+}
+
+CAF_TEST(a state that is rare is written after the count of one that is not ) {
+  for (auto i = 0; i < 6; ++i)
+    changes("blocked");
+  changes("lost");
+  CAF_CHECK_EQUAL(written, (texts{"blocked", "blocked", "blocked",
+                                  "still: blocked, the last of 3 changes in 0 s", "lost"}));
+}
+
+CAF_TEST(the count of changes is at the highest of their levels) {
+  for (auto i = 0; i < 4; ++i) {
+    lines.change(log_level::warning, link, "lost", "lost", now);
+    lines.change(log_level::info, link, "up", "up", now);
+  }
+  auto counts = lines.due(now + 60s);
+  CAF_REQUIRE_EQUAL(counts.size(), 1u);
+  CAF_CHECK(counts[0].level == log_level::warning);
+  CAF_CHECK_EQUAL(counts[0].text, "still: up, the last of 2 changes in 60 s");
+}
+
+CAF_TEST(many subjects share lines and are apart from other lines of their kind) {
+  for (auto name : {"a", "b", "c", "d"})
+    for (auto i = 0; i < 4; ++i)
+      lines.change(log_level::info, {"host", name}, "lost", name, now);
+  CAF_CHECK(say("host", "a", "a"));
+  for (auto name : {"e", "f"})
+    CAF_CHECK(lines.change(log_level::info, {"host", name}, "lost", name, now).empty());
+  CAF_CHECK(
+      pass(60s)
+      == (texts{"still: a, the last of 1 change in 60 s", "still: b, the last of 1 change in 60 s",
+                "still: c, the last of 1 change in 60 s",
+                "still: host, 3 changes in 60 s for others than those told of above, the last: "
+                "f"}));
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -72,6 +72,8 @@ struct supervised_link {
   std::chrono::steady_clock::time_point since;
   /// Empty: not blocked.
   std::string blocked;
+  /// The log has a warning about it: whoever reads these is to read that it is over.
+  bool has_warned = false;
   std::string broker;
   failure last_failure;
   /// What may have ended it, by its own word.
