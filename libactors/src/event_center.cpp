@@ -127,7 +127,7 @@ event_center::outgoing event_center::make_publication(std::string_view name, std
 
 void event_center::send(outgoing x) const {
   if (x.refused)
-    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.refused));
+    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.refused), std::move(x.message));
   if (!hands_over_)
     return caf::anon_send(supervisor_, publish_atom_v, std::move(x.message));
   hand_over here{supervisor_->home_system()};

@@ -77,9 +77,9 @@ std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, m
   case overflow_policy::drop_oldest:
     return push_dropping_oldest(std::move(added));
   case overflow_policy::drop_newest:
-    return {{added.message.id, ec::outbox_dropped}};
+    return {drop_of(added, ec::outbox_dropped)};
   default:
-    return {{added.message.id, ec::outbox_full}};
+    return {drop_of(added, ec::outbox_full)};
   }
 }
 
@@ -102,7 +102,7 @@ std::vector<outbox::dropped> outbox::push_blocking(entry x) {
   auto& home = *x.home;
   // This refuses as well what never fits and would stand in the way for ever.
   if (!home.allows(home.blocked.size() + 1, home.blocked_bytes + x.size))
-    return {{x.message.id, ec::outbox_full}};
+    return {drop_of(x, ec::outbox_full)};
   home.blocked_bytes += x.size;
   deadlines_ += x.expires();
   home.blocked.push_back(std::move(x));
@@ -113,7 +113,7 @@ std::vector<outbox::dropped> outbox::push_blocking(entry x) {
 std::vector<outbox::dropped> outbox::push_dropping_oldest(entry x) {
   auto& home = *x.home;
   if (!home.may_make_room(x.size))
-    return {{x.message.id, ec::outbox_dropped}};
+    return {drop_of(x, ec::outbox_dropped)};
   std::vector<dropped> result;
   shrink(home, append(std::move(x)), result);
   return result;
@@ -132,7 +132,7 @@ std::vector<outbox::dropped> outbox::push_latest(entry x) {
     return result;
   }
   if (!home.may_make_room(x.size))
-    return {{x.message.id, ec::outbox_dropped}};
+    return {drop_of(x, ec::outbox_dropped)};
   auto replaced = old->second;
   std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped, true}};
   home.bytes += x.size - replaced->size;
@@ -157,8 +157,9 @@ outbox::place outbox::append(entry x) {
   return home.waiting.back();
 }
 
-outbox::dropped outbox::drop_of(const entry& x, ec reason) noexcept {
-  return {x.message.id, x.is_in_doubt() ? ec::in_doubt : reason};
+outbox::dropped outbox::drop_of(const entry& x, ec reason) {
+  return {x.message.id, x.is_in_doubt() ? ec::in_doubt : reason, false, x.message.exchange,
+          x.message.routing_key};
 }
 
 void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {

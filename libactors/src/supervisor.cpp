@@ -430,9 +430,8 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       guarded(state,
               [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); }),
       guarded(state,
-              [&state](publish_atom, failure& x) -> caf::result<published> {
-                return state.refuse(std::move(x));
-              }),
+              [&state](publish_atom, failure& x, const amqp::publication& what)
+                  -> caf::result<published> { return state.refuse(std::move(x), what); }),
       guarded(state, [&state](const confirmations& x) { state.on_confirmations(x); }),
       guarded(state, [&state](const amqp::returned_message& x) { state.on_returned(x); }),
       guarded(state, [&state](unconfirmed_atom, link_role role) { state.on_unconfirmed(role); }),

@@ -25,6 +25,12 @@ constexpr auto rejected_pause = std::chrono::milliseconds{250};
 /// may need many seconds.
 constexpr auto exchanges_limit = std::chrono::milliseconds{250};
 
+/// RabbitMQ does not say which it is.
+constexpr std::string_view rejected_text =
+    "the broker could not take the message: a queue is full and refuses more (x-overflow "
+    "reject-publish), so raise its limit or consume faster, or the broker cannot write, of which "
+    "its own log tells";
+
 /// Room for the rest of a message id, of which AMQP carries 255 bytes.
 constexpr std::size_t max_id_prefix = 200;
 
@@ -45,9 +51,16 @@ bool is_copy(const amqp::publication& x) {
                         [](auto& y) { return y.first == origin_header; });
 }
 
-std::string about(const amqp::publication& x) {
-  return fmt::format("exchange '{}' with routing key '{}'", amqp::printable(x.exchange),
-                     amqp::printable(x.routing_key));
+/// Says of which message that is, unless the reason does.
+failure about(std::string_view exchange, std::string_view routing_key, failure reason) {
+  if (reason && !reason.text.starts_with("publish to "))
+    reason.text = fmt::format("publish to {}:{}: {}", amqp::printable(exchange),
+                              amqp::printable(routing_key), reason.text);
+  return reason;
+}
+
+failure about(const amqp::publication& x, failure reason) {
+  return about(x.exchange, x.routing_key, std::move(reason));
 }
 
 /// Whether a message can never be sent, whoever is there and whatever their rights are.
@@ -130,20 +143,20 @@ void supervisor_state::send_rest() {
     }
     if (former.deadline)
       x.properties.expiration = time_left(*former.deadline, now);
-    answer_dropped(to.push(x, now, outbox::manner::patient), x.exchange);
+    answer_dropped(to.push(x, now, outbox::manner::patient));
   }
 }
 
 caf::result<published> supervisor_state::publish(amqp::publication x) {
   if (auto reason = refusal(x))
-    return refuse(std::move(reason));
+    return refuse(std::move(reason), x);
   x.checked = true; // and what it gets from `stamp` can be said
   x.id = last_publication_ + 1;
   auto how = outbox::manner::usual;
   if (!quarantine_.empty()) {
     auto verdict = quarantine_.judge(x, self_->clock().now());
     if (verdict.refused)
-      return refuse(std::move(verdict.refused));
+      return refuse(std::move(verdict.refused), x);
     if (verdict.alone)
       how = outbox::manner::alone;
     // It may cost its link, so that nobody else is to be there.
@@ -160,10 +173,10 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
   return caf::delegated<published>{};
 }
 
-caf::error supervisor_state::refuse(failure reason) {
+caf::error supervisor_state::refuse(failure reason, const amqp::publication& x) {
   ++counters_.rejected;
-  log_repeated(log_level::warning, "message not published", reason.text,
-               "message not published: " + reason.text);
+  reason = about(x, std::move(reason));
+  log_unpublished(reason, x.exchange);
   return make_error(std::move(reason));
 }
 
@@ -172,7 +185,8 @@ failure supervisor_state::refusal(const amqp::publication& x) const {
     return {ec::shutting_down, "the event center is stopping"};
   if (max_body_ != 0 && x.body && x.body->size() > max_body_)
     return {ec::content_too_large,
-            fmt::format("publish to {}: {} bytes, and the broker takes {} at most", about(x),
+            fmt::format("{} bytes, and the broker takes {} at most: publish less at once, or raise "
+                        "its max_message_size",
                         x.body->size(), max_body_)};
   return check(x);
 }
@@ -190,12 +204,11 @@ void supervisor_state::push(amqp::publication x, outbox::manner how) {
     now = self_->clock().now();
     schedule_expiry();
   }
-  const auto exchange = x.exchange;
   auto drops = to.push(std::move(x), now, how);
   // What is refused at once was never a part of its stream.
   if (place && drops.size() == 1 && drops[0] == outbox::dropped{id, ec::outbox_full})
     --place->sequence;
-  answer_dropped(drops, exchange);
+  answer_dropped(drops);
   schedule_flush();
 }
 
@@ -271,7 +284,7 @@ void supervisor_state::flush(outbound& x) {
         reason = quarantine_.refusal(message);
       if (!reason)
         batch.push_back(std::move(message));
-      else if (auto y = refuse_on_wire(x, message.id, std::move(reason)))
+      else if (auto y = refuse_on_wire(x, message.id, about(message, std::move(reason))))
         refused.push_back(std::move(*y));
     }
   }
@@ -337,7 +350,7 @@ void supervisor_state::on_confirmed(std::uint64_t id) {
     return;
   }
   ++counters_.confirmed;
-  finish(id, failure_of(what));
+  finish(id, failure_of(what)); // `on_returned` has logged it
 }
 
 void supervisor_state::lift_quarantine(std::uint64_t id) {
@@ -349,23 +362,24 @@ void supervisor_state::lift_quarantine(std::uint64_t id) {
 }
 
 void supervisor_state::on_rejected(std::uint64_t id) {
-  const auto again = self_->clock().now() + rejected_pause;
   auto* by = &usual_;
-  auto what = usual_.messages.reject(id, again);
-  if (what == outbox::rejection::unknown) {
+  auto* message = usual_.messages.on_wire(id);
+  if (!message) {
     by = &aside_;
-    what = aside_.messages.reject(id, again);
+    message = aside_.messages.on_wire(id);
   }
-  if (what == outbox::rejection::unknown)
+  if (!message)
     return;
+  const auto exchange = message->exchange;
+  auto reason = about(*message, {ec::publish_rejected, std::string{rejected_text}});
+  const auto what = by->messages.reject(id, self_->clock().now() + rejected_pause);
   doubt_publishing(*by);
   if (what == outbox::rejection::again) {
     self_->delayed_send(self_, rejected_pause, flush_atom_v);
     return;
   }
   ++counters_.rejected;
-  failure reason{ec::publish_rejected, "the broker could not take the message"};
-  finish(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : std::move(reason));
+  give_up(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : std::move(reason), exchange);
 }
 
 void supervisor_state::on_refused(const publication_refused& x) {
@@ -383,7 +397,7 @@ std::optional<outbox::remainder> supervisor_state::refuse_on_wire(outbound& from
   if (!x)
     return x;
   ++counters_.rejected;
-  finish(id, x->in_doubt ? in_doubt(reason) : std::move(reason));
+  give_up(id, x->in_doubt ? in_doubt(reason) : std::move(reason), x->message.exchange);
   return x;
 }
 
@@ -398,6 +412,20 @@ void supervisor_state::finish(std::uint64_t id, failure reason) {
   if (id <= last_unsent_)
     finish_former(id, reason);
   answer(id, std::move(reason));
+}
+
+void supervisor_state::give_up(std::uint64_t id, failure reason, std::string_view exchange) {
+  if (id <= last_unsent_)
+    finish_former(id, reason);
+  if (!answer(id, reason))
+    log_unpublished(reason, exchange);
+}
+
+// Of each exchange a line, whatever else is in the texts, as sizes are.
+void supervisor_state::log_unpublished(const failure& reason, std::string_view exchange) {
+  log_repeated(log_level::warning, "message not published",
+               fmt::format("{} {}", exchange, to_string(reason.code)),
+               "message not published: " + reason.text);
 }
 
 // A right may be given back, a consumer may come: what could be sent then stays in the file.
@@ -432,53 +460,53 @@ void supervisor_state::on_returned(const amqp::returned_message& x) {
   log_repeated(log_level::warning, "message came back", x.exchange + ' ' + x.routing_key, text);
 }
 
-void supervisor_state::answer(std::uint64_t id, failure reason) {
+bool supervisor_state::answer(std::uint64_t id, failure reason) {
   auto i = publishers_.find(id);
-  if (i == publishers_.end()) {
-    if (reason)
-      log_repeated(log_level::warning, "message not published", to_string(reason.code),
-                   "message not published: " + reason.text);
-    return;
-  }
+  if (i == publishers_.end())
+    return false;
   auto publisher = std::move(i->second);
   publishers_.erase(i);
   if (reason)
     publisher.promise.deliver(make_error(std::move(reason)));
   else
     publisher.promise.deliver(published{std::move(publisher.message_id)});
+  return true;
 }
 
-// All of them were to go to one exchange.
-void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs,
-                                      const std::string& exchange) {
+void supervisor_state::answer_dropped(const std::vector<outbox::dropped>& xs) {
   for (auto& x : xs) {
     ++counters_.dropped;
-    if (x.reason == ec::expired)
-      finish(x.id, {x.reason, "the message expired before it could be sent"});
-    else if (x.reason == ec::in_doubt)
-      finish(x.id, {x.reason, "the message was dropped, but the broker may have taken it before "
-                              "its link was lost"});
-    else
-      answer_overflow(x, exchange);
+    if (x.reason != ec::expired && x.reason != ec::in_doubt) {
+      answer_overflow(x);
+      continue;
+    }
+    failure reason{x.reason, x.reason == ec::expired
+                                 ? "the message expired before it could be sent: the broker is "
+                                   "away or too slow, or its ttl is too short"
+                                 : "the message was dropped, but the broker may have taken it "
+                                   "before its link was lost"};
+    give_up(x.id, about(x.exchange, x.routing_key, std::move(reason)), x.exchange);
   }
 }
 
 // By the policy of the exchange. Whoever wants the newest alone has lost nothing.
-void supervisor_state::answer_overflow(const outbox::dropped& x, const std::string& exchange) {
+void supervisor_state::answer_overflow(const outbox::dropped& x) {
   if (!x.replaced)
-    log_repeated(log_level::warning, "outbox full", exchange,
+    log_repeated(log_level::warning, "outbox full", x.exchange,
                  fmt::format("the outbox is full of messages to exchange '{}' (policy {}): some "
-                             "are dropped",
-                             amqp::printable(exchange),
-                             to_string(config_.outbox.of(exchange).overflow)));
+                             "are dropped, as one to {}:{}; raise OUTBOX, or publish less",
+                             amqp::printable(x.exchange),
+                             to_string(config_.outbox.of(x.exchange).overflow),
+                             amqp::printable(x.exchange), amqp::printable(x.routing_key)));
   auto i = publishers_.find(x.id);
   if (i == publishers_.end())
     return;
   auto promise = i->second.promise;
   publishers_.erase(i);
-  promise.deliver(make_error(x.reason, x.replaced
-                                           ? "a newer message has taken its place"
-                                           : "the outbox is full: the broker is away or too slow"));
+  promise.deliver(make_error(
+      about(x.exchange, x.routing_key,
+            {x.reason, x.replaced ? "a newer message has taken its place"
+                                  : "the outbox is full: the broker is away or too slow"})));
 }
 
 // -- what the broker refuses --------------------------------------------------------------
@@ -509,7 +537,7 @@ void supervisor_state::blame_publication(outbound& from, const failure& words) {
   from.broker_takes = false;
   auto& message = culprit->message;
   quarantine_.add(message, words, now);
-  failure reason{words.code, fmt::format("publish to {}: {}", about(message), words.text)};
+  auto reason = about(message, words);
   log_repeated(log_level::warning, "publication refused",
                message.exchange + ' ' + std::string{to_string(words.code)},
                "the broker refused a message: " + reason.text);
@@ -635,16 +663,17 @@ std::vector<amqp::publication> supervisor_state::hand_back_unsent() {
     unsent.push_back(x.message);
   }
   const auto kept = keep_unsent(unsent);
-  for (auto& x : rest)
+  for (auto& x : rest) {
+    failure reason{ec::shutting_down, "the event center stopped before the broker had the message"};
     if (kept)
-      answer(x.message.id, {ec::kept_unsent, "the event center stopped before the broker had the "
-                                             "message: the next start sends it"});
+      reason = {ec::kept_unsent, reason.text + ": the next start sends it"};
     else if (x.in_doubt)
-      answer(x.message.id, {ec::in_doubt, "the event center stopped before the broker had said "
-                                          "whether it has the message"});
-    else
-      answer(x.message.id,
-             {ec::shutting_down, "the event center stopped before the broker had the message"});
+      reason = {ec::in_doubt, "the event center stopped before the broker had said whether it has "
+                              "the message"};
+    reason = about(x.message, std::move(reason));
+    if (!answer(x.message.id, reason))
+      log_unpublished(reason, x.message.exchange);
+  }
   if (!unsent.empty() && !kept)
     log(log_level::error, fmt::format("stopped with {} messages unsent", unsent.size()));
   return unsent;

@@ -252,10 +252,11 @@ CAF_TEST(what is no UTF_8 is refused to its publisher) {
   };
   CAF_CHECK(!publish_text("E", "caf\xc3\xa9"));
   CAF_CHECK_EQUAL(text_of(publish_text("E", "caf\xe9")),
-                  "body: a text of event 'E' is not UTF-8, and no receiver takes it: write it in "
-                  "UTF-8");
+                  "publish to Own:k: body: a text of event 'E' is not UTF-8, and no receiver takes "
+                  "it: write it in UTF-8");
   CAF_CHECK_EQUAL(text_of(publish_text("caf\xe9", "x")),
-                  "body: the event's name 'caf\\xe9' is not UTF-8: write it in UTF-8");
+                  "publish to Own:k: body: the event's name 'caf\\xe9' is not UTF-8: write it in "
+                  "UTF-8");
 }
 
 CAF_TEST(an unsubscribed strategy gets nothing more and its queue goes) {

@@ -153,7 +153,8 @@ protected:
   template <class Self>
   auto publish_as(Self&& self, outgoing x) const {
     if (x.refused)
-      return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x.refused));
+      return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x.refused),
+                           std::move(x.message));
     return publish_as(self, std::move(x.message));
   }
 

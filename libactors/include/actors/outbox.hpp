@@ -60,8 +60,13 @@ public:
     ec reason = ec::none;
     /// A newer one took its place (`overflow_policy::latest_per_key`).
     bool replaced = false;
+    /// Where it was to go. The id alone says which it is.
+    std::string exchange = {};
+    std::string routing_key = {};
 
-    bool operator==(const dropped&) const = default;
+    bool operator==(const dropped& x) const noexcept {
+      return id == x.id && reason == x.reason && replaced == x.replaced;
+    }
   };
 
   /// Whether the message is worth sending for a limited time only. Then `push` is to be
@@ -460,7 +465,7 @@ private:
   std::vector<dropped> push_dropping_oldest(entry x);
   std::vector<dropped> push_latest(entry x);
   place append(entry x);
-  static dropped drop_of(const entry& x, ec reason) noexcept;
+  static dropped drop_of(const entry& x, ec reason);
   /// Drops the oldest that wait, but not `spared`, until the limits hold.
   void shrink(lane& x, place spared, std::vector<dropped>& out);
   /// Takes one out that waits, for good.

@@ -176,7 +176,7 @@ public:
   void on_confirmations(const confirmations& x);
   void on_returned(const amqp::returned_message& x);
   void on_refused(const publication_refused& x);
-  caf::error refuse(failure reason);
+  caf::error refuse(failure reason, const amqp::publication& x);
   void on_unconfirmed(link_role role);
   void on_expire();
   void on_probe();
@@ -256,13 +256,17 @@ private:
   failure refusal(const amqp::publication& x) const;
   /// A message is not in the outbox any more: its publisher is told, and the file.
   void finish(std::uint64_t id, failure reason);
+  /// The same with a line in the log, if nobody asked for the answer.
+  void give_up(std::uint64_t id, failure reason, std::string_view exchange);
+  void log_unpublished(const failure& reason, std::string_view exchange);
   /// Gives back the message, if it was on the wire.
   std::optional<outbox::remainder> refuse_on_wire(outbound& from, std::uint64_t id, failure reason);
   /// Nobody has a refused message: it is no gap in its stream, if it is the last one.
   void free_place(const outbox::remainder& x);
-  void answer(std::uint64_t id, failure reason);
-  void answer_dropped(const std::vector<outbox::dropped>& xs, const std::string& exchange = {});
-  void answer_overflow(const outbox::dropped& x, const std::string& exchange);
+  /// Gives back whether somebody asked for the answer.
+  bool answer(std::uint64_t id, failure reason);
+  void answer_dropped(const std::vector<outbox::dropped>& xs);
+  void answer_overflow(const outbox::dropped& x);
   void blame_publication(outbound& from, const failure& words);
   void on_publishing_up(outbound& x);
   /// Nobody is suspected of a loss that is explained. Gives back whether the next link is
