@@ -1,8 +1,10 @@
 """Options, files and what the programs say of bad ones."""
 
 import gzip
+import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from programs import PROGRAMS, ProgramsTest
 
@@ -20,6 +22,17 @@ class Test(ProgramsTest):
                 self.assert_ended(result, 0, f"Usage: {name} ", "--broker", "--config",
                                   "--log-level", "--wait", "Examples:", "Exit codes:", *own[name])
                 self.assertEqual("", result.stderr)
+
+    def test_scripts_show_their_header_before_they_build(self):
+        scripts = Path(__file__).resolve().parents[2] / "scripts"
+        for name in ("test", "poison", "soak", "fleet", "bench", "demo", "build", "simulate"):
+            for option in ("-h", "--help"):
+                with self.subTest(script=name, option=option):
+                    result = subprocess.run([scripts / name, "--only", "x", option], cwd="/",
+                                            capture_output=True, text=True, timeout=30)
+                    self.assertEqual((0, ""), (result.returncode, result.stderr))
+                    self.assertIn(f"\n  scripts/{name}", result.stdout)
+                    self.assertNotIn("#", result.stdout)
 
     def test_version_names_the_program(self):
         for name in PROGRAMS:

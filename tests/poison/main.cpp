@@ -246,7 +246,9 @@ int main(int argc, char** argv) {
         ->envname("ACTORS_TEST_BROKER");
     app.add_option("--cases", x.cases, "How many of the cases; 0 is all")->capture_default_str();
     app.add_option("--only", x.only, "Those whose names hold this text");
-    app.add_option("--on", x.scenes, "memory, relay, rabbitmq")->delimiter(',');
+    app.add_option("--on", x.scenes, "Where to play; all three if missing")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"memory", "relay", "rabbitmq"}));
     app.add_option("--watch", x.watched_events,
                    "How many events of the healthy to look at after each")
         ->capture_default_str();

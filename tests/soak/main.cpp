@@ -7,9 +7,12 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "soak/faults.hpp"
 #include "soak/memory.hpp"
@@ -29,7 +32,7 @@ struct options {
   std::string only;
   double memory_minutes = 0;
   unsigned heartbeat = 2;
-  actors::soak::defect defect = defect::none;
+  std::string defect;
   std::string rabbitmq;
   bool verbose = false;
 };
@@ -39,6 +42,13 @@ const std::map<std::string, defect> defects{
     {"early_acknowledgement", defect::early_acknowledgement},
     {"wide_prefetch", defect::wide_prefetch},
 };
+
+std::string fault_names() {
+  std::vector<std::string> result;
+  for (auto& x : all_faults())
+    result.push_back(x.name);
+  return fmt::format("{}", fmt::join(result, ", "));
+}
 
 /// A RabbitMQ in a folder of its own, for the life of this.
 class own_broker {
@@ -144,7 +154,8 @@ int soak(const options& what) {
   fleet_settings settings;
   settings.url = proxy.url();
   settings.heartbeat = std::chrono::seconds{what.heartbeat};
-  settings.defect = what.defect;
+  if (!what.defect.empty())
+    settings.defect = defects.at(what.defect);
   if (what.verbose)
     settings.log = actors::log_level::info;
   fleet all{settings};
@@ -188,7 +199,7 @@ int run(int argc, char** argv) {
   CLI::App app{"Real faults in a row, on a RabbitMQ of its own."};
   app.add_option("--faults", what.faults, "How many faults")->capture_default_str();
   app.add_option("--seed", what.seed, "Which faults, in which order")->capture_default_str();
-  app.add_option("--only", what.only, "Only faults whose name holds this text");
+  app.add_option("--only", what.only, "Only faults whose name holds this text: " + fault_names());
   app.add_option("--rabbitmq", what.rabbitmq, "Which RabbitMQ; empty: this machine's")
       ->check(CLI::IsMember({"3.10", "4.0", "4.3"}));
   app.add_option("--heartbeat", what.heartbeat, "Of the links, in seconds")
@@ -197,7 +208,7 @@ int run(int argc, char** argv) {
   app.add_option("--memory", what.memory_minutes,
                  "Instead of faults: so many minutes of a strategy that is far too slow");
   app.add_option("--defect", what.defect, "A defect to put in, to see it caught")
-      ->transform(CLI::CheckedTransformer(defects));
+      ->check(CLI::IsMember(defects));
   app.add_flag("--verbose", what.verbose, "Write what the event centers log");
   CLI11_PARSE(app, argc, argv);
   if (!what.rabbitmq.empty())
