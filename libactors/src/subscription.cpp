@@ -5,6 +5,7 @@
 
 #include "actors/amqp/wire_rules.hpp"
 #include "actors/error.hpp"
+#include "actors/unmatched_messages.hpp"
 
 namespace actors {
 
@@ -66,11 +67,6 @@ bool is_kept(const subscription& x) noexcept {
   return x.kind != queue_kind::transient;
 }
 
-/// Whether what no handler is for may go to a queue beside it.
-bool sets_unmatched_aside(const subscription& x) noexcept {
-  return !x.no_ack && (x.kind == queue_kind::durable || x.kind == queue_kind::quorum);
-}
-
 /// Whether we send what failed somewhere else than back.
 bool moves_failures(const subscription& x) noexcept {
   return x.ack == ack_policy::on_success
@@ -88,7 +84,7 @@ caf::error check_names(const subscription& x) {
     return too_long(x, "queue's name", *x.queue);
   if (is_kept(x) && (!x.queue || x.queue->empty()))
     return refused(x, "a queue that is kept needs a name: give it one");
-  if (sets_unmatched_aside(x) && unmatched_queue_name(*x.queue).size() > max_name)
+  if (gives_back_unmatched(x) && unmatched_queue_name(*x.queue).size() > max_name)
     return refused(x, no_room);
   return caf::none;
 }

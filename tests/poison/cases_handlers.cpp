@@ -173,6 +173,12 @@ void add_handlers(std::vector<bad_case>& to) {
   add("skips what it gets",
       [](self_pointer, const event&) -> caf::result<void> { return caf::skip; });
   to.push_back({"a handler that hangs", block});
+  to.push_back({"more handlers that hang than there are workers", [](attempt& x) {
+                  handle(x, [end = x.end()](auto&&...) -> caf::result<void> {
+                    end.wait();
+                    return caf::unit;
+                  });
+                }});
   to.push_back({"a handler that needs a tenth of a second each", [](attempt& x) {
                   handle(x, [end = x.end()](auto&&...) -> caf::result<void> {
                     end.wait_for(100ms);
