@@ -379,7 +379,7 @@ void supervisor_state::on_rejected(std::uint64_t id) {
     return;
   }
   ++counters_.rejected;
-  give_up(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : std::move(reason), exchange);
+  give_up(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : reason, exchange);
 }
 
 void supervisor_state::on_refused(const publication_refused& x) {
@@ -392,12 +392,12 @@ void supervisor_state::on_refused(const publication_refused& x) {
 }
 
 std::optional<outbox::remainder> supervisor_state::refuse_on_wire(outbound& from, std::uint64_t id,
-                                                                  failure reason) {
+                                                                  const failure& reason) {
   auto x = from.messages.settle(id);
   if (!x)
     return x;
   ++counters_.rejected;
-  give_up(id, x->in_doubt ? in_doubt(reason) : std::move(reason), x->message.exchange);
+  give_up(id, x->in_doubt ? in_doubt(reason) : reason, x->message.exchange);
   return x;
 }
 
@@ -414,7 +414,7 @@ void supervisor_state::finish(std::uint64_t id, failure reason) {
   answer(id, std::move(reason));
 }
 
-void supervisor_state::give_up(std::uint64_t id, failure reason, std::string_view exchange) {
+void supervisor_state::give_up(std::uint64_t id, const failure& reason, std::string_view exchange) {
   if (id <= last_unsent_)
     finish_former(id, reason);
   if (!answer(id, reason))

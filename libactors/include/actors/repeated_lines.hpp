@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -9,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -95,7 +95,11 @@ private:
     std::string_view kind;
     bool of_subjects = false;
 
-    auto operator<=>(const line_group&) const = default;
+    bool operator==(const line_group&) const = default;
+
+    bool operator<(const line_group& x) const noexcept {
+      return std::tie(kind, of_subjects) < std::tie(x.kind, x.of_subjects);
+    }
   };
 
   using key = std::pair<line_group, std::string>;

@@ -257,10 +257,11 @@ private:
   /// A message is not in the outbox any more: its publisher is told, and the file.
   void finish(std::uint64_t id, failure reason);
   /// The same with a line in the log, if nobody asked for the answer.
-  void give_up(std::uint64_t id, failure reason, std::string_view exchange);
+  void give_up(std::uint64_t id, const failure& reason, std::string_view exchange);
   void log_unpublished(const failure& reason, std::string_view exchange);
   /// Gives back the message, if it was on the wire.
-  std::optional<outbox::remainder> refuse_on_wire(outbound& from, std::uint64_t id, failure reason);
+  std::optional<outbox::remainder> refuse_on_wire(outbound& from, std::uint64_t id,
+                                                  const failure& reason);
   /// Nobody has a refused message: it is no gap in its stream, if it is the last one.
   void free_place(const outbox::remainder& x);
   /// Gives back whether somebody asked for the answer.
