@@ -99,6 +99,10 @@ void receive_frames(benchmark::State& state) {
   session::time_point now{std::chrono::hours{1}};
   session talk{endpoint{}, true, events, now};
   talk.feed(handshake(), now);
+  consumer taker;
+  taker.id = 1;
+  taker.queue = "q";
+  talk.execute(request_command{1, start_consumer{taker}}, now);
   for (auto _ : state)
     talk.feed(bytes, now);
   state.SetItemsProcessed(static_cast<std::int64_t>(events->deliveries));

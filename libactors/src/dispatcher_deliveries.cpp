@@ -219,7 +219,8 @@ bool dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const c
     pass_over(to, x);
     return false;
   }
-  if (!to.held.empty() || !to.breaker.lets_pass(now_)) {
+  const auto on_success = to.what.ack == ack_policy::on_success;
+  if (on_success && (!to.held.empty() || !to.breaker.lets_pass(now_))) {
     hold(to, x, what, key, open);
     return true;
   }
@@ -230,7 +231,7 @@ bool dispatcher_state::dispatch_to(handler& to, const amqp::delivery& x, const c
     // Needed only if the first one fails: it gets that one's verdict.
     open.following.push_back(to.counters.id);
     deliveries_.follow(to.counters.id, {x.exchange, x.routing_key, x.properties.position}, key);
-  } else if (to.what.ack == ack_policy::on_success) {
+  } else if (on_success) {
     ask(to, x, what, key, open);
   } else {
     to.streams.handled(x.exchange, x.routing_key, x.properties.position);
