@@ -371,7 +371,7 @@ void supervisor_state::on_rejected(std::uint64_t id) {
   if (!message)
     return;
   const auto exchange = message->exchange;
-  auto reason = about(*message, {ec::publish_rejected, std::string{rejected_text}});
+  const auto routing_key = message->routing_key;
   const auto what = by->messages.reject(id, self_->clock().now() + rejected_pause);
   doubt_publishing(*by);
   if (what == outbox::rejection::again) {
@@ -379,6 +379,8 @@ void supervisor_state::on_rejected(std::uint64_t id) {
     return;
   }
   ++counters_.rejected;
+  const auto reason =
+      about(exchange, routing_key, {ec::publish_rejected, std::string{rejected_text}});
   give_up(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : reason, exchange);
 }
 

@@ -111,6 +111,22 @@ CAF_TEST(a strategy that fails again and again is one line of the log that says 
     CAF_CHECK(count == 1 || count == 2);
 }
 
+CAF_TEST(whoever may not bind a queue is told so in the answer) {
+  add_strategy();
+  auto answer = subscribe(eth_trades().on_durable_queue("q"));
+  for (auto& x : supervisor.take<wanted_consumer>()) {
+    consumer_state bound_by_others{x.consumer.id, "q", x.binding, {}};
+    bound_by_others.assumed = true;
+    caf::anon_send(sut, bound_by_others);
+  }
+  sched.run();
+  CAF_REQUIRE(answer->ok);
+  CAF_CHECK(!answer->ok->bound);
+  // So is whoever shares the binding.
+  subscribe_and_confirm(eth_trades().on_durable_queue("q"));
+  CAF_CHECK(!last_answer->ok->bound);
+}
+
 CAF_TEST(the last unsubscribe cancels the consumer) {
   subscribed_strategy(eth_trades());
   auto first = last_answer->ok->id;
