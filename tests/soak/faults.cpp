@@ -96,7 +96,7 @@ result alarm(target& on, const std::string& raise, const std::string& clear) {
 
 result memory_alarm(target& on) {
   return alarm(on, "set_vm_memory_high_watermark 0.0001",
-               "set_vm_memory_high_watermark absolute 512MB");
+               "set_vm_memory_high_watermark absolute 1536MB");
 }
 
 result disk_alarm(target& on) {
