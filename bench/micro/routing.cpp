@@ -5,8 +5,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include "actors/handler_table.hpp"
-#include "actors/topic.hpp"
+#include "delivery/handler_table.hpp"
+#include "amqp/topic.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <benchmark/benchmark.h>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "amqp/rabbitmq_session.hpp"
+#include "amqp/rabbitmq/session.hpp"
 #include "bodies.hpp"
 #include "stub/wire.hpp"
 

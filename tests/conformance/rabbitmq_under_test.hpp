@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "actors/amqp/rabbitmq.hpp"
+#include "amqp/rabbitmq/transport.hpp"
 #include "conformance/client.hpp"
 
 #include "caf/test/unit_test.hpp"

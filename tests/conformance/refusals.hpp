@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/amqp/wire_rules.hpp"
+#include "amqp/wire_rules.hpp"
 #include "conformance/client.hpp"
 
 #include "caf/test/unit_test.hpp"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/topic.hpp"
+#include "amqp/topic.hpp"
 #include "conformance/client.hpp"
 
 #include <algorithm>

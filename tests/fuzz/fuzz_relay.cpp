@@ -10,9 +10,9 @@
 #include <string_view>
 #include <type_traits>
 
-#include "amqp/relay_client.hpp"
-#include "amqp/relay_frames.hpp"
-#include "amqp/relay_session.hpp"
+#include "amqp/relay/client.hpp"
+#include "amqp/relay/frames.hpp"
+#include "relay/session.hpp"
 #include "support/scripted_transport.hpp"
 #include "support/silent_sink.hpp"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "unit/amqp/session_fixture.hpp"
+#include "unit/amqp/rabbitmq/session_fixture.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

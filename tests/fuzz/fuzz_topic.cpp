@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "actors/topic.hpp"
+#include "amqp/topic.hpp"
 
 using namespace actors;
 

@@ -3,7 +3,7 @@
 // Dead letters that the broker makes itself, of what is too old or too much for a queue: they
 // are what they were, to whoever reads them and when they are moved back.
 
-#include "actors/amqp/rabbitmq.hpp"
+#include "amqp/rabbitmq/transport.hpp"
 #include "conformance/client.hpp"
 #include "support/center_fixture.hpp"
 

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "actors/amqp/rabbitmq.hpp"
+#include "amqp/rabbitmq/transport.hpp"
 #include "actors/error.hpp"
 #include "conformance/client.hpp"
 #include "support/test_broker.hpp"
 #include "support/tls_broker.hpp"
-#include "unit/amqp/recorded_events.hpp"
+#include "unit/amqp/rabbitmq/recorded_events.hpp"
 
 #include "caf/test/dsl.hpp"
 

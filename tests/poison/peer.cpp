@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "actors/amqp/rabbitmq.hpp"
+#include "amqp/rabbitmq/transport.hpp"
 #include "support/silent_sink.hpp"
 
 namespace actors::poison {

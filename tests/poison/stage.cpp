@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "actors/error.hpp"
-#include "actors/unsent_file.hpp"
+#include "publishing/unsent_file.hpp"
 
 namespace actors::poison {
 

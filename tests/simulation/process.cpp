@@ -7,8 +7,8 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
-#include "actors/dispatcher.hpp"
-#include "actors/supervisor.hpp"
+#include "center/dispatcher.hpp"
+#include "center/supervisor.hpp"
 
 namespace actors::simulation {
 

@@ -7,7 +7,7 @@
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 
-#include "actors/connection.hpp"
+#include "center/connection.hpp"
 #include "actors/event_center.hpp"
 #include "simulation/faulty_transport.hpp"
 

@@ -12,7 +12,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "actors/connection.hpp"
+#include "center/connection.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
 #include "actors/payload.hpp"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "actors/topic.hpp"
+#include "amqp/topic.hpp"
 
 namespace actors::testing {
 

@@ -10,8 +10,8 @@
 #include <caf/io/middleman.hpp>
 #include <caf/send.hpp>
 
-#include "amqp/link.hpp"
-#include "amqp/relay_client.hpp"
+#include "amqp/link/link.hpp"
+#include "amqp/relay/client.hpp"
 
 namespace actors::testing {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "amqp/relay_client.hpp"
-#include "amqp/relay_session.hpp"
+#include "amqp/relay/client.hpp"
+#include "relay/session.hpp"
 
 namespace actors::testing {
 

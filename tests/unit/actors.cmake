@@ -4,25 +4,22 @@ actors_add_suites(
   unit_actors
   LABEL unit
   LIBRARIES actors::actors
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/connection.cpp ${CMAKE_CURRENT_LIST_DIR}/supervisor.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/supervisor_publishing.cpp supervisor_hanging.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/supervisor_log.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/dispatcher.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/dispatcher_deliveries.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/dispatcher_failures.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/dispatcher_windows.cpp ${CMAKE_CURRENT_LIST_DIR}/event_center.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/feed.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/guarantees.cpp ${CMAKE_CURRENT_LIST_DIR}/hand_over.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/instances.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/shutdown.cpp ${CMAKE_CURRENT_LIST_DIR}/woken_actors.cpp
-          ${CMAKE_CURRENT_LIST_DIR}/work_sharing.cpp)
-# The scheduler's queue and a link's receivers are private to the library.
-target_include_directories(unit_actors PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src)
+  SOURCES center/connection.cpp center/supervisor.cpp
+          center/supervisor_publishing.cpp center/supervisor_hanging.cpp
+          center/supervisor_log.cpp
+          center/dispatcher.cpp
+          center/dispatcher_deliveries.cpp
+          center/dispatcher_failures.cpp
+          center/dispatcher_windows.cpp center/event_center.cpp
+          settings/feed.cpp
+          guarantees.cpp runtime/hand_over.cpp
+          instances.cpp
+          shutdown.cpp runtime/woken_actors.cpp
+          runtime/work_sharing.cpp)
 
 # A relay and its hosts on CAF's deterministic network.
 actors_add_suites(
   unit_relay
   LABEL unit
   LIBRARIES actors::actors
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/relay_port.cpp)
-target_include_directories(unit_relay PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src)
+  SOURCES relay/port.cpp)

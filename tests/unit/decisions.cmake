@@ -7,22 +7,22 @@ actors_add_suites(
   actors_amqp
   actors_values
   SOURCES
-  ack_window.cpp
-  backoff.cpp
-  circuit_breaker.cpp
-  consumer_groups.cpp
-  convictions.cpp
-  endpoint_memory.cpp
-  endpoint_rotation.cpp
-  handler_table.cpp
-  ledger.cpp
-  ledger_storm.cpp
-  ledger_suspects.cpp
-  ledger_upkeep.cpp
-  outbox.cpp
-  outbox_lanes.cpp
-  outbox_rejections.cpp
-  outbox_hanging.cpp
-  outbox_wire.cpp
-  publication_quarantine.cpp
-  stream_numbers.cpp)
+  delivery/ack_window.cpp
+  topology/backoff.cpp
+  delivery/circuit_breaker.cpp
+  topology/consumer_groups.cpp
+  topology/convictions.cpp
+  topology/endpoint_memory.cpp
+  topology/endpoint_rotation.cpp
+  delivery/handler_table.cpp
+  topology/ledger.cpp
+  topology/ledger_storm.cpp
+  topology/ledger_suspects.cpp
+  topology/ledger_upkeep.cpp
+  publishing/outbox.cpp
+  publishing/outbox_lanes.cpp
+  publishing/outbox_rejections.cpp
+  publishing/outbox_hanging.cpp
+  publishing/outbox_wire.cpp
+  publishing/publication_quarantine.cpp
+  delivery/stream_numbers.cpp)

@@ -7,11 +7,11 @@ actors_add_suites(
   actors_amqp
   actors_values
   SOURCES
-  delivery_queue.cpp
-  delivery_window.cpp
-  open_deliveries.cpp
-  retry.cpp
-  sequence_set.cpp
-  stream_tracker.cpp
-  unmatched_messages.cpp
-  unsent_file.cpp)
+  delivery/delivery_queue.cpp
+  delivery/delivery_window.cpp
+  delivery/open_deliveries.cpp
+  delivery/retry.cpp
+  delivery/sequence_set.cpp
+  delivery/stream_tracker.cpp
+  delivery/unmatched_messages.cpp
+  publishing/unsent_file.cpp)

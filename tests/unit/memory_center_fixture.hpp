@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "actors/connection.hpp"
-#include "actors/dispatcher.hpp"
+#include "center/connection.hpp"
+#include "center/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
-#include "actors/supervisor.hpp"
+#include "center/supervisor.hpp"
 
 #include "caf/test/dsl.hpp"
 

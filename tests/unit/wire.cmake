@@ -11,13 +11,13 @@ actors_add_suites(
   actors_values
   spdlog::spdlog
   SOURCES
-  config.cpp
-  event_type.cpp
-  json.cpp
-  logging.cpp
-  market.cpp
-  payload.cpp
-  repeated_lines.cpp
-  subscription.cpp)
-target_sources(unit_wire PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src/logging.cpp)
+  settings/config.cpp
+  wire/event_type.cpp
+  wire/json.cpp
+  runtime/logging.cpp
+  wire/market.cpp
+  wire/payload.cpp
+  runtime/repeated_lines.cpp
+  settings/subscription.cpp)
+target_sources(unit_wire PRIVATE ${PROJECT_SOURCE_DIR}/libactors/src/runtime/logging.cpp)
 target_compile_definitions(unit_wire PRIVATE ACTORS_CONFIG_DIR="${PROJECT_SOURCE_DIR}/config")

@@ -1,6 +1,6 @@
 #include "actors/amqp/transport.hpp"
 
-#include "actors/amqp/wire_rules.hpp"
+#include "amqp/wire_rules.hpp"
 
 namespace actors::amqp {
 

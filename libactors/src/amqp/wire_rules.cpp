@@ -1,4 +1,4 @@
-#include "actors/amqp/wire_rules.hpp"
+#include "amqp/wire_rules.hpp"
 
 #include <algorithm>
 #include <bit>

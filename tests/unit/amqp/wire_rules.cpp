@@ -1,6 +1,6 @@
 #define CAF_SUITE amqp.wire_rules
 
-#include "actors/amqp/wire_rules.hpp"
+#include "amqp/wire_rules.hpp"
 
 #include <string>
 #include <vector>

@@ -1,0 +1,412 @@
+#include "amqp/link/link.hpp"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "amqp/link/blocked_signals.hpp"
+#include "amqp/link/leadership.hpp"
+#include "amqp/link/socket.hpp"
+#include "amqp/link/tls.hpp"
+#include "amqp/link/password_file.hpp"
+
+namespace actors::amqp {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// Enough for what the kernel holds ready in one go.
+constexpr std::size_t read_size = 64 * 1024;
+
+/// A link that has just sent publications sends no more for so long: where many come,
+/// they go out together, each write being dearer than what it writes. Where few come,
+/// none waits.
+constexpr timespec publishing_pause{0, 100'000};
+
+constexpr timespec no_time{};
+
+/// A link may be left alone for so long, or twice, by receivers that are slow.
+constexpr std::chrono::milliseconds patience{1};
+
+/// Brings commands to the link's thread.
+class mailbox : public outlet {
+public:
+  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
+    post(publish_command{incarnation, std::move(xs)});
+  }
+
+  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
+    post(settle_command{incarnation, std::move(xs)});
+  }
+
+  void post(command x) {
+    auto closes = std::holds_alternative<close_command>(x);
+    auto first = false;
+    {
+      std::lock_guard guard{mutex_};
+      first = commands_.empty() && waiting_;
+      closing_ = closing_ || closes;
+      commands_.push_back(std::move(x));
+    }
+    // A thread that does not wait comes for commands by itself, but one that is
+    // still connecting looks only for the end.
+    if (first || closes)
+      wake.signal();
+  }
+
+  void stop() {
+    {
+      std::lock_guard guard{mutex_};
+      stopped_ = true;
+    }
+    wake.signal();
+  }
+
+  /// Gives out what has come. The thread is woken for the next, unless there are
+  /// publications among this: more may come, and are fetched after a pause.
+  std::vector<command> take() {
+    std::lock_guard guard{mutex_};
+    waiting_ = std::none_of(commands_.begin(), commands_.end(), [](const command& x) {
+      return std::holds_alternative<publish_command>(x);
+    });
+    return std::exchange(commands_, {});
+  }
+
+  /// Whether the thread is woken for commands.
+  bool waiting() const {
+    std::lock_guard guard{mutex_};
+    return waiting_;
+  }
+
+  /// The thread is about to `take` anyway.
+  void awake() {
+    std::lock_guard guard{mutex_};
+    waiting_ = false;
+  }
+
+  bool stopped() const {
+    std::lock_guard guard{mutex_};
+    return stopped_;
+  }
+
+  /// Whether there is no use in a connection any more.
+  bool ending() const {
+    std::lock_guard guard{mutex_};
+    return stopped_ || closing_;
+  }
+
+  wake_up wake;
+
+private:
+  mutable std::mutex mutex_;
+  std::vector<command> commands_;
+  bool waiting_ = true;
+  bool closing_ = false;
+  bool stopped_ = false;
+};
+
+/// What is wrong with a connection is told of a broker; it may be a relay.
+failure about_peer(failure why, scheme peer) {
+  constexpr std::string_view broker = "the broker";
+  auto& text = why.text;
+  if (is_relay(peer))
+    for (auto i = text.find(broker); i != text.npos; i = text.find(broker, i))
+      text.replace(i, broker.size(), "the relay");
+  return why;
+}
+
+/// Moves bytes between a conversation and its socket.
+class pump {
+public:
+  pump(mailbox& commands, scheme peer, std::unique_ptr<byte_stream> stream,
+       std::unique_ptr<conversation> talk, const receivers* woken)
+      : commands_(commands),
+        peer_(peer),
+        stream_(std::move(stream)),
+        talk_(std::move(talk)),
+        woken_(woken),
+        buffer_(read_size) {
+    // nop
+  }
+
+  /// Returns true when receivers wait to be run, and false when the link is down or was
+  /// told to stop.
+  bool run() {
+    while (!commands_.stopped()) {
+      for (auto& x : commands_.take())
+        talk_->execute(std::move(x), clock::now());
+      if (!write_blocked_)
+        write();
+      if (talk_->is_down())
+        return false;
+      wait(limit());
+      if (receivers_wait())
+        return true;
+    }
+    // Nobody listens any more, but the broker's log is spared a lost client.
+    talk_->execute(close_command{}, clock::now());
+    write();
+    return false;
+  }
+
+private:
+  bool receivers_wait() const {
+    return woken_ != nullptr && woken_->waiting();
+  }
+
+  /// How long to wait at most; without limit until something is to be done.
+  const timespec* limit() const {
+    if (receivers_wait()) // woken by what was sent
+      return &no_time;
+    return commands_.waiting() ? nullptr : &publishing_pause;
+  }
+
+  /// Until something is to be done, or the limit, if there is one.
+  void wait(const timespec* limit) {
+    auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));
+    std::array<pollfd, 2> fds{{{stream_->fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
+    auto ready = limit ? ::ppoll(fds.data(), fds.size(), limit, nullptr)
+                       : ::poll(fds.data(), fds.size(), poll_timeout(talk_->deadline()));
+    commands_.awake();
+    if (ready > 0 && fds[1].revents != 0)
+      commands_.wake.drain();
+    if (ready > 0 && (fds[0].revents & write_wants_) != 0)
+      write_blocked_ = false;
+    if (ready > 0 && (fds[0].revents & (read_wants_ | POLLERR | POLLHUP)) != 0)
+      read();
+    // After reading: what arrived in time counts even if we were late.
+    talk_->tick(clock::now());
+  }
+
+  void read() {
+    auto result = stream_->read(buffer_.data(), buffer_.size());
+    read_wants_ = result.wants;
+    if (result.size > 0)
+      talk_->feed({buffer_.data(), result.size}, clock::now());
+    if (result.what == io_result::status::ended)
+      talk_->lost(about_peer(std::move(result.why), peer_));
+    else if (result.what == io_result::status::would_block && write_error_)
+      talk_->lost(about_peer(write_error_, peer_));
+  }
+
+  /// Hands everything to the kernel in one call, as far as there is room.
+  void write() {
+    auto bytes = talk_->output();
+    if (bytes.empty() || write_error_)
+      return;
+    auto result = stream_->write(bytes);
+    if (result.what == io_result::status::ended) {
+      // The broker may have said why before it closed: read to the end.
+      write_error_ = std::move(result.why);
+      return read();
+    }
+    write_blocked_ = result.size < bytes.size();
+    write_wants_ = result.wants;
+    if (result.size > 0)
+      talk_->consume(result.size, clock::now());
+  }
+
+  mailbox& commands_;
+  scheme peer_;
+  std::unique_ptr<byte_stream> stream_;
+  std::unique_ptr<conversation> talk_;
+  const receivers* woken_;
+  std::vector<char> buffer_;
+  short read_wants_ = POLLIN;
+  short write_wants_ = POLLOUT;
+  bool write_blocked_ = false;
+  failure write_error_;
+};
+
+/// A connection on which the conversation can begin.
+attempt<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const interruption& stop) {
+  if (where.scheme == scheme::memory)
+    return {{}, {ec::invalid_endpoint, "an in-process broker is not reached over TCP"}};
+  if (auto problem = check(where))
+    return {{}, std::move(problem)};
+  auto dialed = dial(where, stop);
+  if (!dialed.result)
+    return {{}, std::move(dialed.error)};
+  if (over_tls(where.scheme))
+    return start_tls(std::move(dialed.result), where, stop);
+  return {std::make_unique<tcp_stream>(std::move(dialed.result)), {}};
+}
+
+/// A link's life, on its threads.
+class service {
+public:
+  service(std::shared_ptr<mailbox> commands, endpoint where, std::shared_ptr<sink> events)
+      : commands_(std::move(commands)),
+        where_(std::move(where)),
+        events_(std::move(events)),
+        woken_(events_->woken()) {
+    // nop
+  }
+
+  /// Whether the link needs a second thread.
+  bool runs_receivers() const noexcept {
+    return woken_ != nullptr;
+  }
+
+  /// The first thread connects and leads.
+  void run(const conversation_starter& start) {
+    auto why = open(start);
+    if (pump_)
+      return lead();
+    tell_down(std::move(why));
+    leadership_.end();
+  }
+
+  /// The second one follows.
+  void stand_by() {
+    if (take_over())
+      lead();
+  }
+
+  /// Waits until no event will come any more. Gives the thread that still runs
+  /// receivers even then, if one does: it raises none.
+  std::thread::id await_end() {
+    return leadership_.await_end();
+  }
+
+private:
+  failure open(const conversation_starter& start) {
+    auto opened = open_stream(where_, {commands_->wake, [this] { return commands_->ending(); }});
+    if (!opened.result)
+      return std::move(opened.error);
+    // At each login, as a new password needs no restart.
+    auto login = where_;
+    if (auto problem = read_password(login))
+      return problem;
+    pump_.emplace(*commands_, where_.scheme, std::move(opened.result),
+                  start(login, events_, clock::now()), woken_);
+    return {};
+  }
+
+  void tell_down(failure why) {
+    why = about_peer(std::move(why), where_.scheme);
+    if (why)
+      why.text = to_string(where_) + ": " + why.text;
+    if (!commands_->stopped())
+      events_->down(std::move(why));
+  }
+
+  void lead() {
+    while (pump_->run())
+      if (!run_receivers() && !take_over())
+        return;
+    // The broker must not wait for a thread that is away.
+    pump_.reset();
+    leadership_.end();
+    if (woken_ != nullptr)
+      woken_->pass_on();
+  }
+
+  /// False if the caller leads no more.
+  bool run_receivers() {
+    if (!leadership_.followed()) {
+      woken_->pass_on();
+      return true;
+    }
+    woken_->begin();
+    leadership_.leave();
+    woken_->run();
+    return leadership_.come_back();
+  }
+
+  bool take_over() {
+    if (!leadership_.follow())
+      return false;
+    woken_->pass_on(); // whom the other thread has not come to
+    return true;
+  }
+
+  std::shared_ptr<mailbox> commands_;
+  endpoint where_;
+  std::shared_ptr<sink> events_;
+  receivers* woken_;
+  leadership leadership_{patience};
+  /// Belongs to the leader.
+  std::optional<pump> pump_;
+};
+
+class link : public transport {
+public:
+  explicit link(conversation_starter start) : start_(std::move(start)) {
+    // nop
+  }
+
+  ~link() override {
+    commands_->stop();
+    if (threads_.empty())
+      return;
+    const auto away = service_->await_end();
+    for (auto& x : threads_)
+      if (x.get_id() == away)
+        x.detach(); // it may be the one that calls us
+      else
+        x.join();
+  }
+
+  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
+    if (!commands_->wake.ok())
+      return events->down({ec::connect_failed, "no file descriptor is left for a link"});
+    service_ = std::make_shared<service>(commands_, where, events);
+    try {
+      start_thread([about = service_, start = start_] { about->run(start); });
+      if (service_->runs_receivers())
+        start_thread([about = service_] { about->stand_by(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty())
+        events->down({ec::connect_failed, "no thread can be started for a link"});
+    }
+  }
+
+  void request(request_id id, operation what) override {
+    commands_->post(request_command{id, std::move(what)});
+  }
+
+  outlet_ptr out() override {
+    return commands_;
+  }
+
+  bool has_thread() const noexcept override {
+    return true;
+  }
+
+  void close() override {
+    commands_->post(close_command{});
+  }
+
+private:
+  template <class Function>
+  void start_thread(Function f) {
+    blocked_signals guard;
+    auto& x = threads_.emplace_back(std::thread{std::move(f)});
+    ::pthread_setname_np(x.native_handle(), "amqp-link");
+  }
+
+  conversation_starter start_;
+  std::shared_ptr<mailbox> commands_ = std::make_shared<mailbox>();
+  std::shared_ptr<service> service_;
+  std::vector<std::thread> threads_;
+};
+
+} // namespace
+
+transport_ptr make_link(conversation_starter start) {
+  return std::make_unique<link>(std::move(start));
+}
+
+} // namespace actors::amqp

@@ -1,0 +1,234 @@
+#include <algorithm>
+
+#include "amqp/wire_rules.hpp"
+#include "amqp/memory/refusals.hpp"
+#include "amqp/memory/state.hpp"
+
+// The way of a message through an in-process broker.
+
+namespace actors::amqp::memory {
+
+namespace {
+
+/// The first of the queues of some messages that is a stream, if any.
+template <class Iterator>
+std::shared_ptr<queue_state> find_stream(Iterator first, Iterator last) {
+  for (; first != last; ++first)
+    if (auto queue = first->second.from.lock(); queue && queue->is(queue_kind::stream))
+      return queue;
+  return nullptr;
+}
+
+} // namespace
+
+failure state::check_size(const publication& x) const {
+  const auto size = x.body ? x.body->size() : 0;
+  if (size <= semantics_.max_message_size)
+    return {};
+  return precondition_failed("message size " + std::to_string(size)
+                             + " is larger than configured max size "
+                             + std::to_string(semantics_.max_message_size));
+}
+
+// -- publishing -------------------------------------------------------------------
+
+void state::publish(link& from, std::uint32_t incarnation, std::vector<publication> xs) {
+  if (incarnation != from.publishing_incarnation)
+    return;
+  if (!std::exchange(from.publishes, true) && blocked_)
+    from.events->blocked(*blocked_);
+  if (blocked_) {
+    from.held.insert(from.held.end(), std::make_move_iterator(xs.begin()),
+                     std::make_move_iterator(xs.end()));
+    return;
+  }
+  // What follows the message that closed the channel goes with it.
+  for (auto& x : xs)
+    if (!accept(from, x))
+      break;
+  flush();
+}
+
+bool state::accept(link& from, publication& x) {
+  if (auto impossible = x.checked ? failure{} : amqp::check(x)) {
+    events_of(from).refused(x.id, std::move(impossible));
+    return true;
+  }
+  auto to = targets(x.exchange, x.routing_key);
+  auto problem = !to ? not_found("no exchange '" + x.exchange + "'") : check_size(x);
+  if (problem) {
+    ++from.publishing_incarnation;
+    events_of(from).channel_closed({channel::publishing, std::move(problem)});
+    return false;
+  }
+  if (to->empty() && x.mandatory)
+    events_of(from).returned(
+        {no_route(x.exchange, x.routing_key), x.exchange, x.routing_key, x.properties});
+  auto accepted = true;
+  if (!to->empty()) {
+    auto shared =
+        std::make_shared<const message>(message{std::move(x.exchange), std::move(x.routing_key),
+                                                std::move(x.properties), std::move(x.body)});
+    for (auto* queue : *to) {
+      auto again = std::find(duplications_.begin(), duplications_.end(), queue->what().name);
+      if (again != duplications_.end()) {
+        duplications_.erase(again);
+        offer(*queue, shared);
+      }
+      accepted = offer(*queue, shared) && accepted;
+    }
+  }
+  from.confirmations.push_back({x.id, accepted});
+  return true;
+}
+
+std::optional<std::vector<queue_state*>> state::targets(const std::string& exchange,
+                                                        const std::string& routing_key) const {
+  std::vector<queue_state*> result;
+  if (exchange.empty()) {
+    if (auto* queue = find(routing_key))
+      result.push_back(queue);
+    return result;
+  }
+  auto names = exchanges_.route(exchange, routing_key);
+  if (!names)
+    return std::nullopt;
+  for (auto name : *names)
+    result.push_back(queues_.find(name)->second.get());
+  return result;
+}
+
+// A consumer that waits gets the message even where there is neither room nor
+// time for it in the queue.
+bool state::offer(queue_state& to, const message_ptr& x) {
+  if (to.refuses(x->size())) {
+    if (to.rules().overflow == overflow_policy::reject_publish_dlx)
+      give_up(to, *x, death::cause::maxlen);
+    return false;
+  }
+  to.push(x, now_);
+  pump(to);
+  drop_expired(to);
+  drop_excess(to);
+  watch(to);
+  return true;
+}
+
+// -- consuming --------------------------------------------------------------------
+
+void state::pump(queue_state& from) {
+  while (!deliveries_delayed_) {
+    auto next = from.hand_out();
+    if (!next)
+      break;
+    hand_over(from, std::move(*next));
+  }
+  watch(from);
+}
+
+void state::hand_over(queue_state& from, handed_message x) {
+  auto& owner = *x.to->owner;
+  auto& to = x.to->what;
+  auto& message = *x.what.what;
+  auto& on = owner.channels[to.group];
+  auto tag = ++on.last_tag;
+  auto& batches = owner.deliveries;
+  if (batches.empty() || batches.back().incarnation != on.incarnation)
+    batches.push_back({on.incarnation, {}});
+  batches.back().items.push_back({to.id, tag, x.what.redelivered, message.exchange,
+                                  message.routing_key, properties_of(x),
+                                  message.body ? *message.body : std::string{}});
+  if (!to.no_ack)
+    on.unsettled.emplace(tag, unsettled_message{from.weak_from_this(), to.id, std::move(x.what)});
+}
+
+void state::settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs) {
+  auto i = std::find_if(from.channels.begin(), from.channels.end(),
+                        [&](auto& x) { return x.second.incarnation == incarnation; });
+  if (i == from.channels.end())
+    return;
+  const auto group = i->first;
+  for (auto& x : xs)
+    if (!settle(from, group, x))
+      break;
+  flush();
+}
+
+bool state::settle(link& from, std::uint32_t group, const settlement& x) {
+  using verdict = settlement::verdict;
+  auto& unsettled = from.channels[group].unsettled;
+  auto all = x.multiple && x.tag == 0;
+  auto last = unsettled.find(x.tag);
+  if (last == unsettled.end() && !all) {
+    close_deliveries(from, group,
+                     precondition_failed("unknown delivery tag " + std::to_string(x.tag)));
+    return false;
+  }
+  auto first = x.multiple ? unsettled.begin() : last;
+  auto stop = all ? unsettled.end() : std::next(last);
+  auto gives_back = x.what != verdict::ack && semantics_.streams_take_acks_only;
+  if (auto stream = gives_back ? find_stream(first, stop) : nullptr) {
+    end({&from}, not_implemented("basic.nack and basic.reject not supported by stream queues "
+                                 + describe_queue(stream->what().name)));
+    return false;
+  }
+  std::vector<std::pair<queue_ptr, queued_message>> settled;
+  for (auto i = first; i != stop; ++i)
+    if (auto queue = i->second.from.lock()) {
+      queue->settled(&from, i->second.consumer);
+      settled.emplace_back(std::move(queue), std::move(i->second.what));
+    }
+  unsettled.erase(first, stop);
+  queue_names changed;
+  for (auto& [queue, message] : settled) {
+    if (x.what == verdict::requeue || x.what == verdict::release)
+      // What takes back several is basic.nack, as links have it.
+      put_back(*queue, std::move(message),
+               x.what == verdict::requeue && !x.multiple ? comes_back::failed
+                                                         : comes_back::released);
+    else if (x.what == verdict::reject)
+      give_up(*queue, *message.what, death::cause::rejected);
+    changed.insert(queue->what().name);
+  }
+  for (auto& name : changed)
+    settle_down(*find(name));
+  return true;
+}
+
+void state::put_back(queue_state& to, queued_message x, comes_back why) {
+  auto what = x.what;
+  if (!to.put_back(x, why))
+    give_up(to, *what, death::cause::delivery_limit);
+}
+
+void state::settle_down(queue_state& x) {
+  drop_excess(x);
+  drop_expired(x);
+  pump(x);
+}
+
+// -- giving up --------------------------------------------------------------------
+
+void state::drop_expired(queue_state& from) {
+  while (auto x = from.take_expired(now_))
+    give_up(from, *x->what, death::cause::expired);
+}
+
+void state::drop_excess(queue_state& from) {
+  while (auto x = from.take_excess())
+    give_up(from, *x->what, death::cause::maxlen);
+}
+
+void state::give_up(const queue_state& from, const message& x, death::cause reason) {
+  if (!from.rules().dead_letter_exchange)
+    return;
+  auto dead = dead_lettered(x, from.what().name, from.rules(), reason);
+  auto to = targets(dead->exchange, dead->routing_key);
+  if (!to)
+    return;
+  for (auto* queue : *to)
+    if (!goes_in_circles(*dead, queue->what().name))
+      offer(*queue, dead);
+}
+
+} // namespace actors::amqp::memory

@@ -1,0 +1,275 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/amqp/memory_broker.hpp"
+#include "actors/amqp/transport.hpp"
+#include "amqp/memory/dead_letters.hpp"
+#include "amqp/memory/exchanges.hpp"
+#include "amqp/memory/queue.hpp"
+
+namespace actors::amqp::memory {
+
+/// A message in the hands of a consumer.
+struct unsettled_message {
+  /// Ends with the queue: settling then has no effect.
+  std::weak_ptr<queue_state> from;
+  consumer_id consumer = 0;
+  queued_message what;
+};
+
+/// One life of a channel with the consumers of a group.
+struct delivery_channel {
+  std::uint32_t incarnation = 0;
+  std::uint64_t last_tag = 0;
+  std::map<std::uint64_t, unsettled_message> unsettled;
+  /// What the channel was told last (basic.qos).
+  std::uint16_t prefetch_count = 0;
+};
+
+struct consumer_place {
+  std::string queue;
+  std::uint32_t group = 0;
+};
+
+struct delivery_batch {
+  std::uint32_t incarnation = 0;
+  std::vector<delivery> items;
+};
+
+/// The broker's side of one link.
+struct link {
+  enum class phase : std::uint8_t { idle, connecting, up, ended };
+
+  phase now = phase::idle;
+  /// The broker's name as the link knows it, for texts.
+  std::string broker;
+  /// What the link knows of the broker's limits.
+  broker_limits known;
+  std::shared_ptr<sink> events;
+
+  // -- deliveries ---------------------------------------------------------------
+
+  /// The channels with deliveries, by the group of their consumers.
+  std::map<std::uint32_t, delivery_channel> channels;
+  std::uint32_t last_incarnation = 0;
+  std::map<consumer_id, consumer_place> consumers;
+
+  // -- publishing ---------------------------------------------------------------
+
+  /// Whether it has published, and so is told of `block`.
+  bool publishes = false;
+  std::uint32_t publishing_incarnation = 1;
+  /// Publications that wait for `unblock`.
+  std::deque<publication> held;
+
+  // -- events that go out together -----------------------------------------------
+
+  std::vector<delivery_batch> deliveries;
+  std::vector<confirmation> confirmations;
+};
+
+/// What an in-process broker knows and does. It knows no threads and no clock;
+/// each call raises its events before it returns. Calls of a link that has
+/// ended are not allowed.
+class state {
+public:
+  explicit state(memory_semantics semantics = {}) : semantics_(std::move(semantics)) {
+    // nop
+  }
+
+  // -- time ---------------------------------------------------------------------
+
+  /// It is this time from now on: does what is due.
+  void tick(time_point now);
+
+  /// When `tick` has something to do next, or before that.
+  time_point deadline() const noexcept {
+    return deadline_;
+  }
+
+  // -- calls of links -----------------------------------------------------------
+
+  void attach(link& from, const endpoint& where, std::shared_ptr<sink> events);
+
+  void open(link& from);
+
+  void request(link& from, request_id id, const operation& what);
+
+  void publish(link& from, std::uint32_t incarnation, std::vector<publication> xs);
+
+  void settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs);
+
+  void close(link& from);
+
+  /// The link's owner is gone: it ends without an event.
+  void abandon(link& from);
+
+  // -- faults -------------------------------------------------------------------
+
+  void drop_links(ec reason);
+
+  void restart();
+
+  /// `ec::none` accepts links again.
+  void refuse_links(ec reason);
+
+  void block(std::string reason);
+
+  void unblock();
+
+  void refuse_next(std::string entity, ec reason);
+
+  void duplicate_next(std::string queue);
+
+  void delay_deliveries(bool on);
+
+  std::size_t forget_consumers(const std::string& queue);
+
+  bool delete_queue(const std::string& name);
+
+  bool delete_exchange(const std::string& name);
+
+  // -- inspection ---------------------------------------------------------------
+
+  std::vector<memory_broker::queue_info> queues() const;
+
+  std::vector<binding> bindings() const;
+
+  std::size_t links() const;
+
+private:
+  using queue_ptr = std::shared_ptr<queue_state>;
+  using queue_names = std::set<std::string>;
+
+  // -- requests -----------------------------------------------------------------
+
+  failure carry_out(link& from, const operation& what, reply& answer);
+
+  failure declare(link& from, const declare_queue& x, reply& answer);
+
+  failure declare(link& from, const queue& wanted, std::string& name);
+
+  failure check(const link& from, const std::string& queue) const;
+
+  failure erase(const link& from, const std::string& queue);
+
+  failure bind(const link& from, const binding& x);
+
+  failure unbind(const link& from, const binding& x);
+
+  void start(link& from, request_id id, const start_consumer& what);
+
+  failure start(link& from, const consumer& x);
+
+  /// Ends a link that asks for something that this broker denies, by an error of the
+  /// whole connection.
+  void deny(link& from, request_id id, const failure& reason, const broker_limits& learned);
+
+  /// Why the broker denies what older ones grant, if so, and what a link learns of it.
+  failure denial(const link& from, const operation& what, broker_limits& learned) const;
+
+  /// Sees to it that the consumer of a stream begins where it asks.
+  failure start_reading(const delivery_channel& on, const queue_state& log, subscriber& x) const;
+
+  void cancel(link& from, consumer_id id);
+
+  failure take_refusal(const operation& what);
+
+  // -- messages -----------------------------------------------------------------
+
+  /// Why the broker does not take a body of this size, if so.
+  failure check_size(const publication& x) const;
+
+  /// Returns false if that closed the channel.
+  bool accept(link& from, publication& x);
+
+  /// Nothing if the exchange is missing.
+  std::optional<std::vector<queue_state*>> targets(const std::string& exchange,
+                                                   const std::string& routing_key) const;
+
+  /// Returns false if the queue refuses the message.
+  bool offer(queue_state& to, const message_ptr& x);
+
+  /// Returns false if that ended the channel or the link.
+  bool settle(link& from, std::uint32_t group, const settlement& x);
+
+  /// Hands out messages while there are consumers that can take them.
+  void pump(queue_state& from);
+
+  void hand_over(queue_state& from, handed_message x);
+
+  /// Puts a message back, or gives it up.
+  void put_back(queue_state& to, queued_message x, comes_back why);
+
+  /// After messages came back: what has no room or no time goes, the others go
+  /// to consumers.
+  void settle_down(queue_state& x);
+
+  void drop_expired(queue_state& from);
+
+  void drop_excess(queue_state& from);
+
+  /// Sends a message that a queue gives up to its dead-letter exchange, if any.
+  void give_up(const queue_state& from, const message& x, death::cause reason);
+
+  /// Takes note of when the queue needs a `tick`.
+  void watch(const queue_state& x) noexcept;
+
+  // -- ends ---------------------------------------------------------------------
+
+  /// Closes the channel of a group, whose consumers are `ended` as well.
+  void close_deliveries(link& from, std::uint32_t group, failure reason,
+                        std::vector<consumer_id> ended = {});
+
+  /// Removes consumers of a link; returns their queues.
+  queue_names remove_consumers(link& from, const std::vector<consumer_id>& xs);
+
+  /// Puts back what the consumers of a channel had not settled; returns the queues.
+  queue_names requeue_all(const link& from, delivery_channel& x);
+
+  /// Deletes a queue that its consumers have left, if it asks for that.
+  void consumers_left(const std::string& name);
+
+  bool erase_queue(const std::string& name);
+
+  /// Takes links off the broker and puts back what they held.
+  void remove_links(const std::vector<link*>& gone);
+
+  void end(const std::vector<link*>& gone, const failure& reason);
+
+  // -- events -------------------------------------------------------------------
+
+  /// The sink of a link, which has all earlier events.
+  static sink& events_of(link& x);
+
+  void flush();
+
+  // -- data ---------------------------------------------------------------------
+
+  queue_state* find(const std::string& name) const;
+
+  memory_semantics semantics_;
+  exchanges exchanges_;
+  std::map<std::string, queue_ptr, std::less<>> queues_;
+  std::vector<link*> links_;
+  std::uint64_t last_generated_ = 0;
+  ec links_refused_ = ec::none;
+  std::optional<std::string> blocked_;
+  std::vector<std::pair<std::string, ec>> refusals_;
+  /// The queues that get their next message twice.
+  std::vector<std::string> duplications_;
+  bool deliveries_delayed_ = false;
+  time_point now_;
+  time_point deadline_ = never;
+};
+
+} // namespace actors::amqp::memory

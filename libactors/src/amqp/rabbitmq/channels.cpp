@@ -1,0 +1,121 @@
+#include "amqp/rabbitmq/channels.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace actors::amqp {
+
+namespace {
+
+/// So many requests are ahead of their answers on one channel before another one is opened:
+/// a link that asks for little needs no more.
+constexpr std::size_t crowd = 16;
+
+/// Who waits for an answer for longer is passed by.
+constexpr std::chrono::seconds patience{1};
+
+constexpr std::uint16_t enough_to_be_apart = 3;
+
+} // namespace
+
+channel_plan::channel_plan() {
+  limit(0, 0);
+}
+
+// Half of what is left after the first three is for topology, so that consumers can be apart.
+void channel_plan::limit(std::uint16_t channels, std::uint32_t consumers_per_channel) {
+  allowed_ = channels == 0 ? std::uint16_t{0xFFFF} : channels;
+  consumers_per_channel_ = consumers_per_channel;
+  topology_ = 1;
+  deliveries_ = std::min<std::uint16_t>(2, allowed_);
+  publishing_ = std::min<std::uint16_t>(3, allowed_);
+  const auto left = allowed_ - std::min(allowed_, enough_to_be_apart);
+  const auto crowded = std::min(max_topology_channels - 1, left / 2);
+  first_further_ = static_cast<std::uint16_t>(enough_to_be_apart + 1 + crowded);
+  lines_.clear();
+  for_topology_ = {&make(topology_)};
+  for_deliveries_ = {&make(deliveries_)};
+  make(publishing_);
+  for (std::uint16_t number = enough_to_be_apart + 1; number < first_further_; ++number)
+    for_topology_.push_back(&make(number));
+}
+
+line& channel_plan::make(std::uint16_t number) {
+  if (number >= lines_.size())
+    lines_.resize(number + std::size_t{1});
+  auto& result = lines_[number];
+  if (!result)
+    result = std::make_unique<line>();
+  result->number = number;
+  return *result;
+}
+
+// -- topology -----------------------------------------------------------------------
+
+line& channel_plan::topology(const operation& x, conversation::time_point now) {
+  const auto queue = queue_of(x);
+  if (queue.empty())
+    return *for_topology_.front();
+  auto& at = lanes_[std::string{queue}];
+  if (at.requests++ == 0)
+    at.on = &emptiest_topology(now);
+  return *at.on;
+}
+
+// A queue may have a request wait for ever, as a quorum queue without a leader does.
+line& channel_plan::emptiest_topology(conversation::time_point now) {
+  auto load = [now](const line& x) {
+    const auto hangs = !x.items.empty() && now - x.since >= patience;
+    return std::pair{hangs, x.items.size() / crowd};
+  };
+  return **std::min_element(for_topology_.begin(), for_topology_.end(),
+                            [&](auto* x, auto* y) { return load(*x) < load(*y); });
+}
+
+void channel_plan::left(const operation& x) {
+  auto i = lanes_.find(std::string{queue_of(x)});
+  if (i != lanes_.end() && --i->second.requests == 0)
+    lanes_.erase(i);
+}
+
+// -- deliveries ---------------------------------------------------------------------
+
+bool channel_plan::has_room(const line& x) const noexcept {
+  return consumers_per_channel_ == 0 || x.consumers.size() < consumers_per_channel_;
+}
+
+line* channel_plan::delivering(std::uint32_t group) {
+  auto& xs = for_deliveries_;
+  auto find = [&](auto f) {
+    auto i = std::find_if(xs.begin(), xs.end(), f);
+    return i == xs.end() ? nullptr : *i;
+  };
+  auto result =
+      find([&](auto* x) { return !x->consumers.empty() && x->group == group && has_room(*x); });
+  if (!result)
+    result = find([](auto* x) { return x->consumers.empty(); });
+  if (!result) {
+    const auto next = first_further_ + xs.size() - 1;
+    if (next <= allowed_)
+      result = xs.emplace_back(&make(static_cast<std::uint16_t>(next)));
+  }
+  if (result) {
+    result->group = group;
+    return result;
+  }
+  // Those that are to be apart are so at least from the group of most.
+  auto cost = [&](auto* x) {
+    return std::pair{!has_room(*x), std::pair{x->group == 0, x->consumers.size()}};
+  };
+  auto least =
+      *std::min_element(xs.begin(), xs.end(), [&](auto* x, auto* y) { return cost(x) < cost(y); });
+  return has_room(*least) ? least : nullptr;
+}
+
+std::uint16_t channel_plan::open() const noexcept {
+  std::uint16_t result = 0;
+  for_each([&](const line& x) { result += x.open ? 1 : 0; });
+  return result;
+}
+
+} // namespace actors::amqp

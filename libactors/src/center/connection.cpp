@@ -1,0 +1,142 @@
+#include "center/connection.hpp"
+
+#include <caf/send.hpp>
+
+#include "actors/error.hpp"
+#include "runtime/woken_actors.hpp"
+
+namespace actors {
+
+namespace {
+
+/// Turns a link's events into messages. Called from the link's thread.
+class actor_sink : public amqp::sink {
+public:
+  actor_sink(link_role role, amqp::outlet_ptr out, caf::actor self, caf::actor owner,
+             caf::actor dispatcher)
+      : role_(role),
+        out_(std::move(out)),
+        self_(std::move(self)),
+        owner_(std::move(owner)),
+        dispatcher_(std::move(dispatcher)) {
+    // nop
+  }
+
+  void up(std::string broker) override {
+    caf::anon_send(owner_, link_up{role_, std::move(broker), out_});
+  }
+
+  void replied(amqp::reply x) override {
+    caf::anon_send(owner_, link_reply{role_, std::move(x)});
+  }
+
+  void delivered(std::uint32_t incarnation, std::vector<amqp::delivery> xs) override {
+    send(dispatcher_, caf::make_message(delivery_batch{out_, incarnation, std::move(xs)}));
+  }
+
+  void confirmed(std::vector<amqp::confirmation> xs) override {
+    send(owner_, caf::make_message(confirmations{std::move(xs)}));
+  }
+
+  void returned(amqp::returned_message x) override {
+    caf::anon_send(owner_, std::move(x));
+  }
+
+  void blocked(std::string reason) override {
+    caf::anon_send(owner_, link_blocked{role_, std::move(reason)});
+  }
+
+  void unblocked() override {
+    caf::anon_send(owner_, link_unblocked{role_});
+  }
+
+  void cancelled(amqp::consumer_id x) override {
+    caf::anon_send(owner_, consumer_gone{x});
+  }
+
+  void refused(std::uint64_t publication, failure reason) override {
+    caf::anon_send(owner_, publication_refused{publication, std::move(reason)});
+  }
+
+  void channel_closed(amqp::closed_channel x) override {
+    caf::anon_send(owner_, channel_lost{role_, std::move(x)});
+  }
+
+  void suspected(std::vector<amqp::request_id> xs) override {
+    caf::anon_send(owner_, link_suspects{role_, std::move(xs)});
+  }
+
+  void learned(amqp::broker_limits x) override {
+    caf::anon_send(owner_, link_learned{role_, x});
+  }
+
+  void down(failure reason) override {
+    caf::anon_send(self_, link_down{std::move(reason)});
+  }
+
+protected:
+  /// How what comes with every message is sent.
+  virtual void send(const caf::actor& to, caf::message what) {
+    caf::anon_send(to, std::move(what));
+  }
+
+private:
+  link_role role_;
+  amqp::outlet_ptr out_;
+  caf::actor self_;
+  caf::actor owner_;
+  caf::actor dispatcher_;
+};
+
+/// Of a link with a thread of its own, which has the time to run its receivers.
+class running_sink : public actor_sink {
+public:
+  running_sink(caf::actor_system& system, link_role role, amqp::outlet_ptr out, caf::actor self,
+               caf::actor owner, caf::actor dispatcher)
+      : actor_sink(role, std::move(out), std::move(self), std::move(owner), std::move(dispatcher)),
+        woken_(system) {
+    // nop
+  }
+
+  amqp::receivers* woken() noexcept override {
+    return &woken_;
+  }
+
+protected:
+  void send(const caf::actor& to, caf::message what) override {
+    woken_.give(to, std::move(what));
+  }
+
+private:
+  woken_actors woken_;
+};
+
+} // namespace
+
+caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role role,
+                         const amqp::endpoint& where, amqp::transport_ptr transport,
+                         const caf::actor& owner, const caf::actor& dispatcher) {
+  self->state.transport = std::move(transport);
+  auto& link = *self->state.transport;
+  auto me = caf::actor_cast<caf::actor>(self);
+  if (link.has_thread())
+    link.connect(where, std::make_shared<running_sink>(self->system(), role, link.out(), me, owner,
+                                                       dispatcher));
+  else
+    link.connect(where, std::make_shared<actor_sink>(role, link.out(), me, owner, dispatcher));
+  return {
+      [=](link_request& x) { self->state.transport->request(x.id, std::move(x.what)); },
+      [=](close_atom) { self->state.transport->close(); },
+      [=](link_down& x) { self->quit(x.reason ? make_error(std::move(x.reason)) : caf::error{}); },
+  };
+}
+
+connection_starter connections_over(transport_factory make_transport) {
+  return [make = std::move(make_transport)](caf::actor_system& system, link_role role,
+                                            const amqp::endpoint& where, const caf::actor& owner,
+                                            const caf::actor& dispatcher) {
+    return system.spawn(connection, role, where, make(where), owner, dispatcher);
+  };
+}
+
+} // namespace actors

@@ -1,0 +1,355 @@
+#include <algorithm>
+
+#include <caf/sec.hpp>
+#include <fmt/core.h>
+
+#include "delivery/consumer_ids.hpp"
+#include "center/dispatcher.hpp"
+#include "actors/error.hpp"
+#include "actors/logging.hpp"
+#include "center/guarded.hpp"
+
+// What strategies answer, and what becomes of a delivery.
+
+namespace actors {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Before a message goes back to its queue for another time.
+constexpr auto requeue_pause = 1s;
+
+/// How often time limits and silent streams are looked at.
+constexpr auto tick_interval = 250ms;
+
+using verdict = ack_window::verdict;
+
+/// What a handler's answer means for its message.
+verdict verdict_of(const caf::error& x) noexcept {
+  // CAF reports an answer that `then` has no handler for as an error of its
+  // own; to us any answer means that the handler has returned.
+  if (!x || x == caf::sec::unexpected_response)
+    return verdict::ack;
+  // Its strategy ended before it came to this message.
+  if (x == caf::sec::request_receiver_down)
+    return verdict::release;
+  // A strategy without a handler for the event has none the next time either.
+  return x == caf::sec::unexpected_message ? verdict::reject : verdict::requeue;
+}
+
+bool is_failure(verdict x) noexcept {
+  return x == verdict::requeue || x == verdict::reject;
+}
+
+/// Whether what its strategy has no handler for is kept for whoever has.
+bool waits_for_others(const subscription& x) noexcept {
+  return x.error == error_policy::requeue && gives_back_unmatched(x);
+}
+
+} // namespace
+
+// -- to a strategy, on success ------------------------------------------------------------
+
+void dispatcher_state::ask(handler& to, const amqp::delivery& x, const caf::message& what,
+                           delivery_key key, open_delivery& open) {
+  open.waiting.push_back(to.counters.id);
+  if (!open.from)
+    open.from = origin_of(x);
+  ask(to, what, key, open.from);
+}
+
+// Nothing for a message that has no place in a stream.
+dispatcher_state::origin_ptr dispatcher_state::origin_of(const amqp::delivery& x) {
+  if (!x.properties.position)
+    return nullptr;
+  return std::make_shared<const message_origin>(
+      message_origin{x.exchange, x.routing_key, x.properties.position});
+}
+
+void dispatcher_state::ask(handler& to, const caf::message& what, delivery_key key,
+                           const origin_ptr& from) {
+  question asked{key, to.counters.id, from, to.breaker.passed(now_, to.what.time_limit)};
+  ++to.counters.delivered;
+  ++to.counters.in_flight;
+  self_->request(to.subscriber, caf::infinite, what)
+      .then(guarded(*this, [this, asked] { on_answer(asked, {}); }),
+            guarded(*this, [this, asked](const caf::error& err) { on_answer(asked, err); }));
+}
+
+void dispatcher_state::on_answer(const question& to, const caf::error& err) {
+  auto outcome = verdict_of(err);
+  const auto error = is_failure(outcome) ? text_of(err) : std::string{};
+  if (auto x = handlers_.find(to.id); x != handlers_.end()) {
+    outcome = take_answer(x->second, to, err, outcome);
+    // Too late for anything else.
+    const auto late = x->second.given_up.erase(to.key) > 0;
+    if (!late)
+      count(x->second, err);
+    if (to.from && (!late || outcome == verdict::ack))
+      settle_followers(to.id, to.from, outcome, error);
+    if (late)
+      return continue_handing_over(to.id);
+  }
+  if (auto done = deliveries_.answered(to.key, to.id, outcome, error))
+    finish(to.key, *done);
+  continue_handing_over(to.id);
+  continue_drain();
+}
+
+// Gives back what its policy makes of it.
+verdict dispatcher_state::take_answer(handler& x, const question& to, const caf::error& err,
+                                      verdict outcome) {
+  x.breaker.answered(to.number);
+  const auto unwanted = err == caf::sec::unexpected_message && waits_for_others(x.what);
+  const auto again = outcome == verdict::requeue || outcome == verdict::release || unwanted;
+  if (to.from && again)
+    x.streams.failed(to.from->exchange, to.from->routing_key, to.from->position);
+  else if (to.from)
+    x.streams.handled(to.from->exchange, to.from->routing_key, to.from->position);
+  if (unwanted) {
+    deliveries_.unwanted(to.key);
+    return verdict::ack;
+  }
+  return outcome == verdict::requeue && x.what.error == error_policy::reject ? verdict::reject
+                                                                             : outcome;
+}
+
+void dispatcher_state::continue_handing_over(subscription_id id) {
+  auto x = handlers_.find(id);
+  if (x == handlers_.end() || x->second.held.empty())
+    return;
+  now_ = self_->clock().now();
+  hand_over_held(x->second);
+}
+
+// Copies of the same message, e.g. what the broker delivered again when the link fell
+// while the handler was busy.
+void dispatcher_state::settle_followers(subscription_id id, const origin_ptr& from, verdict what,
+                                        const std::string& error) {
+  for (auto& copy : deliveries_.take_followers(id, *from)) {
+    if (auto x = handlers_.find(id); what == verdict::ack && x != handlers_.end())
+      ++x->second.counters.duplicates;
+    if (auto done = deliveries_.followed(copy, id, what, error))
+      finish(copy, *done);
+  }
+}
+
+void dispatcher_state::count(handler& x, const caf::error& err) {
+  --x.counters.in_flight;
+  const auto outcome = verdict_of(err);
+  ++(outcome == verdict::ack ? x.counters.succeeded : x.counters.failed);
+  if (outcome == verdict::requeue)
+    log_repeated(log_level::warning, "handler failed", to_string(x.what),
+                 fmt::format("handler of {} failed ({}): {}", to_string(x.what),
+                             to_string(x.what.error), text_of(err)));
+  else if (outcome == verdict::reject)
+    log_repeated(log_level::error, "no handler", to_string(x.what),
+                 fmt::format("the strategy that subscribed {} has no handler for its events: {}",
+                             to_string(x.what),
+                             waits_for_others(x.what) ? "they go back for whoever has"
+                                                      : "message rejected"));
+  if (x.removed && x.counters.in_flight == 0)
+    forget(x.counters.id);
+}
+
+// All up to this one have been handled: there is room for more.
+void dispatcher_state::on_mark(subscription_id id, std::uint64_t mark, const caf::error& err) {
+  auto i = handlers_.find(id);
+  if (i == handlers_.end())
+    return;
+  auto& x = i->second;
+  if (verdict_of(err) != verdict::ack)
+    count_failure(x, err);
+  now_ = self_->clock().now();
+  x.window.handled(mark);
+  pump(x);
+  continue_drain();
+}
+
+// -- time -------------------------------------------------------------------------------------
+
+void dispatcher_state::schedule_tick() {
+  if (std::exchange(tick_scheduled_, true))
+    return;
+  self_->delayed_send(self_, tick_interval, tick_atom_v);
+}
+
+void dispatcher_state::on_tick() {
+  tick_scheduled_ = false;
+  now_ = self_->clock().now();
+  give_up_answers();
+  auto goes_on = drop_late_places() || deliveries_.awaits_answers();
+  for (auto& [id, x] : handlers_) {
+    if (x.removed || !x.subscriber)
+      continue; // it is told nothing more
+    give_up_marks(x);
+    hand_over_held(x);
+    if (x.what.stale_after.count() > 0)
+      for (auto& notice : x.streams.stale(now_, x.what.stale_after))
+        self_->send(x.subscriber, std::move(notice));
+    goes_on = goes_on || x.window.in_hand() > 0 || x.what.stale_after.count() > 0;
+  }
+  if (goes_on)
+    schedule_tick();
+}
+
+// A handler that neither answers nor ends must not hold a message for ever. Its time goes
+// on when the link falls meanwhile.
+void dispatcher_state::give_up_answers() {
+  auto limit_of = [this](subscription_id id) {
+    auto& x = handlers_.at(id);
+    return x.subscriber ? x.what.time_limit : std::chrono::milliseconds{0};
+  };
+  for (auto& x : deliveries_.late(now_, limit_of)) {
+    auto& handler = handlers_.at(x.id);
+    if (handler.held.contains(x.key)) {
+      give_back_held(handler, x.key);
+      continue;
+    }
+    ++handler.counters.timed_out;
+    handler.breaker.late();
+    on_answer({x.key, x.id, x.from},
+              make_error(ec::handler_timeout,
+                         fmt::format("no answer within {} ms", handler.what.time_limit.count())));
+    if (auto i = handlers_.find(x.id); i != handlers_.end())
+      i->second.given_up.insert(x.key);
+  }
+}
+
+void dispatcher_state::give_up_marks(handler& x) {
+  if (x.what.time_limit.count() == 0)
+    return;
+  const auto late = x.window.give_up(now_ - x.what.time_limit);
+  if (late == 0)
+    return;
+  x.counters.timed_out += late;
+  log_repeated(log_level::warning, "no answer", to_string(x.what),
+               fmt::format("the strategy that subscribed {} has not answered within {} "
+                           "ms: it gets more all the same",
+                           to_string(x.what), x.what.time_limit.count()));
+  pump(x);
+}
+
+// -- a message's end ----------------------------------------------------------------------------
+
+// What goes back again and again goes back after a pause, or it would keep the
+// broker, us and the log busy.
+void dispatcher_state::finish(delivery_key key, open_delivery& x) {
+  if (x.outcome == verdict::ack)
+    return x.asked > 0 && x.unwanted == x.asked ? settle_unwanted(key, x)
+                                                : settle(key, x.consumer, verdict::ack);
+  if (x.plan && !x.error.empty())
+    return move(key, x);
+  if (x.pause && x.outcome != verdict::reject)
+    return pause(key, {x.consumer, x.outcome}, requeue_pause);
+  settle(key, x.consumer, x.outcome);
+}
+
+// None of those who were asked has a handler for it. It came for the first time: once it comes
+// again it is known that nobody else wants it either.
+void dispatcher_state::settle_unwanted(delivery_key key, open_delivery& x) {
+  auto from = consumers_.find(x.consumer);
+  if (from != consumers_.end() && x.original)
+    return settle_unmatched(key, *x.original, from->second);
+  ++counters_.unmatched;
+  settle(key, x.consumer, verdict::release);
+}
+
+void dispatcher_state::pause(delivery_key key, open_deliveries::paused_delivery x,
+                             std::chrono::milliseconds time) {
+  deliveries_.pause(key, std::move(x));
+  self_->delayed_send(self_, time, requeue_atom_v, key.life, key.tag);
+}
+
+void dispatcher_state::on_pause_over(delivery_key key) {
+  auto paused = deliveries_.resume(key);
+  if (!paused)
+    return;
+  if (paused->copy)
+    send_copy(key, paused->consumer, std::move(*paused->copy));
+  else
+    settle(key, paused->consumer, paused->what);
+}
+
+// To the retries or the dead letters.
+void dispatcher_state::move(delivery_key key, open_delivery& x) {
+  const auto attempts = attempts_of(x.original->properties) + 1;
+  const auto& plan = *x.plan;
+  const auto again = plan.policy == error_policy::retry && x.outcome == verdict::requeue
+                     && attempts <= plan.retry.max_retries;
+  auto queue = again ? retry_queue_name(plan.queue, delay_of(plan.retry, attempts))
+                     : dead_letter_queue_name(plan.queue);
+  if (!again)
+    log_repeated(log_level::error, "dead letter", queue,
+                 fmt::format("message from {}:{} goes to the dead letters '{}': {}",
+                             x.original->exchange, x.original->routing_key, queue, x.error));
+  ++(again ? counters_.retried : counters_.dead_lettered);
+  send_copy(key, x.consumer, copy_for(std::move(queue), std::move(*x.original), attempts, x.error));
+}
+
+// The original is acknowledged when the broker has the copy: if we die in between, there
+// are two of it.
+void dispatcher_state::send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy) {
+  deliveries_.move(key, id);
+  self_->request(supervisor_, caf::infinite, publish_atom_v, std::move(copy))
+      .then(guarded(*this, [this, key](const published&) { on_moved(key, {}); }),
+            guarded(*this, [this, key](const caf::error& err) { on_moved(key, err); }));
+}
+
+void dispatcher_state::on_moved(delivery_key key, const caf::error& err) {
+  auto consumer = deliveries_.moved(key);
+  if (!consumer)
+    return;
+  if (!err) {
+    settle(key, *consumer, verdict::ack);
+  } else if (awaits_queue_beside(*consumer)) {
+    settle(key, *consumer, verdict::release);
+  } else {
+    log_repeated(log_level::warning, "copy not sent", to_string(code_of(err)),
+                 "a message goes back to its queue, as its copy could not be sent to "
+                 "the retries or dead letters: "
+                     + text_of(err));
+    pause(key, {*consumer, verdict::release}, requeue_pause);
+  }
+  continue_drain();
+}
+
+// It was asked for a moment ago: held back, one message would hold up all others.
+bool dispatcher_state::awaits_queue_beside(amqp::consumer_id id) const {
+  auto x = consumers_.find(id);
+  return x != consumers_.end() && x->second.sets_aside_since
+         && self_->clock().now() - *x->second.sets_aside_since < requeue_pause;
+}
+
+// Of no effect for deliveries of a no_ack consumer: they were never open.
+void dispatcher_state::settle(delivery_key key, amqp::consumer_id id, verdict what) {
+  if (!deliveries_.settle(key, id, what))
+    return;
+  if ((what == verdict::requeue || what == verdict::release) && !reads_stream(id))
+    ++counters_.requeued;
+  schedule_flush();
+}
+
+// One message to ourselves behind those that wait already: many answers become
+// few acknowledgements.
+void dispatcher_state::schedule_flush() {
+  if (flush_scheduled_)
+    return;
+  flush_scheduled_ = true;
+  self_->send(self_, flush_atom_v);
+}
+
+void dispatcher_state::on_flush() {
+  flush_scheduled_ = false;
+  flush();
+}
+
+void dispatcher_state::flush() {
+  deliveries_.flush(
+      [](amqp::outlet& out, std::uint32_t incarnation, std::vector<amqp::settlement> settlements) {
+        out.settle(incarnation, std::move(settlements));
+      });
+}
+
+} // namespace actors

@@ -1,0 +1,232 @@
+#include "actors/event_center.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <random>
+
+#include <caf/exit_reason.hpp>
+#include <caf/scoped_actor.hpp>
+#include <fmt/core.h>
+
+#include "amqp/rabbitmq/transport.hpp"
+#include "amqp/relay/transport.hpp"
+#include "amqp/wire_rules.hpp"
+#include "center/connection.hpp"
+#include "center/dispatcher.hpp"
+#include "actors/error.hpp"
+#include "actors/logging.hpp"
+#include "center/supervisor.hpp"
+#include "publishing/unsent_file.hpp"
+#include "center/event_center_watch.hpp"
+
+namespace actors {
+
+namespace {
+
+amqp::transport_ptr make_transport(const amqp::endpoint& where, bool confirms) {
+  if (where.scheme == amqp::scheme::memory)
+    return amqp::make_memory_transport(amqp::memory_broker::named(where.host));
+  if (is_relay(where.scheme))
+    return amqp::make_relay_transport();
+  return amqp::make_rabbitmq_transport(confirms);
+}
+
+supervisor_settings settings_for_supervisor(const config& x) {
+  supervisor_settings result;
+  result.config = x;
+  result.epoch = make_epoch(std::chrono::system_clock::now(), std::random_device{}());
+  result.start_connection =
+      connections_over([confirms = x.publisher_confirms](const amqp::endpoint& where) {
+        return make_transport(where, confirms);
+      });
+  return result;
+}
+
+/// Why no receiver takes an event, if it is not UTF-8.
+failure check_text(std::string_view name, std::string_view data) {
+  if (!amqp::is_utf8(name))
+    return {ec::invalid_argument, "body: the event's name '" + amqp::printable(name)
+                                      + "' is not UTF-8: write it in UTF-8"};
+  if (!amqp::is_utf8(data))
+    return {ec::invalid_argument, "body: a text of event '" + std::string{name}
+                                      + "' is not UTF-8, and no receiver takes it: write it in "
+                                        "UTF-8"};
+  return {};
+}
+
+/// What is around an event's name and data.
+constexpr std::string_view frame_of_event = R"({"n": "", "d": })";
+
+/// Longer than any stop takes; then something is wrong.
+constexpr auto stop_grace = std::chrono::seconds{5};
+
+} // namespace
+
+// -- event_center ---------------------------------------------------------------------
+
+event_center::event_center(caf::actor dispatcher, caf::actor supervisor)
+    : dispatcher_(std::move(dispatcher)), supervisor_(std::move(supervisor)) {
+  // nop
+}
+
+config event_center::remote(std::vector<amqp::endpoint> relays, config settings) {
+  settings.endpoints = std::move(relays);
+  return settings;
+}
+
+config event_center::remote(std::string host, std::uint16_t port, amqp::tls_options tls,
+                            config settings) {
+  auto where = *amqp::parse_endpoint("relays://");
+  where.host = std::move(host);
+  where.port = port;
+  where.tls = std::move(tls);
+  return remote({std::move(where)}, std::move(settings));
+}
+
+void event_center::subscribe(caf::actor strategy, subscription what) const {
+  caf::anon_send(dispatcher_, subscribe_atom_v, std::move(what), std::move(strategy));
+}
+
+void event_center::publish(const event& x, publish_options options) const {
+  send(make_publication(x, std::move(options)));
+}
+
+event_center::outgoing event_center::make_publication(const event& x, publish_options options) {
+  return make_publication(x.name, x.exchange, x.routing_key, x.data.text(), std::move(options),
+                          false);
+}
+
+event_center::outgoing event_center::make_publication(std::string_view name, std::string exchange,
+                                                      std::string routing_key,
+                                                      std::string_view data,
+                                                      publish_options options, bool is_flat) {
+  outgoing result;
+  auto& message = result.message;
+  message.exchange = std::move(exchange);
+  message.routing_key = std::move(routing_key);
+  message.mandatory = options.mandatory;
+  message.properties.persistent = options.persistent;
+  message.properties.message_id = std::move(options.message_id);
+  message.properties.expiration = options.ttl;
+  const payload_limits limits;
+  const auto size = name.size() + data.size() + frame_of_event.size();
+  // What is too large as it is need not be compressed to see.
+  result.refused = check_size(size, size, limits);
+  if (!result.refused)
+    result.refused = check_text(name, data);
+  if (!result.refused && !is_flat)
+    result.refused = check_depth(data, limits);
+  if (result.refused)
+    return result;
+  message.body =
+      std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
+  result.refused = check_size(size, message.body->size(), limits);
+  return result;
+}
+
+void event_center::send(outgoing x) const {
+  if (x.refused)
+    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.refused), std::move(x.message));
+  if (!hands_over_)
+    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.message));
+  hand_over here{supervisor_->home_system()};
+  supervisor_->enqueue(nullptr, caf::make_message_id(),
+                       caf::make_message(publish_atom_v, std::move(x.message)), &here);
+}
+
+// -- scoped_event_center --------------------------------------------------------------
+
+scoped_event_center::scoped_event_center(caf::actor_system& system, config settings)
+    : system_(system), shutdown_(settings.shutdown) {
+  open_log(settings.log);
+  for (auto& x : settings.warnings)
+    log(log_level::warning, "config: " + x);
+  if (settings.endpoints.empty())
+    settings.endpoints.emplace_back();
+  for (auto& x : settings.endpoints)
+    if (x.scheme == amqp::scheme::memory)
+      brokers_.push_back(amqp::memory_broker::named(x.host));
+  auto links = settings_for_supervisor(settings);
+  take_unsent(links);
+  supervisor_ = system.spawn(supervisor, std::move(links));
+  auto instance = settings.instance ? *settings.instance : unique_instance();
+  dispatcher_settings queues{settings.server_id, std::move(instance), settings.payload};
+  queues.feeds = std::all_of(settings.endpoints.begin(), settings.endpoints.end(),
+                             [](const amqp::endpoint& x) { return is_relay(x.scheme); });
+  dispatcher_ = system.spawn(dispatcher, std::move(queues), supervisor_);
+  // An in-process broker does its work in the thread that publishes: it had better
+  // be the supervisor's, with many messages at once.
+  hands_over_ = brokers_.empty();
+  watch_center(system, dispatcher_, supervisor_, settings.on_failure);
+  caf::anon_send(supervisor_, start_atom_v, dispatcher_);
+}
+
+scoped_event_center::~scoped_event_center() {
+  stop();
+}
+
+std::size_t scoped_event_center::stop() {
+  return stop(shutdown_.limit);
+}
+
+std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
+  if (!supervisor_)
+    return 0;
+  drain(limit);
+  const auto unsent = stop_supervisor(limit);
+  caf::scoped_actor self{system_};
+  self->send(dispatcher_, stop_atom_v);
+  self->wait_for(supervisor_, dispatcher_);
+  supervisor_ = nullptr;
+  hands_over_ = false;
+  dispatcher_ = nullptr;
+  return unsent;
+}
+
+void scoped_event_center::drain(std::chrono::milliseconds limit) {
+  caf::scoped_actor self{system_};
+  self->request(dispatcher_, limit + stop_grace, drain_atom_v,
+                static_cast<std::uint64_t>(limit.count()))
+      .receive([](const drained&) {},
+               [](const caf::error& err) {
+                 log(log_level::error, "event center was not drained: " + text_of(err));
+               });
+}
+
+std::size_t scoped_event_center::stop_supervisor(std::chrono::milliseconds limit) {
+  std::size_t unsent = 0;
+  caf::scoped_actor self{system_};
+  self->request(supervisor_, limit + stop_grace, stop_atom_v,
+                static_cast<std::uint64_t>(limit.count()))
+      .receive([&](const stopped& x) { unsent = x.unsent.size(); },
+               [&](const caf::error& err) {
+                 log(log_level::error, "event center did not stop: " + text_of(err));
+                 caf::anon_send_exit(supervisor_, caf::exit_reason::kill);
+               });
+  return unsent;
+}
+
+void scoped_event_center::take_unsent(supervisor_settings& to) const {
+  auto& path = shutdown_.unsent_file;
+  if (path.empty())
+    return;
+  auto file = unsent_file::open(path);
+  auto messages = file ? (*file)->read(std::chrono::system_clock::now())
+                       : caf::expected<unsent_messages>{file.error()};
+  if (!messages) {
+    log(log_level::error,
+        text_of(messages.error()) + "; it stays as it is, and what cannot be sent will be lost");
+    return;
+  }
+  for (auto& line : messages->refused)
+    log_repeated(log_level::error, "unsent message refused", path,
+                 fmt::format("{}; it is kept in '{}.refused'", line, path));
+  if (messages->expired > 0)
+    log(log_level::warning,
+        std::to_string(messages->expired) + " messages in '" + path + "' have expired");
+  to.unsent = std::move(messages->items);
+  to.unsent_file = std::move(*file);
+}
+
+} // namespace actors

@@ -1,0 +1,47 @@
+#include "delivery/ack_window.hpp"
+
+#include <algorithm>
+
+namespace actors {
+
+void ack_window::open(std::uint64_t tag) {
+  entries_.push_back({tag, std::nullopt});
+  ++open_;
+}
+
+bool ack_window::settle(std::uint64_t tag, verdict what) {
+  auto i = std::lower_bound(entries_.begin(), entries_.end(), tag,
+                            [](const entry& x, std::uint64_t y) { return x.tag < y; });
+  if (i == entries_.end() || i->tag != tag || i->what)
+    return false;
+  i->what = what;
+  --open_;
+  return true;
+}
+
+std::vector<amqp::settlement> ack_window::flush() {
+  std::vector<amqp::settlement> result;
+  if (entries_.size() == open_)
+    return result;
+  // Requeued and rejected deliveries go first: an acknowledgement with
+  // `multiple` behind them must not cover them.
+  for (auto& x : entries_)
+    if (x.what && *x.what != verdict::ack)
+      result.push_back({x.tag, *x.what});
+  // Up to the first open delivery: one acknowledgement with `multiple`.
+  auto i = entries_.begin();
+  amqp::settlement prefix;
+  for (auto acks = 0; i != entries_.end() && i->what; ++i)
+    if (i->what == verdict::ack)
+      prefix = {i->tag, verdict::ack, ++acks > 1};
+  if (prefix.tag != 0)
+    result.push_back(prefix);
+  // Behind it: one by one.
+  for (; i != entries_.end(); ++i)
+    if (i->what == verdict::ack)
+      result.push_back({i->tag, verdict::ack});
+  std::erase_if(entries_, [](const entry& x) { return x.what.has_value(); });
+  return result;
+}
+
+} // namespace actors

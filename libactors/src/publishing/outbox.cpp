@@ -1,0 +1,271 @@
+#include "publishing/outbox.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace actors {
+
+namespace {
+
+std::size_t size_of(const amqp::publication& x) noexcept {
+  return (x.body ? x.body->size() : 0) + x.exchange.size() + x.routing_key.size();
+}
+
+/// What `latest_per_key` keeps one of.
+std::string key_of(const amqp::publication& x) {
+  return x.subject.empty() ? x.routing_key : x.routing_key + '\n' + x.subject;
+}
+
+/// So many exchanges are remembered to which nothing is on its way.
+constexpr std::size_t usual_lanes = 1'000;
+
+bool has_ttl(const outbox_limits& x) {
+  return x.each.ttl.count() > 0
+         || std::any_of(x.exchanges.begin(), x.exchanges.end(),
+                        [](auto& own) { return own.second.ttl.count() > 0; });
+}
+
+} // namespace
+
+outbox::outbox(outbox_limits limits, bool confirms)
+    : limits_(std::move(limits)),
+      confirms_(confirms),
+      has_ttl_(has_ttl(limits_)),
+      max_lanes_(usual_lanes) {
+  // nop
+}
+
+// -- publishing -----------------------------------------------------------------------
+
+bool outbox::expires(const amqp::publication& x) const {
+  if (x.properties.expiration.count() > 0)
+    return true;
+  if (!has_ttl_)
+    return false;
+  auto own = limits_.exchanges.find(x.exchange);
+  return (own == limits_.exchanges.end() ? limits_.each : own->second).ttl.count() > 0;
+}
+
+bool outbox::has_room(const amqp::publication& x) {
+  auto& home = lane_of(x.exchange);
+  const auto size = size_of(x);
+  return (home.blocked.empty() && home.has_room(size)) || !home.allows(1, size);
+}
+
+std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, manner how) {
+  auto& home = lane_of(x.exchange);
+  const auto size = size_of(x);
+  entry added{.message = std::move(x),
+              .size = size,
+              .home = &home,
+              .how = how,
+              .suspect = how == manner::alone};
+  const auto own = added.message.properties.expiration;
+  if (const auto ttl = own.count() > 0 ? own : home.limits.ttl; ttl.count() > 0)
+    added.deadline = now + ttl;
+  if (home.limits.overflow == overflow_policy::latest_per_key)
+    return push_latest(std::move(added));
+  // Whoever is kept aside comes first.
+  if (home.blocked.empty() && home.has_room(size)) {
+    append(std::move(added));
+    return {};
+  }
+  switch (home.limits.overflow) {
+  case overflow_policy::block:
+    return push_blocking(std::move(added));
+  case overflow_policy::drop_oldest:
+    return push_dropping_oldest(std::move(added));
+  case overflow_policy::drop_newest:
+    return {drop_of(added, ec::outbox_dropped)};
+  default:
+    return {drop_of(added, ec::outbox_full)};
+  }
+}
+
+outbox::lane& outbox::lane_of(const std::string& exchange) {
+  if (auto i = lanes_.find(exchange); i != lanes_.end())
+    return i->second;
+  if (lanes_.size() >= max_lanes_)
+    forget_idle();
+  auto& result = lanes_[exchange];
+  result.limits = limits_.of(exchange);
+  return result;
+}
+
+void outbox::forget_idle() {
+  std::erase_if(lanes_, [](auto& x) { return x.second.is_empty() && !x.second.hangs; });
+  max_lanes_ = std::max(usual_lanes, 2 * lanes_.size());
+}
+
+std::vector<outbox::dropped> outbox::push_blocking(entry x) {
+  auto& home = *x.home;
+  // This refuses as well what never fits and would stand in the way for ever.
+  if (!home.allows(home.blocked.size() + 1, home.blocked_bytes + x.size))
+    return {drop_of(x, ec::outbox_full)};
+  home.blocked_bytes += x.size;
+  deadlines_ += x.expires();
+  home.blocked.push_back(std::move(x));
+  ++blocked_;
+  return {};
+}
+
+std::vector<outbox::dropped> outbox::push_dropping_oldest(entry x) {
+  auto& home = *x.home;
+  if (!home.may_make_room(x.size))
+    return {drop_of(x, ec::outbox_dropped)};
+  std::vector<dropped> result;
+  shrink(home, append(std::move(x)), result);
+  return result;
+}
+
+std::vector<outbox::dropped> outbox::push_latest(entry x) {
+  auto& home = *x.home;
+  auto key = key_of(x.message);
+  auto old = home.latest.find(key);
+  if (old == home.latest.end()) {
+    const auto id = x.message.id;
+    auto result = push_dropping_oldest(std::move(x));
+    const auto kept = result.empty() || result.front().id != id;
+    if (kept)
+      home.latest.emplace(std::move(key), home.waiting.back());
+    return result;
+  }
+  if (!home.may_make_room(x.size))
+    return {drop_of(x, ec::outbox_dropped)};
+  auto replaced = old->second;
+  std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped, true}};
+  home.bytes += x.size - replaced->size;
+  bytes_ += x.size - replaced->size;
+  deadlines_ += x.expires();
+  deadlines_ -= replaced->expires();
+  x.suspect = x.suspect || replaced->suspect;
+  x.parked = replaced->parked;
+  *replaced = std::move(x);
+  shrink(home, replaced, result);
+  return result;
+}
+
+outbox::place outbox::append(entry x) {
+  auto& home = *x.home;
+  ++home.messages;
+  home.bytes += x.size;
+  bytes_ += x.size;
+  deadlines_ += x.expires();
+  waiting_.push_back(std::move(x));
+  home.waiting.push_back(std::prev(waiting_.end()));
+  return home.waiting.back();
+}
+
+outbox::dropped outbox::drop_of(const entry& x, ec reason) {
+  return {x.message.id, x.is_in_doubt() ? ec::in_doubt : reason, false, x.message.exchange,
+          x.message.routing_key};
+}
+
+void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
+  while (!x.allows(x.messages, x.bytes)) {
+    auto i = x.waiting.begin();
+    if (*i == spared)
+      ++i;
+    auto victim = *i;
+    x.waiting.erase(i);
+    out.push_back(drop_of(*victim, ec::outbox_dropped));
+    remove_waiting(victim);
+  }
+}
+
+void outbox::remove_waiting(place x) {
+  auto& home = *x->home;
+  seal(x);
+  --home.messages;
+  home.bytes -= x->size;
+  bytes_ -= x->size;
+  deadlines_ -= x->expires();
+  if (x->probe)
+    finish_probe(*x, false);
+  if (!x->parked) {
+    waiting_.erase(x);
+    return;
+  }
+  --parked_;
+  home.parked.erase(x);
+  if (home.parked.empty())
+    std::erase(parked_lanes_, &home);
+}
+
+void outbox::admit_blocked(lane& x) {
+  while (!x.blocked.empty() && x.has_room(x.blocked.front().size)) {
+    auto& first = x.blocked.front();
+    x.blocked_bytes -= first.size;
+    deadlines_ -= first.expires(); // `append` counts it again
+    append(std::move(first));
+    x.blocked.pop_front();
+    --blocked_;
+  }
+}
+
+std::vector<outbox::dropped> outbox::take_dropped() {
+  return std::exchange(expired_, {});
+}
+
+void outbox::expire(time_point now) {
+  if (deadlines_ == 0)
+    return;
+  unpark();
+  release_expired(now);
+  for (auto i = waiting_.begin(); i != waiting_.end();) {
+    auto x = i++;
+    if (x->deadline > now)
+      continue;
+    expired_.push_back(drop_of(*x, ec::expired));
+    auto& home = *x->home;
+    home.waiting.erase(std::find(home.waiting.begin(), home.waiting.end(), x));
+    remove_waiting(x);
+  }
+  for (auto& [exchange, home] : lanes_) {
+    std::erase_if(home.blocked, [&, &home = home](entry& x) {
+      if (x.deadline > now)
+        return false;
+      expired_.push_back(drop_of(x, ec::expired));
+      home.blocked_bytes -= x.size;
+      --deadlines_;
+      --blocked_;
+      return true;
+    });
+    admit_blocked(home);
+  }
+}
+
+std::vector<outbox::remainder> outbox::clear() {
+  std::vector<remainder> result;
+  auto add = [&](entry& x, bool in_doubt) {
+    result.push_back({std::move(x.message), in_doubt, std::nullopt});
+    if (x.expires())
+      result.back().deadline = x.deadline;
+  };
+  unpark();
+  release_all();
+  release(rejected_, rejected_.end());
+  for (auto& x : wire_)
+    add(x, !x.returned || x.is_in_doubt());
+  for (auto& x : waiting_)
+    add(x, x.is_in_doubt());
+  for (auto& [exchange, home] : lanes_)
+    for (auto& x : home.blocked)
+      add(x, false);
+  std::sort(result.begin(), result.end(),
+            [](auto& x, auto& y) { return x.message.id < y.message.id; });
+  *this = outbox{limits_, confirms_};
+  return result;
+}
+
+void outbox::seal(place x) {
+  auto& latest = x->home->latest;
+  if (latest.empty())
+    return;
+  auto i = latest.find(key_of(x->message));
+  if (i != latest.end() && i->second == x)
+    latest.erase(i);
+}
+
+} // namespace actors

@@ -1,0 +1,127 @@
+#include "publishing/outbox.hpp"
+
+#include <algorithm>
+#include <utility>
+
+// Exchanges that hang: a queue of theirs takes messages and does not answer.
+
+namespace actors {
+
+namespace {
+
+/// How often the time is doubled after which the link is left for an exchange that hangs still:
+/// 30 s become four minutes.
+constexpr int max_doublings = 3;
+
+/// How often the pause is doubled until it is tried again: 1 s becomes 16 s.
+constexpr std::uint8_t max_silences = 5;
+
+/// After which time it is as one that never hung.
+constexpr auto hang_is_past = std::chrono::minutes{1};
+
+} // namespace
+
+std::chrono::milliseconds outbox::patience() const noexcept {
+  if (wire_.empty() || !wire_.front().home->hangs)
+    return limits_.confirm_timeout;
+  return limits_.confirm_timeout
+         * (1 << std::min<int>(wire_.front().home->silences, max_doublings));
+}
+
+bool outbox::holds_up_others() const {
+  return !wire_.empty() && std::any_of(lanes_.begin(), lanes_.end(), [this](const auto& x) {
+    const auto& y = x.second;
+    const auto waits_for_turn = each_alone_ && !y.waiting.empty() && !y.paused_until;
+    return &y != wire_.front().home && (y.needs_wire() || waits_for_turn);
+  });
+}
+
+// The oldest, if younger ones were answered; but where one exchange after the other is tried it is
+// the one that never was, as RabbitMQ may owe the answers to those before it.
+outbox::place outbox::find_culprit_of_silence() {
+  const auto first = wire_.begin();
+  const auto is_overtaken = !wire_.empty() && first->sent < handled_;
+  if (is_overtaken && !each_alone_)
+    return first;
+  const auto is_other = [&](const entry& x) { return x.home != first->home; };
+  if (std::none_of(first, wire_.end(), is_other))
+    return first;
+  const auto unanswered = std::find_if(first, wire_.end(), &outbox::has_no_answer);
+  const auto is_another = [&](const entry& x) {
+    return has_no_answer(x) && x.home != unanswered->home;
+  };
+  if (unanswered != wire_.end() && std::none_of(unanswered, wire_.end(), is_another))
+    return unanswered;
+  return is_overtaken ? first : wire_.end();
+}
+
+bool outbox::has_no_answer(const entry& x) noexcept {
+  return !x.home->answered;
+}
+
+// The broker would have refused it by now.
+std::optional<outbox::hung_exchange> outbox::hang_culprit(time_point now, bool goes_apart) {
+  using std::chrono::milliseconds;
+  const auto patience = this->patience();
+  const auto x = find_culprit_of_silence();
+  if (x == wire_.end())
+    return std::nullopt;
+  acquit(*x);
+  auto& home = *x->home;
+  if (!home.hangs && now - home.last_hang >= hang_is_past)
+    home.silences = 0;
+  hanging_ += !std::exchange(home.hangs, true);
+  home.silences = std::min<std::uint8_t>(home.silences + 1, max_silences);
+  home.last_hang = now;
+  hung_exchange result{x->message.exchange, home.silences > 1};
+  if (!goes_apart)
+    result.pause = patience;
+  else if (result.again)
+    result.pause = milliseconds{1'000} * (1 << (home.silences - 1));
+  home.next_turn = now + result.pause;
+  return result;
+}
+
+// A younger one may have been for another queue.
+void outbox::end_hang(const entry& x) noexcept {
+  auto& home = *x.home;
+  const auto oldest =
+      std::find_if(wire_.begin(), wire_.end(), [&home](const entry& y) { return y.home == &home; });
+  if (oldest == wire_.end() || &*oldest != &x)
+    return;
+  home.hangs = false;
+  --hanging_;
+}
+
+void outbox::postpone_turns(time_point until) {
+  for (auto& [exchange, x] : lanes_)
+    if (x.hangs)
+      x.next_turn = std::max(x.next_turn, until);
+}
+
+bool outbox::is_moving() const {
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [](const auto& x) { return !x.second.is_empty() && !x.second.hangs; });
+}
+
+void outbox::try_each_alone() {
+  each_alone_ = true;
+}
+
+bool outbox::has_hanging_alone_on_wire() const {
+  return !wire_.empty()
+         && std::all_of(wire_.begin(), wire_.end(), [](const entry& x) { return x.home->hangs; });
+}
+
+bool outbox::has_turn(const std::string& exchange, time_point now) const {
+  auto i = lanes_.find(exchange);
+  if (i == lanes_.end())
+    return true;
+  const auto& home = i->second;
+  if (home.hangs && now < home.next_turn)
+    return false;
+  const auto is_passed = [this](const entry& x) { return x.home->answered || x.sent < handled_; };
+  return !each_alone_ || home.answered || std::all_of(wire_.begin(), wire_.end(), is_passed);
+}
+
+} // namespace actors

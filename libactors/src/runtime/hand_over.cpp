@@ -1,0 +1,39 @@
+#include "actors/hand_over.hpp"
+
+#include <caf/intrusive_ptr.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+
+#include "runtime/work_sharing.hpp"
+
+namespace actors {
+
+hand_over::hand_over(caf::actor_system& system) : caf::execution_unit(&system) {
+  // nop
+}
+
+hand_over::hand_over(caf::actor_system& system, caf::execution_unit& others)
+    : caf::execution_unit(&system), others_(&others) {
+  // nop
+}
+
+hand_over::~hand_over() {
+  if (ready_ == nullptr)
+    return;
+  running_ = true;
+  // The reference that its mailbox took for us is passed on or given back.
+  if (ready_->resume(this, work_sharing::turn) == caf::resumable::resume_later)
+    system().scheduler().enqueue(ready_);
+  else
+    caf::intrusive_ptr_release(ready_);
+}
+
+void hand_over::exec_later(caf::resumable* job) {
+  if (!running_ && ready_ == nullptr)
+    ready_ = job;
+  else if (others_ != nullptr)
+    others_->exec_later(job);
+  else
+    system().scheduler().enqueue(job);
+}
+
+} // namespace actors

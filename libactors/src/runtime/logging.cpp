@@ -1,0 +1,284 @@
+#include "actors/logging.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <pthread.h>
+
+#include <spdlog/async_logger.h>
+#include <spdlog/details/thread_pool.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+
+#include "amqp/link/blocked_signals.hpp"
+
+namespace actors {
+
+namespace {
+
+/// 2026-11-23 12:00:00.123 info  text
+constexpr auto pattern = "%Y-%m-%d %H:%M:%S.%e %^%-5l%$ %v";
+/// Lines that may wait for the log's thread.
+constexpr std::size_t queue_size = 8192;
+
+spdlog::level::level_enum to_spdlog(log_level x) noexcept {
+  switch (x) {
+  case log_level::debug:
+    return spdlog::level::debug;
+  case log_level::info:
+    return spdlog::level::info;
+  case log_level::warning:
+    return spdlog::level::warn;
+  case log_level::error:
+    return spdlog::level::err;
+  case log_level::critical:
+    return spdlog::level::critical;
+  default:
+    return spdlog::level::off;
+  }
+}
+
+/// An open log. Whoever writes holds it, so that its thread lives on.
+struct open_logger {
+  std::shared_ptr<spdlog::details::thread_pool> thread;
+  std::shared_ptr<spdlog::logger> logger;
+};
+
+std::atomic<std::shared_ptr<const open_logger>>& current() {
+  static std::atomic<std::shared_ptr<const open_logger>> instance;
+  return instance;
+}
+
+// What is written while no log is open.
+spdlog::logger& fallback() {
+  static auto instance = [] {
+    auto result = std::make_unique<spdlog::logger>(
+        "actors", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    result->set_pattern(pattern);
+    result->set_level(spdlog::level::warn);
+    return result;
+  }();
+  return *instance;
+}
+
+spdlog::sink_ptr terminal() {
+  return std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+}
+
+spdlog::sink_ptr file(const log_config& settings) {
+  auto path = std::filesystem::path{settings.path} / settings.name;
+  if (path.has_parent_path())
+    std::filesystem::create_directories(path.parent_path());
+  if (settings.clear)
+    std::ofstream{path, std::ios::trunc};
+  return std::make_shared<spdlog::sinks::rotating_file_sink_mt>(path.string(), settings.max_bytes,
+                                                                settings.backup_count);
+}
+
+void open_with(spdlog::sink_ptr sink, log_level level) {
+  auto result = std::make_shared<open_logger>();
+  result->thread = std::make_shared<spdlog::details::thread_pool>(queue_size, 1);
+  result->logger = std::make_shared<spdlog::async_logger>(
+      "actors", std::move(sink), result->thread, spdlog::async_overflow_policy::overrun_oldest);
+  result->logger->set_pattern(pattern);
+  result->logger->set_level(to_spdlog(level));
+  // Flushing is the log's thread's own work; a line is there for `tail -f`.
+  result->logger->flush_on(spdlog::level::trace);
+  current().store(std::move(result));
+}
+
+void open_file(const log_config& settings) {
+  try {
+    open_with(file(settings), settings.level);
+  } catch (const std::exception& e) {
+    open_with(terminal(), settings.level);
+    log(log_level::error, "log file '" + settings.path + '/' + settings.name + "': " + e.what()
+                              + "; the log goes to the terminal");
+  }
+}
+
+// A line stays one line, whatever a peer put into its text.
+std::string on_one_line(std::string_view text) {
+  std::string result{text};
+  for (auto& c : result)
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\t')
+      c = ' ';
+  return result;
+}
+
+bool has_control_characters(std::string_view text) noexcept {
+  for (auto c : text)
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\t')
+      return true;
+  return false;
+}
+
+void write(spdlog::logger& to, log_level level, std::string_view text) {
+  if (has_control_characters(text))
+    to.log(to_spdlog(level), on_one_line(text));
+  else
+    to.log(to_spdlog(level), spdlog::string_view_t{text.data(), text.size()});
+}
+
+/// Lines that come again and again; what an open log's thread writes their counts of.
+struct repetitions {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  repeated_lines lines;
+};
+
+repetitions& repeated() {
+  static repetitions instance;
+  return instance;
+}
+
+// Writes what `take` gives back of the repeated lines, in the order in which it is taken: a count
+// must not come after the change that ends it. Gives back whether there was anything.
+template <class F>
+bool write_lines(F take) {
+  auto& shared = repeated();
+  std::lock_guard guard{shared.mutex};
+  const auto taken = take(shared.lines, repeated_lines::clock::now());
+  for (auto& x : taken)
+    log(x.level, x.text);
+  return !taken.empty();
+}
+
+void write_due() {
+  write_lines([](auto& of, auto now) { return of.due(now); });
+}
+
+// What the counting thread runs.
+void tell_repetitions(const std::stop_token& stop) {
+  auto& shared = repeated();
+  std::unique_lock guard{shared.mutex};
+  while (!stop.stop_requested()) {
+    if (auto next = shared.lines.next_due())
+      shared.changed.wait_until(guard, stop, *next, [] { return false; });
+    else
+      shared.changed.wait(guard, stop, [&] { return shared.lines.next_due().has_value(); });
+    guard.unlock();
+    write_due();
+    guard.lock();
+  }
+}
+
+/// The thread that counts, while a log is open.
+struct counting_thread {
+  std::mutex mutex;
+  std::jthread thread;
+
+  void start() {
+    std::lock_guard guard{mutex};
+    amqp::blocked_signals no_signals;
+    thread = std::jthread{tell_repetitions};
+    ::pthread_setname_np(thread.native_handle(), "log-counts");
+  }
+
+  void stop() {
+    std::lock_guard guard{mutex};
+    thread = {};
+  }
+};
+
+counting_thread& counting() {
+  // What the thread uses lives longer than it.
+  repeated();
+  current();
+  fallback();
+  static counting_thread instance;
+  return instance;
+}
+
+void say(log_level level, line_kind kind, std::string_view entity, std::string_view text,
+         std::optional<line_subject> about) {
+  if (!log_enabled(level))
+    return;
+  try {
+    // Without an open log no thread writes the counts.
+    write_due();
+    const auto is_first = write_lines([&](auto& of, auto now) {
+      std::vector<repeated_lines::line> result;
+      if (auto first = of.say(level, kind, entity, text, now, about))
+        result.push_back({level, std::move(*first)});
+      return result;
+    });
+    if (is_first)
+      repeated().changed.notify_one();
+  } catch (const std::exception&) {
+    // As in `log`.
+  }
+}
+
+} // namespace
+
+void open_log(const log_config& settings) {
+  try {
+    close_log();
+    if (settings.console)
+      open_with(terminal(), settings.level);
+    else
+      open_file(settings);
+    counting().start();
+  } catch (const std::exception&) {
+    // No thread or no memory: `fallback` still writes.
+  }
+}
+
+void close_log() {
+  counting().stop();
+  write_lines([](auto& of, auto now) { return of.take_all(now); });
+  current().store(nullptr);
+}
+
+bool log_enabled(log_level level) noexcept {
+  auto open = current().load();
+  auto& logger = open ? *open->logger : fallback();
+  return level != log_level::off && logger.should_log(to_spdlog(level));
+}
+
+void log(log_level level, std::string_view text) {
+  if (level == log_level::off)
+    return;
+  try {
+    auto open = current().load();
+    write(open ? *open->logger : fallback(), level, text);
+  } catch (const std::exception&) {
+    // A log that cannot be written is no reason to stop.
+  }
+}
+
+void log_repeated(log_level level, line_kind kind, std::string_view entity, std::string_view text) {
+  say(level, kind, entity, text, std::nullopt);
+}
+
+void log_repeated(log_level level, line_kind kind, std::string_view entity, std::string_view text,
+                  line_subject about) {
+  say(level, kind, entity, text, about);
+}
+
+// Also where it is not written itself: it ends what is counted.
+void log_change(log_level level, line_subject of, line_kind state, std::string_view text) {
+  try {
+    write_due();
+    write_lines([&](auto& xs, auto now) { return xs.change(level, of, state, text, now); });
+    repeated().changed.notify_one();
+  } catch (const std::exception&) {
+    // As in `log`.
+  }
+}
+
+} // namespace actors

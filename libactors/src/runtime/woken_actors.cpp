@@ -1,0 +1,170 @@
+#include "runtime/woken_actors.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <caf/intrusive_ptr.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+
+#include "actors/hand_over.hpp"
+#include "runtime/work_sharing.hpp"
+
+namespace actors {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A link loses no more than a tenth of its time to those who are slow.
+constexpr auto rest = 10;
+constexpr std::chrono::nanoseconds longest_rest = 1s;
+
+/// Whose thread this is.
+thread_local woken_actors* here = nullptr;
+
+class in_this_thread {
+public:
+  explicit in_this_thread(woken_actors& x) : before_(std::exchange(here, &x)) {
+    // nop
+  }
+
+  ~in_this_thread() {
+    here = before_;
+  }
+
+  in_this_thread(const in_this_thread&) = delete;
+  in_this_thread& operator=(const in_this_thread&) = delete;
+
+private:
+  woken_actors* before_;
+};
+
+/// What actors are run by. They keep it when they have run, and a blocking actor that
+/// one of them spawns for its life, in a thread of its own: so it knows no link.
+class link_unit : public caf::execution_unit {
+public:
+  explicit link_unit(caf::actor_system& system) : caf::execution_unit(&system) {
+    // nop
+  }
+
+  void exec_later(caf::resumable* job) override {
+    if (here != nullptr)
+      here->add(job);
+    else
+      system().scheduler().enqueue(job);
+  }
+};
+
+/// The unit of a system: never freed, as the system's last actor may need it.
+caf::execution_unit& unit_of(caf::actor_system& system) {
+  static std::mutex mutex;
+  static auto& units = *new std::map<caf::actor_system*, link_unit>;
+  std::lock_guard guard{mutex};
+  return units.try_emplace(&system, system).first->second;
+}
+
+/// Keeps a system from ending while a thread that it does not know runs its actors:
+/// they need it even after they have ended.
+class guest_thread {
+public:
+  explicit guest_thread(caf::actor_system& system) : system_(system) {
+    system_.inc_detached_threads();
+  }
+
+  ~guest_thread() {
+    system_.dec_detached_threads();
+  }
+
+  guest_thread(const guest_thread&) = delete;
+  guest_thread& operator=(const guest_thread&) = delete;
+
+private:
+  caf::actor_system& system_;
+};
+
+} // namespace
+
+woken_actors::woken_actors(caf::actor_system& system, std::chrono::microseconds quick)
+    : system_(system), unit_(unit_of(system)), quick_(quick) {
+  // nop
+}
+
+woken_actors::~woken_actors() {
+  pass_on();
+}
+
+void woken_actors::give(const caf::actor& to, caf::message what) {
+  in_this_thread guard{*this};
+  hand_over receiver{system_, unit_};
+  to->enqueue(nullptr, caf::make_message_id(), std::move(what), &receiver);
+}
+
+bool woken_actors::waiting() const {
+  std::lock_guard guard{mutex_};
+  return !jobs_.empty();
+}
+
+void woken_actors::begin() {
+  std::lock_guard guard{mutex_};
+  running_ = true;
+}
+
+void woken_actors::run() {
+  guest_thread guest{system_};
+  run_jobs();
+  std::lock_guard guard{mutex_};
+  running_ = false;
+  given_up_ = false;
+}
+
+void woken_actors::run_jobs() {
+  in_this_thread guard{*this};
+  const auto began = clock::now();
+  while (auto* job = next()) {
+    // The reference that its mailbox took for us is passed on or given back.
+    if (job->resume(&unit_, work_sharing::turn) == caf::resumable::resume_later)
+      system_.scheduler().enqueue(job);
+    else
+      caf::intrusive_ptr_release(job);
+    if (const auto taken = clock::now() - began; taken > quick_)
+      return run_elsewhere_for(rest * taken);
+  }
+}
+
+void woken_actors::pass_on() {
+  {
+    std::lock_guard guard{mutex_};
+    given_up_ = running_;
+  }
+  while (auto* job = next())
+    system_.scheduler().enqueue(job);
+}
+
+void woken_actors::add(caf::resumable* job) {
+  {
+    std::lock_guard guard{mutex_};
+    if (!given_up_ && (elsewhere_until_ == clock::time_point{} || clock::now() >= elsewhere_until_))
+      return jobs_.push_back(job);
+  }
+  system_.scheduler().enqueue(job);
+}
+
+caf::resumable* woken_actors::next() {
+  std::lock_guard guard{mutex_};
+  if (jobs_.empty())
+    return nullptr;
+  auto* result = jobs_.front();
+  jobs_.pop_front();
+  return result;
+}
+
+void woken_actors::run_elsewhere_for(clock::duration time) {
+  {
+    std::lock_guard guard{mutex_};
+    elsewhere_until_ = clock::now() + std::min<clock::duration>(time, longest_rest);
+  }
+  pass_on();
+}
+
+} // namespace actors

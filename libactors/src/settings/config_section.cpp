@@ -1,0 +1,378 @@
+#include "settings/config_section.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "actors/json.hpp"
+#include "wire/json_error.hpp"
+#include "settings/spelling.hpp"
+
+namespace actors {
+
+namespace {
+
+const boost::json::object no_keys;
+
+/// A device named by mistake may have no end.
+constexpr std::size_t max_secret_size = 64 * 1024;
+
+/// A value's kind, for what may hold a secret.
+std::string kind_of(const boost::json::value& x) {
+  switch (x.kind()) {
+  case boost::json::kind::null:
+    return "null";
+  case boost::json::kind::bool_:
+    return "a boolean";
+  case boost::json::kind::string:
+    return "a string";
+  case boost::json::kind::array:
+    return "an array";
+  case boost::json::kind::object:
+    return "an object";
+  default:
+    return "a number";
+  }
+}
+
+std::string text_or_kind(const boost::json::value& x) {
+  if (x.is_structured())
+    return kind_of(x);
+  if (auto text = x.if_string())
+    return shown(repeatable(*text));
+  std::string result;
+  append_json(result, x);
+  return result;
+}
+
+std::optional<std::int64_t> to_integer(const boost::json::value& x) {
+  std::int64_t result = 0;
+  if (auto text = x.if_string()) {
+    auto end = text->data() + text->size();
+    auto [last, error] = std::from_chars(text->data(), end, result);
+    return last == end && error == std::errc{} ? std::optional{result} : std::nullopt;
+  }
+  boost::json::error_code code;
+  result = x.to_number<std::int64_t>(code); // of a double only if it is whole
+  return code ? std::nullopt : std::optional{result};
+}
+
+std::string to_upper(std::string_view text) {
+  std::string result{text};
+  for (auto& c : result)
+    if (c >= 'a' && c <= 'z')
+      c = static_cast<char>(c - 'a' + 'A');
+  return result;
+}
+
+// Python's names, its two aliases included.
+constexpr std::array<std::pair<std::string_view, log_level>, 8> log_levels{{
+    {"DEBUG", log_level::debug},
+    {"INFO", log_level::info},
+    {"WARNING", log_level::warning},
+    {"WARN", log_level::warning},
+    {"ERROR", log_level::error},
+    {"CRITICAL", log_level::critical},
+    {"FATAL", log_level::critical},
+    {"OFF", log_level::off},
+}};
+
+} // namespace
+
+std::string repeatable(std::string_view text) {
+  const auto at = text.find('@');
+  if (at == text.npos || text.find(':') > at)
+    return std::string{text};
+  const auto scheme = text.substr(0, at).find("://");
+  return std::string{scheme == text.npos ? "" : text.substr(0, scheme + 3)} + "...";
+}
+
+config_section::config_section(const boost::json::object& in, std::string path,
+                               std::string& problem)
+    : in_(in), path_(std::move(path)), problem_(problem) {
+  // nop
+}
+
+bool config_section::has(std::string_view key) {
+  return find(key) != nullptr;
+}
+
+std::vector<std::string> config_section::keys() {
+  std::vector<std::string> result;
+  for (auto& [key, value] : in_) {
+    known_.emplace_back(key);
+    if (!value.is_null())
+      result.emplace_back(key);
+  }
+  return result;
+}
+
+std::vector<std::pair<std::string_view, std::string_view>> config_section::unknown_keys() const {
+  std::vector<std::pair<std::string_view, std::string_view>> result;
+  for (auto& [key, value] : in_) {
+    std::string_view name{key};
+    if (std::ranges::find(known_, name) == known_.end())
+      result.emplace_back(name, nearest(name, known_));
+  }
+  return result;
+}
+
+void config_section::refuse_unknown_keys() {
+  for (auto& [key, meant] : unknown_keys()) {
+    auto why = "is no key of " + path_.substr(0, path_.size() - 1);
+    if (meant.empty())
+      why += ", config/actors.json has them all.";
+    else
+      why += ", did you mean \"" + repeatable(meant) + "\"?";
+    refuse(repeatable(key).substr(0, 64),
+           why + " (An app's own keys stand outside of the sections.)");
+  }
+}
+
+void config_section::ignore(std::string_view key) {
+  known_.emplace_back(key);
+}
+
+config_section config_section::inner(std::string_view key) {
+  auto path = path_ + repeatable(key) + '.';
+  auto x = find(key);
+  if (x && !x->is_object())
+    mismatch(key, kind_of(*x), "an object");
+  return {x && x->is_object() ? x->get_object() : no_keys, std::move(path), problem_};
+}
+
+void config_section::read(std::string_view key, bool& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto value = x->if_bool())
+    out = *value;
+  else
+    mismatch(key, text_or_kind(*x), "true or false");
+}
+
+void config_section::read(std::string_view key, std::string& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto value = x->if_string())
+    out = *value;
+  else
+    mismatch(key, text_or_kind(*x), "a string");
+}
+
+void config_section::read(std::string_view key, std::string& out, not_empty_t) {
+  read(key, out);
+  if (out.empty())
+    mismatch(key, "\"\"", "a string that is not empty");
+}
+
+void config_section::read(std::string_view key, std::string& out, file_name_t) {
+  read(key, out, not_empty);
+  if (out.find('/') != out.npos || out == "." || out == "..")
+    mismatch(key, shown(repeatable(out)),
+             "the name of a file without its folder, which is " + path_ + "path");
+}
+
+void config_section::read(std::string_view key, double& out, int min, int max) {
+  auto x = find(key);
+  if (!x)
+    return;
+  boost::json::error_code code;
+  auto value = x->to_number<double>(code);
+  if (!code && value >= min && value <= max) {
+    out = value;
+    return;
+  }
+  mismatch(key, text_or_kind(*x),
+           "a number from " + std::to_string(min) + " to " + std::to_string(max));
+}
+
+void config_section::read(std::string_view key, log_level& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto text = x->if_string())
+    for (auto& [name, level] : log_levels)
+      if (to_upper(*text) == name) {
+        out = level;
+        return;
+      }
+  mismatch(key, text_or_kind(*x), "DEBUG, INFO, WARNING, ERROR, CRITICAL or OFF");
+}
+
+void config_section::read(std::string_view key, overflow_policy& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto text = x->if_string())
+    for (auto policy :
+         {overflow_policy::reject, overflow_policy::drop_oldest, overflow_policy::drop_newest,
+          overflow_policy::block, overflow_policy::latest_per_key})
+      if (*text == to_string(policy)) {
+        out = policy;
+        return;
+      }
+  mismatch(key, text_or_kind(*x), "reject, drop_oldest, drop_newest, block or latest_per_key");
+}
+
+void config_section::read(std::string_view key, amqp::auth_mechanism& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  auto text = x->if_string();
+  if (text && *text == "plain")
+    out = amqp::auth_mechanism::plain;
+  else if (text && *text == "external")
+    out = amqp::auth_mechanism::external;
+  else
+    mismatch(key, text_or_kind(*x), "plain or external");
+}
+
+void config_section::read(std::string_view key, amqp::exchange_type& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  using enum amqp::exchange_type;
+  if (auto text = x->if_string())
+    for (auto type : {topic, fanout, direct, headers})
+      if (*text == amqp::to_string(type)) {
+        out = type;
+        return;
+      }
+  mismatch(key, text_or_kind(*x), "topic, fanout, direct or headers");
+}
+
+void config_section::read(std::string_view key, std::vector<amqp::exchange>& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  auto values = x->if_array();
+  if (!values)
+    return mismatch(key, kind_of(*x), "an array of names and objects");
+  out.clear();
+  for (auto& value : *values)
+    out.push_back(exchange_at(std::string{key} + '[' + std::to_string(out.size()) + ']', value));
+}
+
+amqp::exchange config_section::exchange_at(const std::string& place, const boost::json::value& x) {
+  std::string name;
+  if (auto text = x.if_string()) {
+    name = *text;
+    return exchange_named(std::move(name));
+  }
+  if (!x.is_object()) {
+    mismatch(place, kind_of(x), "a name, or an object with a name");
+    return {};
+  }
+  config_section own{x.get_object(), path_ + place + '.', problem_};
+  own.read("name", name, not_empty);
+  auto result = exchange_named(std::move(name));
+  own.read("type", result.type);
+  own.read("durable", result.durable);
+  own.refuse_unknown_keys();
+  return result;
+}
+
+void config_section::read_secret(std::string_view key, std::string& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  if (auto value = x->if_string())
+    out = *value;
+  else
+    mismatch(key, kind_of(*x), "a string");
+}
+
+void config_section::read_secrets(std::string_view key, std::vector<std::string>& out) {
+  auto x = find(key);
+  if (!x)
+    return;
+  auto values = x->if_array();
+  if (!values)
+    return mismatch(key, kind_of(*x), "an array of strings");
+  out.clear();
+  for (auto& value : *values) {
+    if (!value.is_string())
+      return mismatch(std::string{key} + '[' + std::to_string(out.size()) + ']', kind_of(value),
+                      "a string");
+    out.emplace_back(value.get_string());
+  }
+}
+
+void config_section::read_secret_from_environment(std::string_view key, std::string& out) {
+  std::string name;
+  read_secret(key, name);
+  if (name.empty())
+    return;
+  auto value = std::getenv(name.c_str());
+  if (!value)
+    return refuse(key, "the environment has no variable of this name");
+  accept_secret(key, value, out);
+}
+
+void config_section::read_secret_from_file(std::string_view key, std::string& out) {
+  std::string path;
+  read_secret(key, path);
+  if (path.empty())
+    return;
+  errno = 0;
+  std::ifstream in{path, std::ios::binary};
+  std::string text(max_secret_size + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (!in.is_open() || (text.empty() && errno != 0))
+    return refuse(key, std::string{"the file cannot be read: "} + std::strerror(errno));
+  if (text.size() > max_secret_size)
+    return refuse(key, "the file is larger than 64 KiB");
+  for (auto end : {'\n', '\r'})
+    if (text.ends_with(end))
+      text.pop_back();
+  accept_secret(key, std::move(text), out);
+}
+
+// SASL PLAIN separates its parts by NUL.
+void config_section::accept_secret(std::string_view key, std::string text, std::string& out) {
+  if (text.empty())
+    return refuse(key, "there is nothing in it");
+  if (text.find('\0') != std::string::npos)
+    return refuse(key, "there is a NUL byte in it");
+  out = std::move(text);
+}
+
+void config_section::refuse(std::string_view key, std::string_view why) {
+  if (problem_.empty())
+    problem_.append(path_).append(repeatable(key)).append(": ").append(why);
+}
+
+const boost::json::value* config_section::find(std::string_view key) {
+  known_.emplace_back(key);
+  auto x = in_.if_contains(key);
+  return x && !x->is_null() ? x : nullptr;
+}
+
+std::int64_t config_section::integer(std::string_view key, std::int64_t fallback, std::int64_t min,
+                                     std::int64_t max) {
+  auto x = find(key);
+  if (!x)
+    return fallback;
+  auto value = to_integer(*x);
+  if (value && *value >= min && *value <= max)
+    return *value;
+  mismatch(key, text_or_kind(*x),
+           "an integer from " + std::to_string(min) + " to " + std::to_string(max));
+  return fallback;
+}
+
+void config_section::mismatch(std::string_view key, const std::string& found,
+                              std::string_view allowed) {
+  refuse(key, "found " + found + ", allowed is " + std::string{allowed});
+}
+
+} // namespace actors

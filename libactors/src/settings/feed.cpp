@@ -1,0 +1,69 @@
+#include "settings/feed.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <variant>
+
+namespace actors {
+
+namespace {
+
+constexpr auto policy_argument = "x-la-feed";
+constexpr auto limit_argument = "x-la-feed-max-waiting";
+
+/// What is unacknowledged between a broker and its relay.
+constexpr std::uint16_t prefetch_count = 500;
+
+template <class T>
+const T* find(const amqp::field_table& in, std::string_view name) {
+  auto i = std::find_if(in.begin(), in.end(), [&](auto& x) { return x.first == name; });
+  return i == in.end() ? nullptr : std::get_if<T>(&i->second);
+}
+
+delivery_policy to_policy(std::string_view name) noexcept {
+  for (auto x : {delivery_policy::drop_newest, delivery_policy::latest_per_key})
+    if (to_string(x) == name)
+      return x;
+  return delivery_policy::drop_oldest;
+}
+
+} // namespace
+
+bool is_feed(const subscription& x) noexcept {
+  return x.ack == ack_policy::on_dispatch && x.kind == queue_kind::transient && !x.queue
+         && x.limits == queue_limits{};
+}
+
+amqp::queue feed_queue(const subscription& x, std::string name) {
+  auto policy = x.window.policy;
+  if (policy == delivery_policy::latest_per_key && x.codec.kline_type)
+    policy = delivery_policy::drop_oldest;
+  amqp::queue result;
+  result.name = std::move(name);
+  result.arguments = {{policy_argument, std::string{to_string(policy)}},
+                      {limit_argument, static_cast<std::int64_t>(x.window.max_waiting)}};
+  return result;
+}
+
+std::optional<delivery_limits> feed_limits(const amqp::queue& x) {
+  const auto* policy = find<std::string>(x.arguments, policy_argument);
+  const auto* limit = find<std::int64_t>(x.arguments, limit_argument);
+  if (!policy || !limit || *limit < 1)
+    return std::nullopt;
+  const auto most = static_cast<std::int64_t>(delivery_limits{}.max_waiting);
+  return delivery_limits{to_policy(*policy), static_cast<std::size_t>(std::min(*limit, most))};
+}
+
+subscription feed_subscription(const amqp::binding& what, delivery_limits limits) {
+  subscription result;
+  result.exchange = what.exchange;
+  result.routing_key = what.routing_key;
+  result.prefetch_count = prefetch_count;
+  result.time_limit = std::chrono::milliseconds{0};
+  result.window = limits;
+  result.deduplicate = false;
+  result.codec = raw_codec();
+  return result;
+}
+
+} // namespace actors

@@ -1,0 +1,372 @@
+#define CAF_SUITE event_center
+
+// The three actors on the in-process broker, as a user sees them.
+
+#include "actors/event_center.hpp"
+
+#include <stdexcept>
+#include <tuple>
+
+#include "center/event_center_watch.hpp"
+#include "support/silent_sink.hpp"
+#include "unit/memory_center_fixture.hpp"
+
+using namespace actors;
+using namespace actors::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// An event type of a user's own.
+struct funding {
+  static constexpr std::string_view event_name = "EVENT_FUNDING";
+  static constexpr std::string_view exchange = "Funding";
+  std::string platform;
+  std::string symbol;
+  double rate = 0;
+};
+
+boost::json::value to_json(const funding& x) {
+  return {{"p", x.platform}, {"s", x.symbol}, {"r", x.rate}};
+}
+
+caf::error from_json(const boost::json::value& in, funding& out) {
+  auto object = in.if_object();
+  if (!object || !object->contains("r") || !object->at("r").is_double())
+    return make_error(ec::malformed_json, "EVENT_FUNDING: key 'r': a number is missing");
+  out.platform = object->at("p").as_string();
+  out.symbol = object->at("s").as_string();
+  out.rate = object->at("r").as_double();
+  return {};
+}
+
+struct journal {
+  std::vector<std::int64_t> trades;
+  std::vector<double> rates;
+  std::vector<subscribed> told;
+  std::vector<caf::error> errors;
+  int failures = 0;
+};
+
+/// A strategy as a user writes it.
+caf::behavior strategy(caf::event_based_actor* self, event_center center, subscription what,
+                       std::shared_ptr<journal> seen) {
+  center.subscribe(self, std::move(what))
+      .then([=](const subscribed& x) { seen->told.push_back(x); },
+            [=](caf::error& err) { seen->errors.push_back(std::move(err)); });
+  return {
+      [=](const trade& x) -> caf::result<void> {
+        if (seen->failures > 0) {
+          --seen->failures;
+          return make_error(ec::handler_failed, "not now");
+        }
+        seen->trades.push_back(x.timestamp);
+        return caf::unit;
+      },
+      [=](const funding& x) { seen->rates.push_back(x.rate); },
+  };
+}
+
+struct fixture : memory_center_fixture {
+  std::shared_ptr<journal> add(subscription what) {
+    auto result = std::make_shared<journal>();
+    strategies.push_back(sys.spawn(strategy, center, std::move(what), result));
+    sched.run();
+    return result;
+  }
+};
+
+using list = std::vector<std::int64_t>;
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(event_center_tests, fixture)
+
+CAF_TEST(a strategy receives what is published) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT"));
+  CAF_REQUIRE_EQUAL(seen->told.size(), 1u);
+  CAF_CHECK_EQUAL(seen->told[0].queue, "srv.Trade.binance.ETH/USDT");
+  publish(some_trade(1));
+  publish(some_trade(2, "BTC/USDT"));
+  publish(some_trade(3));
+  CAF_CHECK(seen->trades == (list{1, 3}));
+}
+
+CAF_TEST(subscribing before the broker is there works once it is) {
+  auto seen = add(trades("binance", "ETH/USDT"));
+  CAF_CHECK(seen->told.empty());
+  start();
+  CAF_CHECK_EQUAL(seen->told.size(), 1u);
+}
+
+CAF_TEST(an event type of the user goes both ways) {
+  start();
+  auto seen = add(subscription::to<funding>("binance.#"));
+  publish(funding{"binance", "ETH/USDT", 0.0125});
+  CAF_CHECK(seen->rates == std::vector<double>{0.0125});
+}
+
+CAF_TEST(a lost link is repaired and the subscription with it) {
+  start();
+  auto seen = add(trades("binance", "#").multi(false));
+  broker->drop_links();
+  sched.run();
+  CAF_CHECK_EQUAL(broker->links(), 0u);
+  reconnect();
+  CAF_CHECK_EQUAL(broker->links(), 2u);
+  publish(some_trade(1));
+  CAF_CHECK(seen->trades == list{1});
+  CAF_CHECK_EQUAL(seen->told.size(), 1u);
+}
+
+CAF_TEST(a deleted queue comes back) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT"));
+  CAF_CHECK(broker->delete_queue("srv.Trade.binance.ETH/USDT"));
+  sched.run();
+  publish(some_trade(1));
+  CAF_CHECK(seen->trades == list{1});
+}
+
+CAF_TEST(a broker restart loses no subscription) {
+  start();
+  auto one = add(trades("binance", "ETH/USDT"));
+  auto two = add(trades("#", "#"));
+  broker->restart();
+  reconnect();
+  publish(some_trade(1));
+  CAF_CHECK(one->trades == list{1});
+  CAF_CHECK(two->trades == list{1});
+}
+
+CAF_TEST(one bad entity is reported and does not stop the others) {
+  start();
+  broker->refuse_next("srv.Trade.binance.BAD", ec::resource_locked);
+  auto bad = add(trades("binance", "BAD"));
+  auto good = add(trades("binance", "ETH/USDT"));
+  CAF_REQUIRE_EQUAL(bad->errors.size(), 1u);
+  CAF_CHECK(code_of(bad->errors[0]) == ec::resource_locked);
+  publish(some_trade(1));
+  CAF_CHECK(good->trades == list{1});
+}
+
+CAF_TEST(an exchange of another type is used as it is) {
+  auto older = amqp::make_memory_transport(broker);
+  older->connect({}, std::make_shared<silent_sink>());
+  older->request(1, amqp::declare_exchange{{"Trade", amqp::exchange_type::fanout}});
+  start();
+  auto eth = add(trades("binance", "ETH/USDT"));
+  auto all = add(trades("binance", "#").multi(false));
+  publish(some_trade(1));
+  publish(some_trade(2, "BTC/USDT"));
+  CAF_CHECK(eth->trades == list{1});
+  CAF_CHECK(all->trades == (list{1, 2}));
+}
+
+CAF_TEST(a failing handler gets the message again) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT").acked(ack_policy::on_success));
+  seen->failures = 2;
+  publish(some_trade(1));
+  publish(some_trade(2));
+  CAF_CHECK(seen->trades.empty()); // a second failure is followed by a pause
+  sched.advance_time(1s);
+  sched.run();
+  CAF_CHECK(seen->trades == (list{1, 2}));
+  CAF_CHECK(broker->queues().at(0).unacked == 0u);
+}
+
+CAF_TEST(the end of a strategy removes its queue from the broker) {
+  start();
+  add(trades("binance", "ETH/USDT"));
+  CAF_CHECK_EQUAL(broker->queues().size(), 1u);
+  caf::anon_send_exit(strategies[0], caf::exit_reason::user_shutdown);
+  sched.run();
+  CAF_CHECK(broker->queues().empty());
+}
+
+CAF_TEST(many subscriptions are replayed) {
+  start();
+  std::vector<std::shared_ptr<journal>> all;
+  for (auto i = 0; i < 200; ++i)
+    all.push_back(add(trades("binance", "S" + std::to_string(i))));
+  broker->restart();
+  reconnect();
+  CAF_CHECK_EQUAL(broker->queues().size(), 200u);
+  for (auto i = 0; i < 200; ++i)
+    center.publish(some_trade(i, "S" + std::to_string(i)));
+  sched.run();
+  for (auto i = 0; i < 200; ++i)
+    if (all[static_cast<std::size_t>(i)]->trades != list{i})
+      CAF_ERROR("subscription " << i << " missed its trade");
+}
+
+CAF_TEST(an unroutable message is confirmed like any other) {
+  start();
+  auto confirmed = std::make_shared<bool>(false);
+  sys.spawn([=, this](caf::event_based_actor* self) {
+    center.publish(self, some_trade(1)).then([=](const published&) { *confirmed = true; });
+  });
+  sched.run();
+  CAF_CHECK(*confirmed);
+}
+
+// It would be confirmed, and dropped by each of them.
+CAF_TEST(what no receiver would take is refused to its publisher) {
+  start();
+  auto publish_data = [this](std::string text) {
+    auto data = json::parse(text, 100);
+    CAF_REQUIRE(data);
+    caf::scoped_actor self{sys};
+    auto request = center.publish(
+        self, event{.name = "E", .exchange = "Own", .routing_key = "k", .data = *data});
+    sched.run();
+    auto code = ec::none;
+    request.receive([](const published&) {}, [&](const caf::error& err) { code = code_of(err); });
+    return code;
+  };
+  const payload_limits limits;
+  auto nested = [](std::size_t depth) {
+    return std::string(depth, '[') + "\"]\\\"[\"" + std::string(depth, ']');
+  };
+  CAF_CHECK(publish_data(nested(limits.max_depth - 1)) == ec::none);
+  CAF_CHECK(publish_data(nested(limits.max_depth)) == ec::limit_exceeded);
+  // Nothing but one letter: it unpacks to far more than 200 times its size.
+  CAF_CHECK(publish_data('"' + std::string(60'000, 'x') + '"') == ec::none);
+  CAF_CHECK(publish_data('"' + std::string(70'000, 'x') + '"') == ec::limit_exceeded);
+}
+
+CAF_TEST(what is no UTF_8 is refused to its publisher) {
+  start();
+  auto publish_text = [this](std::string name, std::string text) {
+    caf::scoped_actor self{sys};
+    auto request = center.publish(self, event{.name = std::move(name),
+                                              .exchange = "Own",
+                                              .routing_key = "k",
+                                              .data = json{boost::json::string{text}}});
+    sched.run();
+    caf::error result;
+    request.receive([](const published&) {}, [&](caf::error& err) { result = std::move(err); });
+    return result;
+  };
+  CAF_CHECK(!publish_text("E", "caf\xc3\xa9"));
+  CAF_CHECK_EQUAL(text_of(publish_text("E", "caf\xe9")),
+                  "publish to Own:k: body: a text of event 'E' is not UTF-8, and no receiver takes "
+                  "it: write it in UTF-8");
+  CAF_CHECK_EQUAL(text_of(publish_text("caf\xe9", "x")),
+                  "publish to Own:k: body: the event's name 'caf\\xe9' is not UTF-8: write it in "
+                  "UTF-8");
+}
+
+CAF_TEST(an unsubscribed strategy gets nothing more and its queue goes) {
+  start();
+  auto seen = add(trades("binance", "ETH/USDT"));
+  publish(some_trade(1));
+  center.unsubscribe(self, seen->told.at(0).id);
+  sched.run();
+  CAF_CHECK(broker->queues().empty());
+  publish(some_trade(2));
+  CAF_CHECK(seen->trades == list{1});
+}
+
+// The queue of the first still deletes itself when that of the second is declared.
+CAF_TEST(unsubscribing and subscribing again at once works) {
+  start();
+  auto first = add(trades("binance", "ETH/USDT"));
+  center.unsubscribe(self, first->told.at(0).id);
+  auto second = add(trades("binance", "ETH/USDT"));
+  publish(some_trade(1));
+  CAF_CHECK(first->trades.empty());
+  CAF_CHECK(second->trades == list{1});
+}
+
+CAF_TEST(processes of one server id share messages only under one instance) {
+  start();
+  auto first = add(trades("binance", "ETH/USDT").prefetch(0));
+  for (std::string instance : {"other", ""}) {
+    auto [other, links] = spawn_center(instance);
+    caf::anon_send(links, start_atom_v, other);
+    auto theirs = std::make_shared<journal>();
+    auto partner = sys.spawn(strategy, event_center{other, links},
+                             trades("binance", "ETH/USDT").prefetch(0), theirs);
+    sched.run();
+    first->trades.clear();
+    publish(some_trade(1));
+    publish(some_trade(2));
+    CAF_CHECK_EQUAL(first->trades.size(), instance.empty() ? 1u : 2u);
+    CAF_CHECK_EQUAL(theirs->trades.size(), instance.empty() ? 1u : 2u);
+    for (auto& x : {partner, other, links})
+      caf::anon_send_exit(x, caf::exit_reason::kill);
+    sched.run();
+  }
+}
+
+CAF_TEST(an event center that is not started says so at once) {
+  event_center none;
+  CAF_CHECK(!none);
+  auto errors = 0;
+  auto count = [&](const caf::error&) { ++errors; };
+  none.subscribe(self, trades("binance", "#")).receive([](const subscribed&) {}, count);
+  none.publish(self, some_trade(1)).receive([](const published&) {}, count);
+  none.status(self).receive([](const center_status&) {}, count);
+  none.publish(some_trade(1)); // lost, as nobody waits for it
+  CAF_CHECK_EQUAL(errors, 3);
+}
+
+// CAF forgets what the exception said.
+CAF_TEST(a strategy that throws ends with the text of its exception) {
+  caf::error reason;
+  auto handler_of_its_own = false;
+  for (auto own : {false, true}) {
+    auto broken = sys.spawn([&, own](caf::event_based_actor* self) {
+      if (own)
+        self->set_exception_handler([&](caf::scheduled_actor*, std::exception_ptr&) {
+          handler_of_its_own = true;
+          return make_error(ec::handler_failed, "mine");
+        });
+      center.subscribe(self, trades("binance", "ETH/USDT").acked(ack_policy::on_success));
+      return caf::behavior{[](const trade&) { throw std::runtime_error("a bug of the strategy"); }};
+    });
+    strategies.push_back(sys.spawn([&, broken](caf::event_based_actor* watch) {
+      watch->monitor(broken);
+      watch->set_down_handler([&, watch](caf::down_msg& x) {
+        reason = std::move(x.reason);
+        watch->quit();
+      });
+      return caf::behavior{[](caf::unit_t) {}};
+    }));
+    start();
+    publish(some_trade(1));
+    CAF_CHECK_EQUAL(text_of(reason), own ? "mine" : "a bug of the strategy");
+  }
+  CAF_CHECK(handler_of_its_own);
+}
+
+// Nobody sends one of its actors an exit, but if somebody does, it is not deaf in silence.
+CAF_TEST(the end of an event center is told to its strategies and its owner) {
+  for (auto* ends : {&dispatcher_actor, &supervisor_actor}) {
+    std::tie(dispatcher_actor, supervisor_actor) = spawn_center("");
+    center = event_center{dispatcher_actor, supervisor_actor};
+    std::vector<std::string> failures;
+    watch_center(sys, dispatcher_actor, supervisor_actor,
+                 [&](const std::string& x) { failures.push_back(x); });
+    std::vector<std::string> told;
+    strategies.push_back(sys.spawn([&](caf::event_based_actor* self) {
+      center.subscribe(self, trades("binance", "ETH/USDT").with_stream_events());
+      return caf::behavior{[](const trade&) {},
+                           [&](const link_lost& x) { told.push_back(x.reason); }};
+    }));
+    start();
+    CAF_CHECK(told.empty() && failures.empty());
+    caf::anon_send_exit(*ends, caf::exit_reason::unhandled_exception);
+    sched.run();
+    caf::anon_send_exit(dispatcher_actor, caf::exit_reason::kill);
+    caf::anon_send_exit(supervisor_actor, caf::exit_reason::kill);
+    sched.run();
+    CAF_CHECK_EQUAL(told.size(), 1u);
+    CAF_CHECK_EQUAL(failures.size(), 1u);
+  }
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
