@@ -6,9 +6,9 @@
 
 #include "actors/error.hpp"
 #include "actors/event_type.hpp"
-#include "actors/payload.hpp"
 #include "market_data/recording.hpp"
 #include "market_data/simulated_market.hpp"
+#include "wire/payload.hpp"
 
 namespace bench {
 

@@ -21,6 +21,7 @@
 #include "program/await_link.hpp"
 #include "program/command_line.hpp"
 #include "program/standard_output.hpp"
+#include "program/stop_atom.hpp"
 #include "program/stop_signal.hpp"
 
 namespace {
@@ -112,7 +113,7 @@ std::optional<market_data::publish_report> run_market(caf::scoped_actor& self,
   pace.limit = milliseconds{static_cast<std::int64_t>(x.seconds * 1000)};
   std::unique_ptr<market_data::feed> feed{new market_data::simulated_market{settings}};
   auto publisher = self->spawn(market_data::publisher, center, std::move(feed), pace);
-  stop.then([publisher] { caf::anon_send(publisher, actors::stop_atom_v); });
+  stop.then([publisher] { caf::anon_send(publisher, program::stop_atom_v); });
   std::optional<market_data::publish_report> result;
   self->request(publisher, caf::infinite, caf::get_atom_v)
       .receive([&](const market_data::publish_report& report) { result = report; },

@@ -17,6 +17,7 @@
 #include "program/await_link.hpp"
 #include "program/command_line.hpp"
 #include "program/standard_output.hpp"
+#include "program/stop_atom.hpp"
 #include "program/stop_signal.hpp"
 
 namespace {
@@ -246,7 +247,7 @@ int run(const options& x, actors::config settings, std::unique_ptr<market_data::
   }
   const actors::event_center& handle = center;
   auto publisher = system.spawn(market_data::publisher, handle, std::move(feed), pace(x));
-  stop.then([publisher] { caf::anon_send(publisher, actors::stop_atom_v); });
+  stop.then([publisher] { caf::anon_send(publisher, program::stop_atom_v); });
   int result = program::failed;
   self->request(publisher, caf::infinite, caf::get_atom_v)
       .receive(

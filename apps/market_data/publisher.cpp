@@ -4,10 +4,14 @@
 #include <utility>
 
 #include "actors/error.hpp"
+#include "program/stop_atom.hpp"
 
 namespace market_data {
 
 namespace {
+
+/// The time for publishing is over.
+using limit_atom = caf::atom_constant<caf::atom("limit")>;
 
 /// What one turn may publish before other actors get theirs.
 constexpr int batch = 100;
@@ -144,7 +148,7 @@ caf::behavior publisher(caf::stateful_actor<publisher_state>* self, actors::even
   if (settings.show != publish_settings::progress::none)
     state.bar.emplace(settings.show == publish_settings::progress::bar, state.start);
   if (settings.limit.count() > 0)
-    self->delayed_send(self, settings.limit, actors::close_atom_v);
+    self->delayed_send(self, settings.limit, limit_atom{});
   state.waiting = true;
   self->send(self, caf::tick_atom_v);
   return {
@@ -152,8 +156,8 @@ caf::behavior publisher(caf::stateful_actor<publisher_state>* self, actors::even
         self->state.waiting = false;
         self->state.advance();
       },
-      [self](actors::close_atom) { self->state.end(std::nullopt); },
-      [self](actors::stop_atom) { self->state.end(stop_patience); },
+      [self](limit_atom) { self->state.end(std::nullopt); },
+      [self](program::stop_atom) { self->state.end(stop_patience); },
       [self](caf::timeout_atom) { self->state.finish(); },
       [self](caf::get_atom) {
         auto& state = self->state;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/json.hpp"
+#include "program/stop_atom.hpp"
 
 namespace ticker {
 
@@ -58,7 +59,7 @@ caf::behavior json_lines(caf::stateful_actor<json_lines_state>* self, actors::ev
         self->state.flush_scheduled = false;
         self->state.flush();
       },
-      [self](actors::stop_atom) {
+      [self](program::stop_atom) {
         self->state.flush();
         self->quit();
       },

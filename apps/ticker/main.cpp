@@ -11,6 +11,7 @@
 #include "program/await_link.hpp"
 #include "program/command_line.hpp"
 #include "program/standard_output.hpp"
+#include "program/stop_atom.hpp"
 #include "program/stop_signal.hpp"
 #include "ticker/json_lines.hpp"
 #include "ticker/subscriptions.hpp"
@@ -70,7 +71,7 @@ caf::expected<std::vector<actors::subscription>> parse_keys(const options& x) {
 /// Writes what the view sends until it ends. Gives back why it ended.
 caf::error show(caf::scoped_actor& self, const caf::actor& view, program::stop_signal& stop) {
   self->monitor(view);
-  stop.then([view] { caf::anon_send(view, actors::stop_atom_v); });
+  stop.then([view] { caf::anon_send(view, program::stop_atom_v); });
   caf::error result;
   bool writable = true;
   bool ended = false;
@@ -85,7 +86,7 @@ caf::error show(caf::scoped_actor& self, const caf::actor& view, program::stop_s
           result = actors::make_error(actors::ec::invalid_argument,
                                       "standard output: " + problem.message());
         writable = false;
-        caf::anon_send(view, actors::stop_atom_v);
+        caf::anon_send(view, program::stop_atom_v);
       },
       [&](const caf::down_msg& x) {
         ended = true;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "program/standard_output.hpp"
+#include "program/stop_atom.hpp"
 
 namespace ticker {
 
@@ -63,7 +64,7 @@ caf::behavior table_view(caf::stateful_actor<table_view_state>* self, actors::ev
         self->state.refresh(self);
         self->delayed_send(self, tick_interval, caf::tick_atom_v);
       },
-      [self](actors::stop_atom) { self->quit(); },
+      [self](program::stop_atom) { self->quit(); },
   };
 }
 

@@ -7,6 +7,7 @@
 #include <caf/stateful_actor.hpp>
 
 #include "bodies.hpp"
+#include "center/messages.hpp"
 #include "center/settings.hpp"
 #include "completion.hpp"
 

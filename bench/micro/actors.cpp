@@ -12,8 +12,8 @@
 #include <caf/send.hpp>
 
 #include "actors/market.hpp"
-#include "actors/messages.hpp"
 #include "actors/system_config.hpp"
+#include "center/messages.hpp"
 #include "completion.hpp"
 
 namespace {

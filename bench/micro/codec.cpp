@@ -11,10 +11,10 @@
 #include <zlib.h>
 
 #include "actors/event_type.hpp"
-#include "actors/payload.hpp"
 #include "bare/book.hpp"
 #include "bodies.hpp"
 #include "micro/null_handler.hpp"
+#include "wire/payload.hpp"
 
 namespace {
 

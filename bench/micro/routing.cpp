@@ -5,8 +5,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include "delivery/handler_table.hpp"
 #include "amqp/topic.hpp"
+#include "delivery/handler_table.hpp"
 
 namespace {
 

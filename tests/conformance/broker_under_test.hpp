@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp::conformance {
 

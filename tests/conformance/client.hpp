@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 #include "conformance/broker_under_test.hpp"
 #include "support/broker_version.hpp"
 

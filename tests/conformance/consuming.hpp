@@ -1,11 +1,10 @@
 #pragma once
 
-#include "conformance/client.hpp"
-
 #include <algorithm>
 #include <map>
 
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include "conformance/client.hpp"
-
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

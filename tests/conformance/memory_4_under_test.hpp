@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/amqp/memory_broker.hpp"
+#include "amqp/memory/transport.hpp"
 #include "conformance/client.hpp"
 
 namespace actors::amqp::conformance {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "support/silent_sink.hpp"
-
+#include "amqp/memory/transport.hpp"
 #include "caf/test/unit_test.hpp"
+#include "support/silent_sink.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

@@ -2,6 +2,7 @@
 
 #include "conformance/memory_under_test.hpp"
 
+#include "amqp/memory/transport.hpp"
 #include "caf/test/unit_test.hpp"
 
 using namespace actors;

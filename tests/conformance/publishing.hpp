@@ -1,10 +1,9 @@
 #pragma once
 
-#include "conformance/client.hpp"
-
 #include <algorithm>
 
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

@@ -5,9 +5,8 @@
 #include <string_view>
 
 #include "amqp/rabbitmq/transport.hpp"
-#include "conformance/client.hpp"
-
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 namespace actors::amqp::conformance {
 

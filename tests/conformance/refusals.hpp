@@ -4,9 +4,8 @@
 #include <vector>
 
 #include "amqp/wire_rules.hpp"
-#include "conformance/client.hpp"
-
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "actors/amqp/memory_broker.hpp"
+#include "amqp/memory/transport.hpp"
 #include "conformance/client.hpp"
 #include "support/relayed_transport.hpp"
 

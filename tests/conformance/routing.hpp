@@ -1,13 +1,12 @@
 #pragma once
 
-#include "amqp/topic.hpp"
-#include "conformance/client.hpp"
-
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "amqp/topic.hpp"
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

@@ -4,9 +4,8 @@
 #include <map>
 #include <optional>
 
-#include "conformance/client.hpp"
-
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

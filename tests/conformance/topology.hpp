@@ -1,8 +1,7 @@
 #pragma once
 
-#include "conformance/client.hpp"
-
 #include "caf/test/unit_test.hpp"
+#include "conformance/client.hpp"
 
 using namespace actors;
 using namespace actors::amqp;

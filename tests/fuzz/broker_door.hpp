@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "actors/amqp/transport.hpp"
+#include "amqp/memory/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp {
 

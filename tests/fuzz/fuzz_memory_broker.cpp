@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/amqp/memory_broker.hpp"
 #include "broker_door.hpp"
 
 using namespace actors;

@@ -9,7 +9,7 @@
 #include <zlib.h>
 
 #include "actors/event_type.hpp"
-#include "actors/payload.hpp"
+#include "wire/payload.hpp"
 
 using namespace actors;
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 
+#include "center/messages.hpp"
 #include "support/chaos_proxy.hpp"
 #include "support/numbered_fixture.hpp"
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 
+#include "center/messages.hpp"
 #include "support/broker_account.hpp"
 #include "support/lateness.hpp"
 

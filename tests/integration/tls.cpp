@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "amqp/rabbitmq/transport.hpp"
 #include "actors/error.hpp"
+#include "amqp/rabbitmq/transport.hpp"
 #include "conformance/client.hpp"
 #include "support/test_broker.hpp"
 #include "support/tls_broker.hpp"

@@ -3,6 +3,7 @@
 // The row "trades" of the first table in docs/delivery-guarantees.md, with the settings that it
 // names and no others: every trade that the broker confirmed arrives, through crashes of it.
 
+#include "center/messages.hpp"
 #include "support/broker_version.hpp"
 #include "support/chaos_proxy.hpp"
 #include "support/numbered_fixture.hpp"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "actors/error.hpp"
-#include "actors/messages.hpp"
+#include "center/messages.hpp"
 
 namespace actors::poison {
 

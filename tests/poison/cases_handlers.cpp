@@ -6,7 +6,7 @@
 #include <boost/json/value.hpp>
 
 #include "actors/error.hpp"
-#include "actors/payload.hpp"
+#include "wire/payload.hpp"
 
 // What users write: handlers and decoders that throw, hang and end.
 

@@ -1,6 +1,6 @@
 #include "poison/cases.hpp"
 
-#include "actors/payload.hpp"
+#include "wire/payload.hpp"
 
 // What others publish, and we receive.
 

@@ -9,7 +9,7 @@
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
-#include "actors/messages.hpp"
+#include "center/messages.hpp"
 #include "support/numbered.hpp"
 
 namespace actors::poison {

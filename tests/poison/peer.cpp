@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "actors/amqp/memory_broker.hpp"
+#include "amqp/memory/transport.hpp"
 #include "amqp/rabbitmq/transport.hpp"
 #include "support/silent_sink.hpp"
 

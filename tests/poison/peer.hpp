@@ -4,7 +4,7 @@
 #include <string>
 
 #include "actors/amqp/endpoint.hpp"
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::poison {
 

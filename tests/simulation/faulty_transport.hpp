@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 #include "simulation/wire_books.hpp"
 
 namespace actors::simulation {

@@ -1,4 +1,5 @@
 #include "simulation/invariants.hpp"
+#include "actors/amqp/memory_broker.hpp"
 
 #include <algorithm>
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "actors/messages.hpp"
+#include "center/messages.hpp"
 #include "simulation/strategy.hpp"
 
 namespace actors::simulation {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "actors/amqp/memory_broker.hpp"
+#include "amqp/memory/transport.hpp"
 #include "support/silent_sink.hpp"
 
 namespace actors::simulation {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "actors/amqp/memory_broker.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::simulation {
 

@@ -7,8 +7,8 @@
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 
-#include "center/connection.hpp"
 #include "actors/event_center.hpp"
+#include "center/connection.hpp"
 #include "simulation/faulty_transport.hpp"
 
 namespace actors::simulation {

@@ -4,6 +4,7 @@
 #include <caf/stateful_actor.hpp>
 
 #include "actors/error.hpp"
+#include "center/messages.hpp"
 
 namespace actors::simulation {
 

@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::simulation {
 

@@ -12,16 +12,18 @@
 #include <caf/scoped_actor.hpp>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "center/connection.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
-#include "actors/payload.hpp"
+#include "amqp/memory/transport.hpp"
+#include "center/connection.hpp"
+#include "center/messages.hpp"
 #include "simulation/invariants.hpp"
 #include "simulation/operator_link.hpp"
 #include "simulation/process.hpp"
 #include "simulation/scratch_file.hpp"
 #include "simulation/strategy.hpp"
 #include "support/relayed_transport.hpp"
+#include "wire/payload.hpp"
 
 namespace actors::simulation {
 

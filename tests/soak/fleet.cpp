@@ -8,6 +8,7 @@
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
+#include "center/messages.hpp"
 
 namespace actors::soak {
 

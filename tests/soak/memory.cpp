@@ -13,6 +13,7 @@
 
 #include "actors/event_center.hpp"
 #include "actors/system_config.hpp"
+#include "center/messages.hpp"
 
 namespace actors::soak {
 

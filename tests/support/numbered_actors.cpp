@@ -3,7 +3,7 @@
 #include <caf/result.hpp>
 
 #include "actors/error.hpp"
-#include "actors/messages.hpp"
+#include "center/messages.hpp"
 
 namespace actors::testing {
 

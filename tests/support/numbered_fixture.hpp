@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "center/messages.hpp"
 #include "support/audit.hpp"
 #include "support/center_fixture.hpp"
 #include "support/chaos_proxy.hpp"

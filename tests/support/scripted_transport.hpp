@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::testing {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::testing {
 

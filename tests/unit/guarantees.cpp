@@ -6,8 +6,10 @@
 #include <memory>
 #include <optional>
 
+#include "amqp/memory/transport.hpp"
 #include "support/silent_sink.hpp"
 #include "unit/memory_center_fixture.hpp"
+#include "wire/payload.hpp"
 
 using namespace actors;
 using namespace actors::testing;

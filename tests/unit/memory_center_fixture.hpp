@@ -7,10 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "center/connection.hpp"
-#include "center/dispatcher.hpp"
+#include "actors/amqp/memory_broker.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
+#include "amqp/memory/transport.hpp"
+#include "center/connection.hpp"
+#include "center/dispatcher.hpp"
 #include "center/supervisor.hpp"
 
 #include "caf/test/dsl.hpp"

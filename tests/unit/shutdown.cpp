@@ -13,6 +13,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 
+#include "actors/amqp/memory_broker.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
 #include "actors/system_config.hpp"

@@ -13,9 +13,7 @@
 
 #include "actors/amqp/endpoint.hpp"
 #include "actors/amqp/topology.hpp"
-#include "actors/backoff.hpp"
-#include "actors/outbox_limits.hpp"
-#include "actors/payload.hpp"
+#include "actors/policies.hpp"
 
 namespace actors {
 

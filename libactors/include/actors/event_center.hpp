@@ -14,32 +14,24 @@
 #include <caf/actor_system.hpp>
 #include <caf/duration.hpp>
 #include <caf/event_based_actor.hpp> // a strategy is one
-#include <caf/send.hpp>
+#include <caf/message.hpp>
+#include <caf/message_id.hpp>
 
-#include "actors/amqp/memory_broker.hpp"
 #include "actors/config.hpp"
-#include "actors/event_center_strategy.hpp"
-#include "actors/hand_over.hpp"
+#include "actors/event_type.hpp"
 #include "actors/market.hpp"
-#include "actors/messages.hpp"
+#include "actors/publish_options.hpp"
+#include "actors/status.hpp"
+#include "actors/stream_events.hpp"
 #include "actors/subscription.hpp"
 
 namespace actors {
 
-struct supervisor_settings;
+namespace amqp {
+class memory_broker;
+} // namespace amqp
 
-/// How a message is published.
-struct publish_options {
-  /// Whether it counts as an error that no queue takes it (`ec::no_route`).
-  bool mandatory = false;
-  /// Whether it survives a restart of the broker, in queues that do; none is `ec::no_route`.
-  bool persistent = false;
-  /// Empty: one that no other message has.
-  std::string message_id = {};
-  /// How long it is worth sending: an older one is not sent (`ec::expired`), nor delivered
-  /// by a queue in which it waited for so long. 0: as its exchange in `OUTBOX`, else for ever.
-  std::chrono::milliseconds ttl{0};
-};
+struct supervisor_settings;
 
 /// Market events to and from strategy actors: a small value, copied freely into
 /// strategies. Start one with `scoped_event_center`.
@@ -82,10 +74,9 @@ public:
   /// consumer, however long it takes to reach one, or a `caf::error`.
   template <class Self>
   auto subscribe(Self&& self, subscription what) const {
-    auto subscriber = caf::actor_cast<caf::actor>(self);
     introduce(self, what);
-    return self->request(dispatcher_, caf::infinite, subscribe_atom_v, std::move(what),
-                         std::move(subscriber));
+    return self->request(dispatcher_, caf::infinite,
+                         subscribe_request(std::move(what), caf::actor_cast<caf::actor>(self)));
   }
 
   /// The same for a strategy from outside; an error goes to the log.
@@ -94,7 +85,7 @@ public:
   /// Ends a subscription. Answer: nothing, or `ec::not_subscribed`.
   template <class Self>
   auto unsubscribe(Self&& self, subscription_id id) const {
-    return self->request(dispatcher_, caf::infinite, unsubscribe_atom_v, id);
+    return self->request(dispatcher_, caf::infinite, unsubscribe_request(id));
   }
 
   // -- sending -----------------------------------------------------------------------
@@ -106,27 +97,26 @@ public:
   /// `ec::limit_exceeded` (no receiver takes it), `ec::in_doubt` (the broker may have it), ...
   template <class Self, event_type T>
   auto publish(Self&& self, const T& x, publish_options options = {}) const {
-    return publish_as(self, make_publication(x, routing_key_of(x), std::move(options)));
+    return publish_as(self, publish_request(x, routing_key_of(x), std::move(options)));
   }
 
   /// The same with a routing key of your choice.
   template <class Self, event_type T, std::convertible_to<std::string> Key>
   auto publish(Self&& self, const T& x, Key&& routing_key, publish_options options = {}) const {
-    return publish_as(self,
-                      make_publication(x, std::forward<Key>(routing_key), std::move(options)));
+    return publish_as(self, publish_request(x, std::forward<Key>(routing_key), std::move(options)));
   }
 
   /// Publishes a generic event to its exchange and routing key.
   template <class Self>
   auto publish(Self&& self, const event& x, publish_options options = {}) const {
-    return publish_as(self, make_publication(x, std::move(options)));
+    return publish_as(self, publish_request(x, std::move(options)));
   }
 
   /// Publishes without an answer, from any thread. What cannot be sent is
   /// counted in `status` and logged.
   template <event_type T>
   void publish(const T& x, publish_options options = {}) const {
-    send(make_publication(x, routing_key_of(x), std::move(options)));
+    send(publish_request(x, routing_key_of(x), std::move(options)));
   }
 
   void publish(const event& x, publish_options options = {}) const;
@@ -136,7 +126,7 @@ public:
   /// Answer: `center_status`.
   template <class Self>
   auto status(Self&& self) const {
-    return self->request(dispatcher_, caf::infinite, status_atom_v);
+    return self->request(dispatcher_, caf::infinite, status_request());
   }
 
   explicit operator bool() const noexcept {
@@ -144,54 +134,65 @@ public:
   }
 
 protected:
-  /// A message on its way to the supervisor, or why no receiver would take it.
-  struct outgoing {
-    amqp::publication message;
-    failure refused;
+  // -- requests to the actors, which only the library can read -------------------------
+
+  static caf::message subscribe_request(subscription what, caf::actor subscriber);
+  static caf::message unsubscribe_request(subscription_id id);
+  static caf::message status_request();
+
+  /// What an event is published with besides its data.
+  struct envelope {
+    std::string_view event_name;
+    std::string_view exchange;
+    std::string routing_key;
+    /// What it is about beyond its routing key.
+    std::string subject;
+    /// Whether its data is never nested as deep as any limit.
+    bool is_flat = false;
   };
 
-  template <class Self>
-  auto publish_as(Self&& self, outgoing x) const {
-    if (x.refused)
-      return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x.refused),
-                           std::move(x.message));
-    return publish_as(self, std::move(x.message));
+  static caf::message publish_request(envelope to, std::string_view data, publish_options options);
+  static caf::message publish_request(const event& x, publish_options options);
+
+  template <event_type T>
+  static caf::message publish_request(const T& x, std::string routing_key,
+                                      publish_options options) {
+    envelope to{T::event_name, T::exchange, std::move(routing_key), {}, false};
+    to.is_flat = std::same_as<T, orderbook> || std::same_as<T, trade> || std::same_as<T, kline>;
+    if constexpr (std::same_as<T, kline>)
+      to.subject = x.kline_type;
+    return publish_request(std::move(to), data_of(x), std::move(options));
   }
 
   template <class Self>
-  auto publish_as(Self&& self, amqp::publication x) const {
+  auto publish_as(Self&& self, caf::message request) const {
     if constexpr (std::is_convertible_v<Self, caf::scheduled_actor*>) {
-      hand_over here{self->system()};
-      auto* unit = self->context();
-      if (hands_over_)
-        self->context(&here);
-      auto result = self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x));
-      self->context(unit);
-      return result;
+      using response = decltype(self->request(supervisor_, caf::infinite, request));
+      return response{request_here(*self, std::move(request)), self};
     } else {
-      return self->request(supervisor_, caf::infinite, publish_atom_v, std::move(x));
+      return self->request(supervisor_, caf::infinite, std::move(request));
     }
   }
 
-  template <event_type T>
-  static outgoing make_publication(const T& x, std::string routing_key, publish_options options) {
-    // Market data is never nested as deep as any limit.
-    constexpr auto is_flat =
-        std::same_as<T, orderbook> || std::same_as<T, trade> || std::same_as<T, kline>;
-    auto result = make_publication(T::event_name, std::string{T::exchange}, std::move(routing_key),
-                                   data_of(x), std::move(options), is_flat);
-    if constexpr (std::same_as<T, kline>)
-      result.message.subject = x.kline_type;
-    return result;
+  /// Makes a request to the supervisor, which handles it in this thread if it is idle.
+  /// Returns the id of the response.
+  caf::message_id request_here(caf::scheduled_actor& self, caf::message request) const;
+
+  void send(caf::message request) const;
+
+  /// Lets the log know who subscribes, and why it ends if it does. Called by the actor
+  /// itself, as its name is nobody else's to read.
+  template <class Self>
+  static void introduce(Self&& self, subscription& what) {
+    if constexpr (std::is_convertible_v<Self, caf::scheduled_actor*>)
+      keep_exception_text(*self);
+    if (what.strategy.empty())
+      what.strategy = self->name();
   }
 
-  static outgoing make_publication(const event& x, publish_options options);
-
-  static outgoing make_publication(std::string_view name, std::string exchange,
-                                   std::string routing_key, std::string_view data,
-                                   publish_options options, bool is_flat);
-
-  void send(outgoing x) const;
+  /// Lets an actor that has no exception handler of its own end with what its exception
+  /// said: CAF's handler forgets it.
+  static void keep_exception_text(caf::scheduled_actor& self);
 
   caf::actor dispatcher_;
   caf::actor supervisor_;

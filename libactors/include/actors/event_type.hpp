@@ -14,7 +14,6 @@
 #include <caf/make_message.hpp>
 #include <caf/message.hpp>
 
-#include "actors/amqp/transport.hpp"
 #include "actors/error.hpp"
 #include "actors/json.hpp"
 #include "actors/market.hpp"
@@ -104,7 +103,7 @@ struct event_codec {
   caf::expected<caf::message> (*decode)(const received_event&) = nullptr;
   /// The kline type of a decoded message, for the filter of subscriptions.
   std::string_view (*kline_type)(const caf::message&) = nullptr;
-  /// The handler gets the `amqp::delivery` as it came.
+  /// The handler gets the delivery as it came from the link: a relay's.
   bool raw = false;
 
   bool operator==(const event_codec&) const = default;
@@ -112,9 +111,6 @@ struct event_codec {
 
 /// The codec of the generic `event`.
 event_codec generic_codec() noexcept;
-
-/// The codec of an `amqp::delivery`: nothing is decoded.
-event_codec raw_codec() noexcept;
 
 namespace detail {
 
@@ -167,7 +163,3 @@ struct caf::allowed_unsafe_message_type<T> : std::true_type {};
 
 template <>
 struct caf::allowed_unsafe_message_type<actors::event> : std::true_type {};
-
-/// What a handler gets by `raw_codec`.
-template <>
-struct caf::allowed_unsafe_message_type<actors::amqp::delivery> : std::true_type {};

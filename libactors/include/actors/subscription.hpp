@@ -8,14 +8,11 @@
 #include <vector>
 
 #include "actors/amqp/topology.hpp"
-#include "actors/delivery_queue.hpp"
 #include "actors/event_type.hpp"
-#include "actors/retry.hpp"
+#include "actors/policies.hpp"
+#include "actors/subscription_id.hpp"
 
 namespace actors {
-
-/// Names a subscription within its event center.
-using subscription_id = std::uint64_t;
 
 /// When a delivery is acknowledged.
 enum class ack_policy : std::uint8_t {
@@ -213,27 +210,7 @@ std::string to_string(const subscription& x);
 /// `ec::invalid_argument`.
 caf::error check(const subscription& x);
 
-/// Whether two subscriptions can share the consumer of one queue: they agree on
-/// all that concerns the queue and not the handler. Readers of a stream never share one.
-bool share_consumer(const subscription& x, const subscription& y);
-
-/// The queue to declare for a subscription, by the name it goes by. A quorum queue says
-/// that it has no delivery limit, if it has none: see `queue_on`.
-amqp::queue queue_for(const subscription& x, std::string name);
-
-/// The same queue as the broker of this name and version takes it (`link_up::broker`, e.g.
-/// "RabbitMQ 4.0.5"): `x-delivery-limit = -1` is for those which drop what comes back too
-/// often unless they are told not to; former ones know no such value.
-amqp::queue queue_on(amqp::queue x, std::string_view broker);
-
-/// Why it matters that a broker has this queue with other settings than these; empty, if
-/// there is nothing to say.
-std::string_view warning_about(const amqp::queue& x) noexcept;
-
-/// Whether there are dead letters, sent by us or by the broker.
-bool has_dead_letters(const subscription& x) noexcept;
-
-/// The queues beside it, for retries and dead letters.
-std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue);
-
 } // namespace actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscription)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscribed)

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp {
 

@@ -1,4 +1,4 @@
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 #include "amqp/wire_rules.hpp"
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
-#include "actors/amqp/transport.hpp"
 #include "actors/ec.hpp"
+#include "amqp/transport.hpp"
 
 /// What cannot be said to a broker: AMQP cannot carry it, or RabbitMQ answers it by closing
 /// a channel or connection that others use. All transports refuse it alike, before any of

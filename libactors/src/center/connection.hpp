@@ -8,8 +8,8 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
 
-#include "actors/amqp/transport.hpp"
-#include "actors/messages.hpp"
+#include "amqp/transport.hpp"
+#include "center/messages.hpp"
 
 namespace actors {
 

@@ -6,12 +6,15 @@
 #include <caf/exit_reason.hpp>
 #include <fmt/core.h>
 
-#include "amqp/wire_rules.hpp"
-#include "delivery/consumer_ids.hpp"
 #include "actors/error.hpp"
-#include "settings/feed.hpp"
 #include "actors/logging.hpp"
+#include "amqp/wire_rules.hpp"
 #include "center/guarded.hpp"
+#include "delivery/consumer_ids.hpp"
+#include "delivery/retry.hpp"
+#include "runtime/repeated_log.hpp"
+#include "settings/feed.hpp"
+#include "settings/subscription_queues.hpp"
 
 namespace actors {
 

@@ -24,15 +24,15 @@
 #include <caf/result.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include "center/messages.hpp"
 #include "delivery/circuit_breaker.hpp"
 #include "delivery/delivery_decoder.hpp"
 #include "delivery/delivery_window.hpp"
 #include "delivery/handler_table.hpp"
-#include "actors/messages.hpp"
 #include "delivery/open_deliveries.hpp"
-#include "actors/payload.hpp"
-#include "actors/stream_tracker.hpp"
+#include "delivery/stream_tracker.hpp"
 #include "delivery/unmatched_messages.hpp"
+#include "wire/payload.hpp"
 
 namespace actors {
 

@@ -3,12 +3,15 @@
 
 #include <fmt/core.h>
 
-#include "delivery/consumer_ids.hpp"
-#include "center/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
-#include "runtime/dispatcher_wake_up.hpp"
+#include "center/dispatcher.hpp"
 #include "center/guarded.hpp"
+#include "delivery/consumer_ids.hpp"
+#include "delivery/retry.hpp"
+#include "runtime/dispatcher_wake_up.hpp"
+#include "runtime/repeated_log.hpp"
+#include "settings/subscription_queues.hpp"
 
 // A delivery's way to the strategies.
 

@@ -3,11 +3,13 @@
 #include <caf/sec.hpp>
 #include <fmt/core.h>
 
-#include "delivery/consumer_ids.hpp"
-#include "center/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
+#include "center/dispatcher.hpp"
 #include "center/guarded.hpp"
+#include "delivery/consumer_ids.hpp"
+#include "delivery/retry.hpp"
+#include "runtime/repeated_log.hpp"
 
 // What strategies answer, and what becomes of a delivery.
 

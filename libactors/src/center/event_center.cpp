@@ -7,18 +7,24 @@
 
 #include <caf/exit_reason.hpp>
 #include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
 #include <fmt/core.h>
 
+#include "actors/amqp/memory_broker.hpp"
+#include "actors/error.hpp"
+#include "actors/logging.hpp"
+#include "amqp/memory/transport.hpp"
 #include "amqp/rabbitmq/transport.hpp"
 #include "amqp/relay/transport.hpp"
 #include "amqp/wire_rules.hpp"
 #include "center/connection.hpp"
 #include "center/dispatcher.hpp"
-#include "actors/error.hpp"
-#include "actors/logging.hpp"
+#include "center/event_center_watch.hpp"
 #include "center/supervisor.hpp"
 #include "publishing/unsent_file.hpp"
-#include "center/event_center_watch.hpp"
+#include "runtime/hand_over.hpp"
+#include "runtime/repeated_log.hpp"
+#include "wire/payload.hpp"
 
 namespace actors {
 
@@ -58,6 +64,22 @@ failure check_text(std::string_view name, std::string_view data) {
 /// What is around an event's name and data.
 constexpr std::string_view frame_of_event = R"({"n": "", "d": })";
 
+/// Puts an event's body into a message, or says why no receiver takes it.
+failure seal(amqp::publication& out, std::string_view name, std::string_view data, bool is_flat) {
+  const payload_limits limits;
+  const auto size = name.size() + data.size() + frame_of_event.size();
+  // What is too large as it is need not be compressed to see.
+  if (auto refused = check_size(size, size, limits))
+    return refused;
+  if (auto refused = check_text(name, data))
+    return refused;
+  if (auto refused = is_flat ? failure{} : check_depth(data, limits))
+    return refused;
+  out.body =
+      std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
+  return check_size(size, out.body->size(), limits);
+}
+
 /// Longer than any stop takes; then something is wrong.
 constexpr auto stop_grace = std::chrono::seconds{5};
 
@@ -84,55 +106,65 @@ config event_center::remote(std::string host, std::uint16_t port, amqp::tls_opti
   return remote({std::move(where)}, std::move(settings));
 }
 
+caf::message event_center::subscribe_request(subscription what, caf::actor subscriber) {
+  return caf::make_message(subscribe_atom_v, std::move(what), std::move(subscriber));
+}
+
+caf::message event_center::unsubscribe_request(subscription_id id) {
+  return caf::make_message(unsubscribe_atom_v, id);
+}
+
+caf::message event_center::status_request() {
+  return caf::make_message(status_atom_v);
+}
+
 void event_center::subscribe(caf::actor strategy, subscription what) const {
-  caf::anon_send(dispatcher_, subscribe_atom_v, std::move(what), std::move(strategy));
+  caf::anon_send(dispatcher_, subscribe_request(std::move(what), std::move(strategy)));
 }
 
 void event_center::publish(const event& x, publish_options options) const {
-  send(make_publication(x, std::move(options)));
+  send(publish_request(x, std::move(options)));
 }
 
-event_center::outgoing event_center::make_publication(const event& x, publish_options options) {
-  return make_publication(x.name, x.exchange, x.routing_key, x.data.text(), std::move(options),
-                          false);
+caf::message event_center::publish_request(const event& x, publish_options options) {
+  return publish_request({x.name, x.exchange, x.routing_key, {}, false}, x.data.text(),
+                         std::move(options));
 }
 
-event_center::outgoing event_center::make_publication(std::string_view name, std::string exchange,
-                                                      std::string routing_key,
-                                                      std::string_view data,
-                                                      publish_options options, bool is_flat) {
-  outgoing result;
-  auto& message = result.message;
-  message.exchange = std::move(exchange);
-  message.routing_key = std::move(routing_key);
+caf::message event_center::publish_request(envelope to, std::string_view data,
+                                           publish_options options) {
+  amqp::publication message;
+  message.exchange = to.exchange;
+  message.routing_key = std::move(to.routing_key);
+  message.subject = std::move(to.subject);
   message.mandatory = options.mandatory;
   message.properties.persistent = options.persistent;
   message.properties.message_id = std::move(options.message_id);
   message.properties.expiration = options.ttl;
-  const payload_limits limits;
-  const auto size = name.size() + data.size() + frame_of_event.size();
-  // What is too large as it is need not be compressed to see.
-  result.refused = check_size(size, size, limits);
-  if (!result.refused)
-    result.refused = check_text(name, data);
-  if (!result.refused && !is_flat)
-    result.refused = check_depth(data, limits);
-  if (result.refused)
-    return result;
-  message.body =
-      std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
-  result.refused = check_size(size, message.body->size(), limits);
-  return result;
+  if (auto refused = seal(message, to.event_name, data, to.is_flat))
+    return caf::make_message(publish_atom_v, std::move(refused), std::move(message));
+  return caf::make_message(publish_atom_v, std::move(message));
 }
 
-void event_center::send(outgoing x) const {
-  if (x.refused)
-    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.refused), std::move(x.message));
-  if (!hands_over_)
-    return caf::anon_send(supervisor_, publish_atom_v, std::move(x.message));
+caf::message_id event_center::request_here(caf::scheduled_actor& self, caf::message request) const {
+  const auto id = self.new_request_id(caf::message_priority::normal);
+  if (!supervisor_) {
+    self.eq_impl(id.response_id(), self.ctrl(), self.context(),
+                 caf::make_error(caf::sec::invalid_argument));
+  } else if (hands_over_) {
+    hand_over here{self.system()};
+    supervisor_->enqueue(self.ctrl(), id, std::move(request), &here);
+  } else {
+    supervisor_->enqueue(self.ctrl(), id, std::move(request), self.context());
+  }
+  return id.response_id();
+}
+
+void event_center::send(caf::message request) const {
+  if (!supervisor_ || !hands_over_)
+    return caf::anon_send(supervisor_, std::move(request));
   hand_over here{supervisor_->home_system()};
-  supervisor_->enqueue(nullptr, caf::make_message_id(),
-                       caf::make_message(publish_atom_v, std::move(x.message)), &here);
+  supervisor_->enqueue(nullptr, caf::make_message_id(), std::move(request), &here);
 }
 
 // -- scoped_event_center --------------------------------------------------------------

@@ -1,4 +1,4 @@
-#include "actors/messages.hpp"
+#include "center/messages.hpp"
 
 namespace actors {
 

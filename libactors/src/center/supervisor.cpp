@@ -9,6 +9,7 @@
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "center/guarded.hpp"
+#include "runtime/repeated_log.hpp"
 
 namespace actors {
 

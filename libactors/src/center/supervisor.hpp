@@ -19,17 +19,17 @@
 #include <caf/response_promise.hpp>
 #include <caf/stateful_actor.hpp>
 
-#include "actors/amqp/transport.hpp"
-#include "actors/backoff.hpp"
 #include "actors/config.hpp"
-#include "topology/endpoint_memory.hpp"
-#include "topology/endpoint_rotation.hpp"
-#include "actors/ledger.hpp"
-#include "actors/messages.hpp"
+#include "amqp/transport.hpp"
+#include "center/messages.hpp"
+#include "delivery/stream_numbers.hpp"
 #include "publishing/outbox.hpp"
 #include "publishing/publication_quarantine.hpp"
-#include "delivery/stream_numbers.hpp"
 #include "publishing/unsent_file.hpp"
+#include "topology/backoff.hpp"
+#include "topology/endpoint_memory.hpp"
+#include "topology/endpoint_rotation.hpp"
+#include "topology/ledger.hpp"
 
 namespace actors {
 

@@ -2,6 +2,7 @@
 
 #include "actors/logging.hpp"
 #include "center/supervisor.hpp"
+#include "runtime/repeated_log.hpp"
 
 // The publications that may be to blame for the loss of a link, or for its silence: they go by the
 // link apart, until the broker has said which of them it refuses, or has taken one.

@@ -5,6 +5,8 @@
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
 #include "center/supervisor.hpp"
+#include "runtime/repeated_log.hpp"
+#include "topology/delivery_limit.hpp"
 
 // What the supervisor makes of its links: what is asked for by which of them, and what
 // follows from their ends.

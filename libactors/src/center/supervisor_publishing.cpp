@@ -3,10 +3,11 @@
 #include <caf/result.hpp>
 #include <fmt/core.h>
 
-#include "amqp/wire_rules.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
+#include "amqp/wire_rules.hpp"
 #include "center/supervisor.hpp"
+#include "runtime/repeated_log.hpp"
 
 // A publication's way through the supervisor: into the outbox, to the link, and its answer.
 

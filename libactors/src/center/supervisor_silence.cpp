@@ -2,9 +2,10 @@
 
 #include <fmt/core.h>
 
-#include "amqp/wire_rules.hpp"
 #include "actors/logging.hpp"
+#include "amqp/wire_rules.hpp"
 #include "center/supervisor.hpp"
+#include "runtime/repeated_log.hpp"
 
 // Links by which the broker takes no messages, or leaves them without an answer: they are left
 // for another one.

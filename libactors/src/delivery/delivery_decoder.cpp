@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "actors/error.hpp"
+#include "delivery/raw_codec.hpp"
 
 namespace actors {
 

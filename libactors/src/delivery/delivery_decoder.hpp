@@ -9,9 +9,9 @@
 #include <caf/expected.hpp>
 #include <caf/message.hpp>
 
-#include "actors/amqp/transport.hpp"
 #include "actors/event_type.hpp"
-#include "actors/payload.hpp"
+#include "amqp/transport.hpp"
+#include "wire/payload.hpp"
 
 namespace actors {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "actors/delivery_queue.hpp"
+#include "delivery/delivery_queue.hpp"
 
 namespace actors {
 

@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-#include "delivery/ack_window.hpp"
-#include "actors/amqp/transport.hpp"
 #include "actors/subscription.hpp"
+#include "amqp/transport.hpp"
+#include "delivery/ack_window.hpp"
 
 namespace actors {
 

@@ -1,4 +1,4 @@
-#include "actors/retry.hpp"
+#include "delivery/retry.hpp"
 
 #include <algorithm>
 #include <cmath>

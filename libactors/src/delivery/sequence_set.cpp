@@ -1,4 +1,4 @@
-#include "actors/sequence_set.hpp"
+#include "delivery/sequence_set.hpp"
 
 #include <algorithm>
 #include <iterator>

@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors {
 

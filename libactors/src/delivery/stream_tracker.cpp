@@ -1,4 +1,4 @@
-#include "actors/stream_tracker.hpp"
+#include "delivery/stream_tracker.hpp"
 
 #include <algorithm>
 #include <iterator>

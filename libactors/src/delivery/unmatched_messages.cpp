@@ -4,8 +4,8 @@
 #include <functional>
 #include <string_view>
 
-#include "actors/retry.hpp"
 #include "actors/subscription.hpp"
+#include "delivery/retry.hpp"
 
 namespace actors {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors {
 

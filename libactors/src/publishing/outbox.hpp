@@ -14,8 +14,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
-#include "actors/outbox_limits.hpp"
+#include "actors/policies.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors {
 

@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "actors/amqp/transport.hpp"
 #include "actors/ec.hpp"
+#include "amqp/transport.hpp"
 
 /// What RabbitMQ says when it closes a channel because of a publication. Publications are
 /// pipelined, so that it does not say which one it means; its words narrow that down.

@@ -19,8 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "amqp/wire_rules.hpp"
 #include "actors/error.hpp"
+#include "amqp/wire_rules.hpp"
 
 namespace actors {
 

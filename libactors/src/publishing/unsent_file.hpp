@@ -10,8 +10,8 @@
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
 
-#include "actors/amqp/transport.hpp"
 #include "actors/ec.hpp"
+#include "amqp/transport.hpp"
 
 /// The file in which an event center keeps the messages that it could not send,
 /// for the next start to send: one JSON object a line, in order,

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "actors/logging.hpp"
+#include "runtime/repeated_log.hpp"
 
 namespace actors {
 

@@ -17,10 +17,10 @@
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 
-#include "amqp/wire_rules.hpp"
 #include "actors/error.hpp"
+#include "amqp/wire_rules.hpp"
+#include "center/messages.hpp"
 #include "settings/feed.hpp"
-#include "actors/messages.hpp"
 
 namespace actors {
 

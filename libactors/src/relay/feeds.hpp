@@ -5,8 +5,8 @@
 
 #include <caf/actor_system.hpp>
 
-#include "actors/amqp/transport.hpp"
 #include "actors/event_center.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors {
 

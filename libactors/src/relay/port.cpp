@@ -16,8 +16,9 @@
 
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
-#include "actors/messages.hpp"
+#include "center/messages.hpp"
 #include "relay/door.hpp"
+#include "runtime/repeated_log.hpp"
 
 namespace actors {
 

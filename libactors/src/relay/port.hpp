@@ -14,11 +14,11 @@
 #include <caf/io/broker.hpp>
 #include <caf/stateful_actor.hpp>
 
-#include "actors/amqp/transport.hpp"
-#include "topology/endpoint_memory.hpp"
 #include "actors/relay.hpp"
 #include "amqp/relay/frames.hpp"
+#include "amqp/transport.hpp"
 #include "relay/session.hpp"
+#include "topology/endpoint_memory.hpp"
 
 namespace actors {
 

@@ -9,10 +9,11 @@
 #include <caf/send.hpp>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "amqp/rabbitmq/transport.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
-#include "actors/messages.hpp"
+#include "amqp/memory/transport.hpp"
+#include "amqp/rabbitmq/transport.hpp"
+#include "center/messages.hpp"
 #include "relay/feeds.hpp"
 #include "relay/port.hpp"
 

@@ -11,9 +11,9 @@
 #include <string_view>
 #include <utility>
 
-#include "actors/amqp/transport.hpp"
 #include "amqp/link/socket.hpp"
 #include "amqp/relay/frames.hpp"
+#include "amqp/transport.hpp"
 #include "amqp/unconfirmed_bytes.hpp"
 
 namespace actors::amqp {

@@ -1,4 +1,4 @@
-#include "actors/hand_over.hpp"
+#include "runtime/hand_over.hpp"
 
 #include <caf/intrusive_ptr.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>

@@ -24,6 +24,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include "amqp/link/blocked_signals.hpp"
+#include "runtime/repeated_log.hpp"
 
 namespace actors {
 

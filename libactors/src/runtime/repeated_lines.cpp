@@ -1,4 +1,4 @@
-#include "actors/repeated_lines.hpp"
+#include "runtime/repeated_lines.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -7,7 +7,7 @@
 #include <caf/intrusive_ptr.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
-#include "actors/hand_over.hpp"
+#include "runtime/hand_over.hpp"
 #include "runtime/work_sharing.hpp"
 
 namespace actors {

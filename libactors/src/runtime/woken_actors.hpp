@@ -10,7 +10,7 @@
 #include <caf/message.hpp>
 #include <caf/resumable.hpp>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors {
 

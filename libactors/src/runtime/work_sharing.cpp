@@ -14,6 +14,7 @@
 
 #include "actors/logging.hpp"
 #include "amqp/link/blocked_signals.hpp"
+#include "runtime/repeated_log.hpp"
 
 namespace actors {
 

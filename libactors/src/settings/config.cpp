@@ -11,12 +11,12 @@
 #include <boost/json/parser.hpp>
 #include <unistd.h>
 
-#include "amqp/wire_rules.hpp"
 #include "actors/error.hpp"
 #include "actors/market.hpp"
+#include "amqp/wire_rules.hpp"
 #include "settings/config_section.hpp"
-#include "wire/json_error.hpp"
 #include "settings/spelling.hpp"
+#include "wire/json_error.hpp"
 
 namespace actors {
 

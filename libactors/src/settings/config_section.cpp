@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "actors/json.hpp"
-#include "wire/json_error.hpp"
 #include "settings/spelling.hpp"
+#include "wire/json_error.hpp"
 
 namespace actors {
 

@@ -1,4 +1,5 @@
 #include "settings/feed.hpp"
+#include "delivery/raw_codec.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "actors/amqp/topology.hpp"
-#include "actors/delivery_queue.hpp"
 #include "actors/subscription.hpp"
+#include "delivery/delivery_queue.hpp"
 
 /// A feed is what a strategy follows as it comes: on dispatch, from a queue that nobody
 /// else names. A relay reads it from its broker once for all hosts that follow it.

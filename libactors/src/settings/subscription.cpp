@@ -1,34 +1,18 @@
 #include "actors/subscription.hpp"
 
-#include <algorithm>
-#include <charconv>
+#include <string>
+#include <utility>
 
-#include "amqp/wire_rules.hpp"
 #include "actors/error.hpp"
+#include "amqp/transport.hpp"
+#include "amqp/wire_rules.hpp"
+#include "delivery/retry.hpp"
 #include "delivery/unmatched_messages.hpp"
+#include "settings/subscription_queues.hpp"
 
 namespace actors {
 
 namespace {
-
-constexpr auto delivery_limit_argument = "x-delivery-limit";
-
-/// Of RabbitMQ: the first one that has a delivery limit by default.
-constexpr int first_with_limit = 4;
-
-bool says_no_limit(const std::pair<std::string, amqp::field_value>& x) noexcept {
-  auto* limit = std::get_if<std::int64_t>(&x.second);
-  return limit && *limit == queue_limits::without_limit && x.first == delivery_limit_argument;
-}
-
-/// "RabbitMQ 4.0.5" is 4, a broker of another product 0.
-int major_version(std::string_view broker) noexcept {
-  auto result = 0;
-  for (std::string_view product : {"RabbitMQ ", "in-process broker "})
-    if (broker.starts_with(product))
-      std::from_chars(broker.data() + product.size(), broker.data() + broker.size(), result);
-  return result;
-}
 
 // The length of an AMQP short string.
 constexpr std::size_t max_name = 255;
@@ -61,16 +45,6 @@ caf::error too_long(const subscription& x, std::string_view what, std::string_vi
                     "subscription to exchange '" + x.exchange.substr(0, max_name) + "': the "
                         + std::string{what} + " has " + std::to_string(name.size())
                         + " bytes, allowed are 255");
-}
-
-bool is_kept(const subscription& x) noexcept {
-  return x.kind != queue_kind::transient;
-}
-
-/// Whether we send what failed somewhere else than back.
-bool moves_failures(const subscription& x) noexcept {
-  return x.ack == ack_policy::on_success
-         && (x.error == error_policy::dead_letter || x.error == error_policy::retry);
 }
 
 caf::error check_names(const subscription& x) {
@@ -170,16 +144,6 @@ caf::error check_wire(const subscription& x) {
     if (auto refusal = amqp::check(operation))
       return make_error(refusal.code, "subscription: " + refusal.text);
   return caf::none;
-}
-
-void add_limit(amqp::field_table& out, const char* name, std::int64_t value) {
-  if (value > 0)
-    out.emplace_back(name, value);
-}
-
-/// Always said: a vhost may have another type of queue by default, in which other limits hold.
-std::string_view type_of(queue_kind x) noexcept {
-  return x == queue_kind::quorum ? "quorum" : x == queue_kind::stream ? "stream" : "classic";
 }
 
 } // namespace
@@ -335,66 +299,6 @@ caf::error check(const subscription& x) {
     if (auto err = part(x))
       return err;
   return caf::none;
-}
-
-bool share_consumer(const subscription& x, const subscription& y) {
-  return x.kind == y.kind && x.prefetch_count == y.prefetch_count && x.no_ack == y.no_ack
-         && x.limits == y.limits && x.single_active == y.single_active && x.offset == y.offset
-         && moves_failures(x) == moves_failures(y)
-         && (!moves_failures(x) || (x.error == y.error && x.retry == y.retry));
-}
-
-amqp::queue queue_for(const subscription& x, std::string name) {
-  amqp::queue result;
-  result.exclusive = name.empty();
-  result.name = std::move(name);
-  result.durable = is_kept(x);
-  result.auto_delete = !is_kept(x);
-  auto& arguments = result.arguments;
-  if (is_kept(x))
-    arguments = {{"x-queue-type", std::string{type_of(x.kind)}}};
-  add_limit(arguments, "x-max-length", static_cast<std::int64_t>(x.limits.max_length));
-  add_limit(arguments, "x-max-length-bytes", static_cast<std::int64_t>(x.limits.max_length_bytes));
-  add_limit(arguments, "x-message-ttl", x.limits.message_ttl.count());
-  add_limit(arguments, "x-expires", x.limits.expires.count());
-  if (x.kind == queue_kind::quorum)
-    arguments.emplace_back(delivery_limit_argument,
-                           std::int64_t{x.limits.delivery_limit > 0 ? x.limits.delivery_limit
-                                                                    : queue_limits::without_limit});
-  if (x.single_active)
-    arguments.emplace_back("x-single-active-consumer", true);
-  if (has_dead_letters(x) && x.kind != queue_kind::stream)
-    for (auto& argument : dead_letter_arguments(result.name))
-      arguments.push_back(std::move(argument));
-  return result;
-}
-
-amqp::queue queue_on(amqp::queue x, std::string_view broker) {
-  if (major_version(broker) < first_with_limit)
-    std::erase_if(x.arguments, says_no_limit);
-  return x;
-}
-
-std::string_view warning_about(const amqp::queue& x) noexcept {
-  if (std::none_of(x.arguments.begin(), x.arguments.end(), says_no_limit))
-    return {};
-  return "if it has a delivery limit (20 by default on RabbitMQ 4), the broker drops what comes "
-         "back more often, or sends it to the dead letters: delete the queue to have it declared "
-         "anew, or set a policy";
-}
-
-bool has_dead_letters(const subscription& x) noexcept {
-  return moves_failures(x) || x.limits.delivery_limit > 0;
-}
-
-std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue) {
-  std::vector<amqp::queue> result;
-  if (!has_dead_letters(x))
-    return result;
-  if (moves_failures(x) && x.error == error_policy::retry)
-    result = retry_queues(queue, x.retry);
-  result.push_back(dead_letter_queue(queue));
-  return result;
 }
 
 } // namespace actors

@@ -1,4 +1,4 @@
-#include "actors/backoff.hpp"
+#include "topology/backoff.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "actors/consumer_groups.hpp"
+#include "topology/consumer_groups.hpp"
 
 #include <algorithm>
 

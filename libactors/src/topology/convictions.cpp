@@ -1,4 +1,4 @@
-#include "actors/convictions.hpp"
+#include "topology/convictions.hpp"
 
 #include <algorithm>
 #include <utility>

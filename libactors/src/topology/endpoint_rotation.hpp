@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "actors/backoff.hpp"
 #include "actors/ec.hpp"
+#include "topology/backoff.hpp"
 
 namespace actors {
 

@@ -1,4 +1,4 @@
-#include "actors/ledger.hpp"
+#include "topology/ledger.hpp"
 
 #include <algorithm>
 #include <utility>

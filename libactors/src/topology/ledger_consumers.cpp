@@ -1,8 +1,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "actors/ledger.hpp"
 #include "actors/subscription.hpp"
+#include "topology/delivery_limit.hpp"
+#include "topology/ledger.hpp"
 
 // A consumer's way through the ledger: its queues, its bindings, its start.
 

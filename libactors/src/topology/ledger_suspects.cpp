@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "actors/ledger.hpp"
 #include "amqp/overloaded.hpp"
+#include "topology/ledger.hpp"
 
 // Whom the end of a connection is laid to: who is asked for alone, and who apart.
 

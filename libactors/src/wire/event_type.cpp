@@ -24,10 +24,6 @@ event_codec generic_codec() noexcept {
   return {.name = {}, .decode = &decode_generic};
 }
 
-event_codec raw_codec() noexcept {
-  return {.name = {}, .decode = &decode_generic, .raw = true};
-}
-
 namespace detail {
 
 caf::error with_event_name(std::string_view name, const caf::error& err) {

@@ -1,4 +1,4 @@
-#include "actors/payload.hpp"
+#include "wire/payload.hpp"
 
 #include <algorithm>
 #include <limits>

@@ -1,6 +1,7 @@
 #define CAF_SUITE amqp.endpoint
 
 #include "actors/amqp/endpoint.hpp"
+
 #include "actors/error.hpp"
 
 #include "caf/test/dsl.hpp"

@@ -1,6 +1,6 @@
 #define CAF_SUITE amqp.operations
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 #include "caf/test/dsl.hpp"
 

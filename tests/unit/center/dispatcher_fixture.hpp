@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "center/dispatcher.hpp"
 #include "actors/error.hpp"
-#include "actors/payload.hpp"
+#include "center/dispatcher.hpp"
 #include "support/collector.hpp"
 #include "support/scripted_transport.hpp"
+#include "wire/payload.hpp"
 
 #include "caf/test/dsl.hpp"
 

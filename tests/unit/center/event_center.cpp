@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "amqp/memory/transport.hpp"
 #include "center/event_center_watch.hpp"
 #include "support/silent_sink.hpp"
 #include "unit/memory_center_fixture.hpp"

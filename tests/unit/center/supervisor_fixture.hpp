@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "center/connection.hpp"
 #include "actors/error.hpp"
+#include "center/connection.hpp"
 #include "center/supervisor.hpp"
 #include "support/collector.hpp"
 #include "support/scripted_transport.hpp"

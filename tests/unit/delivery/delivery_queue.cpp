@@ -1,6 +1,6 @@
 #define CAF_SUITE delivery_queue
 
-#include "actors/delivery_queue.hpp"
+#include "delivery/delivery_queue.hpp"
 
 #include <algorithm>
 #include <memory>

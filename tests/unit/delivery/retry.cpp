@@ -1,6 +1,6 @@
 #define CAF_SUITE retry
 
-#include "actors/retry.hpp"
+#include "delivery/retry.hpp"
 
 #include <algorithm>
 

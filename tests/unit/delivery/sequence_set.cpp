@@ -1,6 +1,6 @@
 #define CAF_SUITE sequence_set
 
-#include "actors/sequence_set.hpp"
+#include "delivery/sequence_set.hpp"
 
 #include <limits>
 #include <random>

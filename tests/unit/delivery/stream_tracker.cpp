@@ -1,6 +1,6 @@
 #define CAF_SUITE stream_tracker
 
-#include "actors/stream_tracker.hpp"
+#include "delivery/stream_tracker.hpp"
 
 #include <limits>
 #include <map>

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "actors/retry.hpp"
+#include "delivery/retry.hpp"
 
 #include "caf/test/dsl.hpp"
 

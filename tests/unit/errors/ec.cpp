@@ -1,11 +1,12 @@
 #define CAF_SUITE amqp.ec
 
 #include "actors/ec.hpp"
-#include "actors/error.hpp"
 
 #include <set>
 
 #include <caf/sec.hpp>
+
+#include "actors/error.hpp"
 
 #include "caf/test/dsl.hpp"
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/error.hpp"
+#include "center/messages.hpp"
 
 #include "caf/test/dsl.hpp"
 

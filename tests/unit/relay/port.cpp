@@ -9,18 +9,18 @@
 #include <map>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "center/connection.hpp"
-#include "center/dispatcher.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
 #include "actors/logging.hpp"
+#include "amqp/memory/transport.hpp"
+#include "caf/test/io_dsl.hpp"
+#include "center/connection.hpp"
+#include "center/dispatcher.hpp"
 #include "center/supervisor.hpp"
 #include "relay/feeds.hpp"
 #include "support/node_transport.hpp"
 #include "support/scripted_transport.hpp"
 #include "unit/amqp/rabbitmq/recorded_events.hpp"
-
-#include "caf/test/io_dsl.hpp"
 
 using namespace actors;
 using namespace actors::testing;

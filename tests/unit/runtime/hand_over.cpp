@@ -1,17 +1,17 @@
 #define CAF_SUITE hand_over
 
-#include "actors/hand_over.hpp"
+#include "runtime/hand_over.hpp"
 
 #include <chrono>
 #include <future>
 #include <thread>
 
 #include "actors/system_config.hpp"
-
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+
 #include "caf/test/dsl.hpp"
 
 using namespace actors;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "caf/test/dsl.hpp"
+#include "runtime/repeated_log.hpp"
 
 using namespace actors;
 

@@ -1,6 +1,6 @@
 #define CAF_SUITE repeated_lines
 
-#include "actors/repeated_lines.hpp"
+#include "runtime/repeated_lines.hpp"
 
 #include <string>
 #include <vector>

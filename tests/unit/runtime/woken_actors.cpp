@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "actors/system_config.hpp"
-
 #include "caf/actor_system.hpp"
 #include "caf/blocking_actor.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/send.hpp"
+
 #include "caf/test/dsl.hpp"
 
 using namespace actors;

@@ -22,12 +22,12 @@
 
 #include "actors/logging.hpp"
 #include "actors/system_config.hpp"
-
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/scheduler/abstract_coordinator.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+
 #include "caf/test/dsl.hpp"
 
 using namespace actors;

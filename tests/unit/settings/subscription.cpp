@@ -5,6 +5,8 @@
 #include <string>
 
 #include "actors/error.hpp"
+#include "settings/subscription_queues.hpp"
+#include "topology/delivery_limit.hpp"
 
 #include "caf/test/dsl.hpp"
 

@@ -1,6 +1,6 @@
 #define CAF_SUITE backoff
 
-#include "actors/backoff.hpp"
+#include "topology/backoff.hpp"
 
 #include <vector>
 

@@ -1,6 +1,6 @@
 #define CAF_SUITE consumer_groups
 
-#include "actors/consumer_groups.hpp"
+#include "topology/consumer_groups.hpp"
 
 #include <algorithm>
 #include <numeric>

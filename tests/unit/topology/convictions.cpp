@@ -1,6 +1,6 @@
 #define CAF_SUITE convictions
 
-#include "actors/convictions.hpp"
+#include "topology/convictions.hpp"
 
 #include "caf/test/dsl.hpp"
 

@@ -1,6 +1,6 @@
 #define CAF_SUITE ledger
 
-#include "actors/ledger.hpp"
+#include "topology/ledger.hpp"
 
 #include <algorithm>
 

@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "actors/ledger.hpp"
+#include "topology/ledger.hpp"
 
 #include "caf/test/dsl.hpp"
 

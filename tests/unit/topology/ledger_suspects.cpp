@@ -2,7 +2,7 @@
 
 // A channel or a connection that ends because of what was asked for: whom it is laid to.
 
-#include "actors/ledger.hpp"
+#include "topology/ledger.hpp"
 
 #include <algorithm>
 

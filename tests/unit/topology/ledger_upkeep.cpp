@@ -3,7 +3,7 @@
 // What nobody tells the ledger: consumers and bindings that went missing, and
 // the queues beside a consumer's.
 
-#include "actors/ledger.hpp"
+#include "topology/ledger.hpp"
 
 #include "ledger_fixture.hpp"
 

@@ -1,6 +1,6 @@
 #define CAF_SUITE payload
 
-#include "actors/payload.hpp"
+#include "wire/payload.hpp"
 
 #include <cstdint>
 #include <string>

@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
+#include "actors/amqp/topology.hpp"
+#include "actors/ec.hpp"
 
 namespace actors::amqp {
 
@@ -158,8 +159,5 @@ private:
   struct impl;
   std::unique_ptr<impl> impl_;
 };
-
-/// A link to an in-process broker.
-transport_ptr make_memory_transport(std::shared_ptr<memory_broker> broker);
 
 } // namespace actors::amqp

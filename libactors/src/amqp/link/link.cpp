@@ -16,9 +16,9 @@
 
 #include "amqp/link/blocked_signals.hpp"
 #include "amqp/link/leadership.hpp"
+#include "amqp/link/password_file.hpp"
 #include "amqp/link/socket.hpp"
 #include "amqp/link/tls.hpp"
-#include "amqp/link/password_file.hpp"
 
 namespace actors::amqp {
 

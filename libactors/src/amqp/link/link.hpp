@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp {
 

@@ -9,6 +9,7 @@
 
 #include "amqp/memory/state.hpp"
 #include "amqp/memory/timekeeper.hpp"
+#include "amqp/memory/transport.hpp"
 
 namespace actors::amqp {
 

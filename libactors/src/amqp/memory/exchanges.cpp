@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
-#include "amqp/topic.hpp"
 #include "amqp/memory/refusals.hpp"
+#include "amqp/topic.hpp"
 
 namespace actors::amqp::memory {
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "amqp/wire_rules.hpp"
 #include "amqp/memory/refusals.hpp"
 #include "amqp/memory/state.hpp"
+#include "amqp/wire_rules.hpp"
 
 // The way of a message through an in-process broker.
 

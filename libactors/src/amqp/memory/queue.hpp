@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "actors/amqp/transport.hpp"
 #include "amqp/memory/arguments.hpp"
 #include "amqp/memory/message.hpp"
 #include "amqp/memory/stream.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp::memory {
 

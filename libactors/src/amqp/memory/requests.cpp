@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "amqp/wire_rules.hpp"
 #include "amqp/memory/refusals.hpp"
 #include "amqp/memory/state.hpp"
 #include "amqp/overloaded.hpp"
+#include "amqp/wire_rules.hpp"
 
 namespace actors::amqp::memory {
 

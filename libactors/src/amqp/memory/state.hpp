@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "actors/amqp/memory_broker.hpp"
-#include "actors/amqp/transport.hpp"
 #include "amqp/memory/dead_letters.hpp"
 #include "amqp/memory/exchanges.hpp"
 #include "amqp/memory/queue.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp::memory {
 

@@ -13,9 +13,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
 #include "amqp/link/link.hpp"
 #include "amqp/rabbitmq/requests.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp {
 

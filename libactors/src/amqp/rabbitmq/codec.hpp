@@ -10,9 +10,9 @@
 
 #include <amqp.h>
 
-#include "actors/amqp/transport.hpp"
 #include "amqp/field_reader.hpp"
 #include "amqp/field_writer.hpp"
+#include "amqp/transport.hpp"
 
 /// AMQP 0-9-1 frames as values. rabbitmq-c encodes and decodes methods; frames that arrive
 /// are read here, as rabbitmq-c trusts their length.

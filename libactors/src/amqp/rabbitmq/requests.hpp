@@ -6,8 +6,8 @@
 #include <string_view>
 #include <tuple>
 
-#include "actors/amqp/transport.hpp"
 #include "amqp/rabbitmq/codec.hpp"
+#include "amqp/transport.hpp"
 
 /// How each request looks on the wire. Stateless.
 namespace actors::amqp {

@@ -4,8 +4,8 @@
 
 #include <amqp_framing.h>
 
-#include "amqp/wire_rules.hpp"
 #include "amqp/rabbitmq/requests.hpp"
+#include "amqp/wire_rules.hpp"
 
 namespace actors::amqp {
 

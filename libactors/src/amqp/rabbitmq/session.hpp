@@ -12,11 +12,11 @@
 #include <variant>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
 #include "amqp/link/link.hpp"
 #include "amqp/rabbitmq/channels.hpp"
 #include "amqp/rabbitmq/codec.hpp"
 #include "amqp/rabbitmq/confirms.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp {
 

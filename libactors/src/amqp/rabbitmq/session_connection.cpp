@@ -6,8 +6,8 @@
 
 #include <amqp_framing.h>
 
-#include "amqp/wire_rules.hpp"
 #include "amqp/rabbitmq/requests.hpp"
+#include "amqp/wire_rules.hpp"
 
 // What a session makes of what the broker says about the connection: its beginning, its limits
 // and its end.

@@ -5,8 +5,8 @@
 
 #include <amqp_framing.h>
 
-#include "amqp/wire_rules.hpp"
 #include "amqp/rabbitmq/requests.hpp"
+#include "amqp/wire_rules.hpp"
 
 // What a session makes of each frame that arrives.
 

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
 #include "amqp/link/link.hpp"
+#include "amqp/transport.hpp"
 
 /// What a strategy's host and its relay say to each other. A frame is its size (four
 /// bytes, big endian, of what follows), its type (one byte) and its fields, one after

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp {
 

@@ -1,8 +1,5 @@
 #define CAF_SUITE amqp.link
 
-#include "amqp/rabbitmq/transport.hpp"
-#include "amqp/relay/transport.hpp"
-
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -21,6 +18,8 @@
 #include <unistd.h>
 
 #include "amqp/link/link.hpp"
+#include "amqp/rabbitmq/transport.hpp"
+#include "amqp/relay/transport.hpp"
 #include "unit/amqp/rabbitmq/broker_script.hpp"
 #include "unit/amqp/rabbitmq/recorded_events.hpp"
 

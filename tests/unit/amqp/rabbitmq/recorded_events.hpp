@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
+#include "amqp/transport.hpp"
 
 namespace actors::amqp {
 

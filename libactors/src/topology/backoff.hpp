@@ -3,27 +3,9 @@
 #include <chrono>
 #include <cstdint>
 
+#include "actors/policies.hpp"
+
 namespace actors {
-
-/// When to try again: at once after the first loss, then after delays that
-/// double up to a limit, each spread by jitter so that a fleet does not return
-/// as one.
-struct backoff_policy {
-  std::chrono::milliseconds first{250};
-  std::chrono::milliseconds limit{10'000};
-  double factor = 2.0;
-  /// A delay d becomes a random one in [d * (1 - jitter), d].
-  double jitter = 0.5;
-  /// The limit where no TCP connection can be made: trying that costs the broker
-  /// nothing, and it may be back at any moment.
-  std::chrono::milliseconds unreachable{500};
-  /// The delay after a refused login, which needs somebody to act.
-  std::chrono::milliseconds refused{15'000};
-  /// A link that lived this long counts as a success: start anew.
-  std::chrono::milliseconds settled{5'000};
-
-  bool operator==(const backoff_policy&) const = default;
-};
 
 /// Counts failures and says how long to wait. A plain value: seeded, no clock.
 class backoff {

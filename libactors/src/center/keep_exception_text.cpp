@@ -1,4 +1,4 @@
-#include "actors/event_center_strategy.hpp"
+#include "actors/event_center.hpp"
 
 #include <exception>
 #include <string>
@@ -27,7 +27,7 @@ struct handler_access : caf::scheduled_actor {
 
 } // namespace
 
-void keep_exception_text(caf::scheduled_actor& self) {
+void event_center::keep_exception_text(caf::scheduled_actor& self) {
   if (!handler_access::is_default(handler_access::of(self)))
     return;
   self.set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& x) -> caf::error {

@@ -12,41 +12,11 @@
 #include <variant>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
-#include "actors/sequence_set.hpp"
+#include "actors/stream_events.hpp"
+#include "amqp/transport.hpp"
+#include "delivery/sequence_set.hpp"
 
 namespace actors {
-
-// -- what is told of a stream: the messages to one exchange with one routing key --
-
-/// Messages that did not come, from `from` to `to`. They may come late.
-struct stream_gap {
-  std::string exchange;
-  std::string routing_key;
-  std::uint64_t from = 0;
-  std::uint64_t to = 0;
-
-  bool operator==(const stream_gap&) const = default;
-};
-
-/// A publisher with a newer epoch speaks. How much of the former one was missed
-/// is unknown.
-struct stream_restarted {
-  std::string exchange;
-  std::string routing_key;
-  std::uint64_t epoch = 0;
-
-  bool operator==(const stream_restarted&) const = default;
-};
-
-/// No message for this long. Told once until the next message.
-struct stream_stale {
-  std::string exchange;
-  std::string routing_key;
-  std::chrono::milliseconds age{0};
-
-  bool operator==(const stream_stale&) const = default;
-};
 
 /// What a strategy is told ahead of a message.
 using stream_notice = std::variant<stream_restarted, stream_gap>;
@@ -55,8 +25,6 @@ using stream_notice = std::variant<stream_restarted, stream_gap>;
 /// one ends widens it, and of too many the oldest go: they say no more than that
 /// much is missing.
 void append(std::vector<stream_notice>& out, stream_notice x);
-
-// -- the tracker --------------------------------------------------------------------
 
 /// How much a tracker remembers, each at least 1. Beyond that no message is
 /// lost: it is fresh. What was handled is remembered as ranges of numbers, of 16 bytes

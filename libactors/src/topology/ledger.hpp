@@ -12,10 +12,10 @@
 #include <variant>
 #include <vector>
 
-#include "actors/amqp/transport.hpp"
-#include "actors/consumer_groups.hpp"
-#include "actors/convictions.hpp"
 #include "actors/ec.hpp"
+#include "amqp/transport.hpp"
+#include "topology/consumer_groups.hpp"
+#include "topology/convictions.hpp"
 
 namespace actors {
 

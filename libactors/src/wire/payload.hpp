@@ -8,21 +8,9 @@
 #include <caf/expected.hpp>
 
 #include "actors/ec.hpp"
+#include "actors/policies.hpp"
 
 namespace actors {
-
-/// What a received body may cost, so that no peer can exhaust our memory.
-struct payload_limits {
-  /// The inflated size, in bytes.
-  std::size_t max_size = 16 * 1024 * 1024;
-  /// Inflated size over compressed size; bodies of up to 64 KiB inflated are
-  /// exempt.
-  std::size_t max_ratio = 200;
-  /// Nested arrays and objects in the JSON text, the event's own included.
-  std::size_t max_depth = 32;
-
-  bool operator==(const payload_limits&) const = default;
-};
 
 /// Why a receiver with these limits does not take an event, if so (`ec::limit_exceeded`). Of
 /// its data's JSON text only the brackets are looked at.

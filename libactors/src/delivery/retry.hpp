@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "actors/amqp/topology.hpp"
-#include "actors/amqp/transport.hpp"
+#include "actors/policies.hpp"
+#include "amqp/transport.hpp"
 
 /// A second chance for messages whose handler failed, and a last resting place,
 /// both by RabbitMQ's own means. Beside the queue Q there are
@@ -31,20 +32,6 @@
 ///
 /// Of the properties `user_id` is missing, which a broker takes from its own user alone.
 namespace actors {
-
-/// When a message whose handler failed is handled again.
-struct retry_policy {
-  /// Before the first retry.
-  std::chrono::milliseconds delay{1'000};
-  /// Each further delay is this times longer ...
-  double factor = 2;
-  /// ... but never longer than this.
-  std::chrono::milliseconds max_delay{60'000};
-  /// After so many retries a message goes to the dead letters.
-  std::uint32_t max_retries = 5;
-
-  bool operator==(const retry_policy&) const = default;
-};
 
 /// The delay before the given retry, from 1.
 std::chrono::milliseconds delay_of(const retry_policy& policy, std::uint32_t retry) noexcept;

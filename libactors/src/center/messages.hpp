@@ -11,25 +11,20 @@
 #include <caf/atom.hpp>
 #include <caf/type_id.hpp>
 
-#include "actors/amqp/transport.hpp"
-#include "actors/delivery_queue.hpp"
 #include "actors/ec.hpp"
-#include "actors/ledger.hpp"
-#include "actors/stream_tracker.hpp"
+#include "actors/publish_options.hpp"
+#include "actors/status.hpp"
+#include "actors/stream_events.hpp"
 #include "actors/subscription.hpp"
+#include "amqp/transport.hpp"
+#include "delivery/raw_codec.hpp"
+#include "topology/ledger.hpp"
 
 /// Every value that travels between the actors. The actors meet only here.
 /// `docs/messages.md` lists who sends what to whom.
 namespace actors {
 
 // -- from a link, by its connection actor ------------------------------------------
-
-/// The links of an event center: RabbitMQ throttles publishers by connection, so
-/// consuming has its own. Consumers for which the broker has ended a connection have one
-/// apart, while there are any.
-enum class link_role : std::uint8_t { consuming, publishing, quarantine };
-
-std::string_view to_string(link_role x) noexcept;
 
 /// Starts a connection actor: how a supervisor gets one without knowing it.
 using connection_starter =
@@ -120,112 +115,7 @@ struct consumers_lost {
   std::vector<amqp::consumer_id> consumers;
 };
 
-// -- to strategies that follow their streams --------------------------------------------
-
-/// Nothing comes any more from this subscription's consumer: the link is lost, or its
-/// channel. What is missed in the meantime comes later, or shows as a gap.
-struct link_lost {
-  std::string exchange;
-  std::string routing_key;
-  std::string reason;
-
-  bool operator==(const link_lost&) const = default;
-};
-
-/// The consumer runs again.
-struct link_restored {
-  std::string exchange;
-  std::string routing_key;
-
-  bool operator==(const link_restored&) const = default;
-};
-
-// -- answers ---------------------------------------------------------------------------
-
-/// The broker took a publication.
-struct published {
-  /// The message id that it was sent with.
-  std::string message_id;
-
-  bool operator==(const published&) const = default;
-};
-
-// -- status ----------------------------------------------------------------------------
-
-struct link_status {
-  link_role role = link_role::consuming;
-  /// "down", "connecting", "up", "blocked".
-  std::string state;
-  /// Without credentials.
-  std::string endpoint;
-  std::string broker;
-  std::uint64_t connects = 0;
-  std::uint64_t losses = 0;
-  /// Why the link was last lost or not made: `ec::none` if it never was.
-  ec last_code = ec::none;
-  std::string last_error;
-};
-
-struct outbox_status {
-  std::uint64_t waiting = 0;
-  /// Kept aside by the policy `block`.
-  std::uint64_t blocked = 0;
-  std::uint64_t unconfirmed = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t published = 0;
-  std::uint64_t confirmed = 0;
-  std::uint64_t returned = 0;
-  std::uint64_t rejected = 0;
-  std::uint64_t dropped = 0;
-};
-
-struct supervisor_status {
-  std::vector<link_status> links;
-  outbox_status outbox;
-  /// Entities the broker refused, each with its reason; retried at reconnect.
-  std::vector<std::string> refused;
-};
-
-/// One row of the handler table.
-struct handler_status {
-  subscription_id id = 0;
-  std::string exchange;
-  std::string routing_key;
-  std::string queue;
-  /// Whether the broker has confirmed the consumer.
-  bool consuming = false;
-  std::uint64_t subscriber = 0;
-  std::uint64_t delivered = 0;
-  std::uint64_t succeeded = 0;
-  std::uint64_t failed = 0;
-  std::uint64_t in_flight = 0;
-  /// For a slow strategy, bounded by the subscription's window.
-  std::uint64_t waiting = 0;
-  /// Not handed over, by the window's policy.
-  delivery_drops dropped;
-  /// Handlers that did not answer in time; they count as failed as well.
-  std::uint64_t timed_out = 0;
-  /// Copies of messages that were handled before.
-  std::uint64_t duplicates = 0;
-  /// Ranges of numbers of handled messages that are not remembered any more, as there were
-  /// too many: copies of these would be handled again (`stream_limits`).
-  std::uint64_t forgotten = 0;
-};
-
-struct dispatcher_status {
-  std::vector<handler_status> handlers;
-  std::uint64_t received = 0;
-  std::uint64_t malformed = 0;
-  /// Rejected, as the link could not take them: beyond its limits, or malformed.
-  std::uint64_t unreadable = 0;
-  /// Messages that no handler wanted (a stale binding, a fanout exchange); those of a
-  /// queue that is kept go back, and count each time.
-  std::uint64_t unmatched = 0;
-  std::uint64_t requeued = 0;
-  /// Sent back after a delay.
-  std::uint64_t retried = 0;
-  std::uint64_t dead_lettered = 0;
-};
+// -- how an event center ends ------------------------------------------------------------
 
 /// What `drain` is answered with.
 struct drained {
@@ -238,12 +128,6 @@ struct drained {
 struct stopped {
   /// The messages that could not be sent, in order.
   std::vector<amqp::publication> unsent;
-};
-
-/// What `event_center::status` answers.
-struct center_status {
-  supervisor_status supervisor;
-  dispatcher_status dispatcher;
 };
 
 } // namespace actors
@@ -297,17 +181,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_down)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::wanted_consumer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumer_state)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::consumers_lost)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_gap)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_restarted)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stream_stale)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_lost)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_restored)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::published)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscription)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::subscribed)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::supervisor_status)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::dispatcher_status)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::center_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::drained)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::stopped)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::binding)

@@ -11,44 +11,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "actors/policies.hpp"
+#include "actors/status.hpp"
+
 namespace actors {
-
-/// What happens to a message for a handler that is slower than its messages.
-enum class delivery_policy : std::uint8_t {
-  /// Without room the message that waits for longest is dropped.
-  drop_oldest,
-  /// Without room the new message is dropped.
-  drop_newest,
-  /// Room or not, a new message replaces the one that waits with the same key,
-  /// in its place, so that a busy key neither overtakes nor starves. Without
-  /// room for one more key: as `drop_oldest`.
-  latest_per_key,
-};
-
-std::string_view to_string(delivery_policy x) noexcept;
-
-/// How much may wait for a slow handler.
-struct delivery_limits {
-  delivery_policy policy = delivery_policy::drop_oldest;
-  /// Messages, so keys with `latest_per_key`; at least 1.
-  std::size_t max_waiting = 10'000;
-
-  bool operator==(const delivery_limits&) const = default;
-};
-
-/// How many messages a handler did not get, and why.
-struct delivery_drops {
-  std::uint64_t oldest = 0;
-  std::uint64_t newest = 0;
-  /// By a newer one of the same key.
-  std::uint64_t replaced = 0;
-
-  bool operator==(const delivery_drops&) const = default;
-
-  std::uint64_t total() const noexcept {
-    return oldest + newest + replaced;
-  }
-};
 
 /// The messages that wait for one slow handler, in order. Never more than the
 /// limit, whatever comes. A plain value.

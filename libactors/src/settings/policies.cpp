@@ -1,6 +1,18 @@
-#include "actors/outbox_limits.hpp"
+#include "actors/policies.hpp"
 
 namespace actors {
+
+std::string_view to_string(delivery_policy x) noexcept {
+  switch (x) {
+  case delivery_policy::drop_oldest:
+    return "drop_oldest";
+  case delivery_policy::drop_newest:
+    return "drop_newest";
+  case delivery_policy::latest_per_key:
+    return "latest_per_key";
+  }
+  return "?";
+}
 
 std::string_view to_string(overflow_policy x) noexcept {
   switch (x) {

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <memory>
+
+#include "actors/amqp/memory_broker.hpp"
+#include "amqp/transport.hpp"
+
+namespace actors::amqp {
+
+/// A link to an in-process broker.
+transport_ptr make_memory_transport(std::shared_ptr<memory_broker> broker);
+
+} // namespace actors::amqp
