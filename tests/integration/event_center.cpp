@@ -4,7 +4,11 @@
 
 #include "actors/event_center.hpp"
 
+#include <csignal>
 #include <future>
+#include <set>
+
+#include <pthread.h>
 
 #include "support/center_fixture.hpp"
 #include "support/test_broker.hpp"
@@ -90,6 +94,67 @@ CAF_TEST(a strategy that blocks delays neither its link nor another strategy) {
   CAF_CHECK_EQUAL(f.seen->count("went on"), 0u);
   let_go.set_value();
   CAF_CHECK(f.seen->wait_for("went on"));
+}
+
+namespace {
+
+/// Tells in which thread it runs, and whether a program that it starts would take signals.
+caf::behavior observing_strategy(caf::event_based_actor* self, event_center center,
+                                 std::shared_ptr<journal> seen) {
+  center.subscribe(self, some_trades("T")).then([=](const subscribed&) {
+    seen->add("subscribed");
+  });
+  return {
+      [=](const trade&) {
+        char name[16] = {};
+        ::pthread_getname_np(::pthread_self(), name, sizeof name);
+        sigset_t blocked;
+        ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+        seen->add(
+            std::string{name}
+            + (::sigismember(&blocked, SIGTERM) != 0 ? " takes no signals" : " takes signals"));
+      },
+  };
+}
+
+/// What such a strategy sees of so many events that come one by one.
+std::set<std::string> seen_of_threads(bool run_on_links) {
+  constexpr std::size_t events = 50;
+  system_config cfg;
+  cfg.run_on_links(run_on_links);
+  caf::actor_system sys{cfg};
+  scoped_event_center center{sys, settings_for_tests()};
+  const auto seen = std::make_shared<journal>();
+  const auto strategy = sys.spawn(observing_strategy, event_center{center}, seen);
+  CAF_REQUIRE(seen->wait_for("subscribed"));
+  trade x;
+  x.platform = "it";
+  x.symbol = "T";
+  for (std::size_t i = 1; i <= events; ++i) {
+    center.publish(x);
+    CAF_REQUIRE(seen->wait_for(i + 1));
+  }
+  caf::anon_send_exit(strategy, caf::exit_reason::user_shutdown);
+  const auto lines = seen->lines();
+  return {lines.begin() + 1, lines.end()};
+}
+
+} // namespace
+
+CAF_TEST(a strategy runs on its link and starts programs that take signals) {
+  if (!test_broker::available())
+    return;
+  const auto seen = seen_of_threads(true);
+  CAF_CHECK(seen.contains("amqp-link takes signals"));
+  for (auto& line : seen)
+    CAF_CHECK(line.ends_with(" takes signals"));
+}
+
+CAF_TEST(with run_on_links off the scheduler runs all strategies) {
+  if (!test_broker::available())
+    return;
+  for (auto& line : seen_of_threads(false))
+    CAF_CHECK(!line.starts_with("amqp-link"));
 }
 
 CAF_TEST(closed connections come back with their subscriptions) {

@@ -13,29 +13,10 @@
 
 #include "actors/amqp/endpoint.hpp"
 #include "actors/amqp/topology.hpp"
+#include "actors/logging.hpp"
 #include "actors/policies.hpp"
 
 namespace actors {
-
-enum class log_level : std::uint8_t { debug, info, warning, error, critical, off };
-
-/// AIOQuant's LOG section.
-struct log_config {
-  /// Write to the terminal (standard error) instead of a file.
-  bool console = true;
-  log_level level = log_level::info;
-  /// Folder and name of the log file, used without `console`.
-  std::string path = "/tmp/logs/actors";
-  std::string name = "actors.log";
-  /// Empty the log file at start.
-  bool clear = false;
-  /// How many rotated files are kept.
-  std::uint32_t backup_count = 5;
-  /// A log file is rotated at this size, in bytes.
-  std::uint64_t max_bytes = 10 * 1024 * 1024;
-
-  bool operator==(const log_config&) const = default;
-};
 
 /// AIOQuant's HEARTBEAT section: a line in the log now and then says that the
 /// process lives.

@@ -1,11 +1,31 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
-
-#include "actors/config.hpp"
 
 /// The log of the library. Apps may write to it too.
 namespace actors {
+
+enum class log_level : std::uint8_t { debug, info, warning, error, critical, off };
+
+/// AIOQuant's LOG section.
+struct log_config {
+  /// Write to the terminal (standard error) instead of a file.
+  bool console = true;
+  log_level level = log_level::info;
+  /// Folder and name of the log file, used without `console`.
+  std::string path = "/tmp/logs/actors";
+  std::string name = "actors.log";
+  /// Empty the log file at start.
+  bool clear = false;
+  /// How many rotated files are kept.
+  std::uint32_t backup_count = 5;
+  /// A log file is rotated at this size, in bytes.
+  std::uint64_t max_bytes = 10 * 1024 * 1024;
+
+  bool operator==(const log_config&) const = default;
+};
 
 /// Opens the log as the LOG section asks; called by `scoped_event_center`. A
 /// file that cannot be opened is reported on the terminal, which then is the

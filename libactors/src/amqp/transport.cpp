@@ -78,8 +78,6 @@ bool properties::operator==(const properties& x) const {
          && headers == x.headers;
 }
 
-receivers::~receivers() = default;
-
 sink::~sink() = default;
 
 outlet::~outlet() = default;

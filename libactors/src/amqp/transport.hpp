@@ -11,6 +11,7 @@
 #include "actors/amqp/endpoint.hpp"
 #include "actors/amqp/topology.hpp"
 #include "actors/ec.hpp"
+#include "runtime/receivers.hpp"
 
 /// The one narrow door to a broker. There are two behind it, RabbitMQ
 /// (`rabbitmq.hpp`) and the in-process `memory_broker`; one conformance suite
@@ -213,28 +214,6 @@ struct confirmation {
   bool accepted = true;
 
   bool operator==(const confirmation&) const = default;
-};
-
-/// Whom the events of a link have woken. A link with a thread runs them in it when it
-/// has nothing else to do, as it costs more to wake another thread than most of them
-/// need; they may need long all the same, as another thread serves the link meanwhile.
-/// Calls may come from several threads at once.
-class receivers {
-public:
-  virtual ~receivers();
-
-  /// Whether there are any.
-  virtual bool waiting() const = 0;
-
-  /// The caller is about to leave its link alone and to `run` them.
-  virtual void begin() = 0;
-
-  /// Runs those that wait.
-  virtual void run() = 0;
-
-  /// Has those that wait run elsewhere; from between `begin` and the end of `run` also
-  /// whom they wake.
-  virtual void pass_on() = 0;
 };
 
 /// Takes the events of one link, in their order. The calls come from one

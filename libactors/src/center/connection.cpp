@@ -3,6 +3,7 @@
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
+#include "runtime/run_on_links.hpp"
 #include "runtime/woken_actors.hpp"
 
 namespace actors {
@@ -98,7 +99,7 @@ public:
     // nop
   }
 
-  amqp::receivers* woken() noexcept override {
+  receivers* woken() noexcept override {
     return &woken_;
   }
 
@@ -119,7 +120,7 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
   self->state.transport = std::move(transport);
   auto& link = *self->state.transport;
   auto me = caf::actor_cast<caf::actor>(self);
-  if (link.has_thread())
+  if (link.has_thread() && runs_on_links(self->system()))
     link.connect(where, std::make_shared<running_sink>(self->system(), role, link.out(), me, owner,
                                                        dispatcher));
   else

@@ -9,7 +9,7 @@
 #include "center/guarded.hpp"
 #include "delivery/consumer_ids.hpp"
 #include "delivery/retry.hpp"
-#include "runtime/dispatcher_wake_up.hpp"
+#include "runtime/batched_wake_up.hpp"
 #include "runtime/repeated_log.hpp"
 #include "settings/subscription_queues.hpp"
 
@@ -60,7 +60,7 @@ void dispatcher_state::on_deliveries(delivery_batch& batch) {
   // One flush at the end does for all of them.
   const auto scheduled = std::exchange(flush_scheduled_, true);
   {
-    dispatcher_wake_up later{*self_};
+    batched_wake_up later{*self_};
     for (auto& x : batch.items) {
       const auto id = x.consumer; // it may be moved from
       const auto tag = x.tag;

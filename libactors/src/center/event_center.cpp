@@ -24,6 +24,7 @@
 #include "publishing/unsent_file.hpp"
 #include "runtime/hand_over.hpp"
 #include "runtime/repeated_log.hpp"
+#include "runtime/run_on_links.hpp"
 #include "wire/payload.hpp"
 
 namespace actors {
@@ -189,7 +190,7 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
   dispatcher_ = system.spawn(dispatcher, std::move(queues), supervisor_);
   // An in-process broker does its work in the thread that publishes: it had better
   // be the supervisor's, with many messages at once.
-  hands_over_ = brokers_.empty();
+  hands_over_ = brokers_.empty() && runs_on_links(system);
   watch_center(system, dispatcher_, supervisor_, settings.on_failure);
   caf::anon_send(supervisor_, start_atom_v, dispatcher_);
 }

@@ -23,7 +23,7 @@
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
-#include "amqp/link/blocked_signals.hpp"
+#include "runtime/blocked_signals.hpp"
 #include "runtime/repeated_log.hpp"
 
 namespace actors {
@@ -184,7 +184,7 @@ struct counting_thread {
 
   void start() {
     std::lock_guard guard{mutex};
-    amqp::blocked_signals no_signals;
+    blocked_signals no_signals;
     thread = std::jthread{tell_repetitions};
     ::pthread_setname_np(thread.native_handle(), "log-counts");
   }

@@ -10,14 +10,14 @@
 #include <caf/message.hpp>
 #include <caf/resumable.hpp>
 
-#include "amqp/transport.hpp"
+#include "runtime/receivers.hpp"
 
 namespace actors {
 
 /// Runs the actors that a link's events have woken in the link's thread, and whom they
 /// wake in turn, as long as they are quick: what takes longer than waking another thread
 /// runs on the scheduler, and for some time after that everything does.
-class woken_actors : public amqp::receivers {
+class woken_actors : public receivers {
 public:
   /// Those are quick who run for less than what is given.
   explicit woken_actors(caf::actor_system& system, std::chrono::microseconds quick = wake_up);

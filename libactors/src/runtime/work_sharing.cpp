@@ -13,7 +13,7 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include "actors/logging.hpp"
-#include "amqp/link/blocked_signals.hpp"
+#include "runtime/blocked_signals.hpp"
 #include "runtime/repeated_log.hpp"
 
 namespace actors {
@@ -166,7 +166,7 @@ void data::leave(std::unique_lock<std::mutex>&) {
 /// that workers take, and none while it does not know yet which ones.
 bool data::start(void (coordinator_data::*what)()) {
   try {
-    amqp::blocked_signals no_signals;
+    blocked_signals no_signals;
     std::thread{[this, what] {
       ::pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
       (this->*what)();

@@ -14,11 +14,10 @@
 #include <poll.h>
 #include <pthread.h>
 
-#include "amqp/link/blocked_signals.hpp"
-#include "amqp/link/leadership.hpp"
 #include "amqp/link/password_file.hpp"
 #include "amqp/link/socket.hpp"
 #include "amqp/link/tls.hpp"
+#include "runtime/leader_follower.hpp"
 
 namespace actors::amqp {
 
@@ -336,7 +335,7 @@ private:
   endpoint where_;
   std::shared_ptr<sink> events_;
   receivers* woken_;
-  leadership leadership_{patience};
+  leader_follower leadership_{patience};
   /// Belongs to the leader.
   std::optional<pump> pump_;
 };
@@ -390,9 +389,10 @@ public:
   }
 
 private:
+  /// It runs strategies, and so takes the signals that the scheduler's workers take: what a
+  /// strategy starts from it inherits them.
   template <class Function>
   void start_thread(Function f) {
-    blocked_signals guard;
     auto& x = threads_.emplace_back(std::thread{std::move(f)});
     ::pthread_setname_np(x.native_handle(), "amqp-link");
   }

@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 
-#include "amqp/link/blocked_signals.hpp"
+#include "runtime/blocked_signals.hpp"
 
 namespace actors::amqp {
 

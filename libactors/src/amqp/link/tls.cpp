@@ -4,10 +4,12 @@
 #include <chrono>
 #include <utility>
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "amqp/link/certificate.hpp"
 
@@ -146,6 +148,38 @@ failure alert_failure(int reason, const tls_options& files) {
   }
 }
 
+// -- what OpenSSL reads and writes by -------------------------------------------------
+
+/// To a connection that is closed, OpenSSL's own socket writes with a SIGPIPE.
+int write_without_signal(BIO* x, const char* data, int size) {
+  int fd = -1;
+  BIO_get_fd(x, &fd);
+  BIO_clear_retry_flags(x);
+  const auto count =
+      static_cast<int>(::send(fd, data, static_cast<std::size_t>(size), MSG_NOSIGNAL));
+  if (count <= 0 && ::BIO_sock_should_retry(count) != 0)
+    BIO_set_retry_write(x);
+  return count;
+}
+
+/// OpenSSL's socket but for that. Never freed, as links may outlive `main`. Null without memory.
+const BIO_METHOD* quiet_socket() {
+  static const BIO_METHOD* const result = [] {
+    const auto* socket = ::BIO_s_socket();
+    auto* x = ::BIO_meth_new(::BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR,
+                             "socket without signals");
+    if (x != nullptr) {
+      ::BIO_meth_set_write(x, &write_without_signal);
+      ::BIO_meth_set_read(x, ::BIO_meth_get_read(socket));
+      ::BIO_meth_set_ctrl(x, ::BIO_meth_get_ctrl(socket));
+      ::BIO_meth_set_create(x, ::BIO_meth_get_create(socket));
+      ::BIO_meth_set_destroy(x, ::BIO_meth_get_destroy(socket));
+    }
+    return x;
+  }();
+  return result;
+}
+
 class tls_stream : public byte_stream {
 public:
   tls_stream(file_descriptor fd, context_ptr context, const endpoint& where)
@@ -170,8 +204,14 @@ public:
 
   /// Says whom we want to talk to, and who we are.
   bool prepare() {
-    return connection_ && ::SSL_set_fd(connection_.get(), fd_.get()) == 1
-           && verdict_.watch(connection_.get());
+    auto* socket = quiet_socket() != nullptr ? ::BIO_new(quiet_socket()) : nullptr;
+    if (!connection_ || socket == nullptr) {
+      ::BIO_free(socket);
+      return false;
+    }
+    BIO_set_fd(socket, fd_.get(), BIO_NOCLOSE);
+    ::SSL_set_bio(connection_.get(), socket, socket);
+    return verdict_.watch(connection_.get());
   }
 
   /// One step of the handshake.

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "amqp/link/blocked_signals.hpp"
+#include "runtime/blocked_signals.hpp"
 
 namespace actors::amqp::memory {
 

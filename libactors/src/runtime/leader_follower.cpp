@@ -1,15 +1,15 @@
-#include "amqp/link/leadership.hpp"
+#include "runtime/leader_follower.hpp"
 
 #include <utility>
 
-namespace actors::amqp {
+namespace actors {
 
-bool leadership::followed() const {
+bool leader_follower::followed() const {
   std::lock_guard guard{mutex_};
   return followed_;
 }
 
-void leadership::leave() {
+void leader_follower::leave() {
   auto wake = false;
   {
     std::lock_guard guard{mutex_};
@@ -22,13 +22,13 @@ void leadership::leave() {
     changed_.notify_all();
 }
 
-bool leadership::come_back() {
+bool leader_follower::come_back() {
   std::lock_guard guard{mutex_};
   away_ = {};
   return std::exchange(vacant_, false);
 }
 
-bool leadership::follow() {
+bool leader_follower::follow() {
   std::unique_lock guard{mutex_};
   followed_ = true;
   auto seen = departures_;
@@ -55,7 +55,7 @@ bool leadership::follow() {
   return false;
 }
 
-void leadership::end() {
+void leader_follower::end() {
   {
     std::lock_guard guard{mutex_};
     ended_ = true;
@@ -63,10 +63,10 @@ void leadership::end() {
   changed_.notify_all();
 }
 
-std::thread::id leadership::await_end() {
+std::thread::id leader_follower::await_end() {
   std::unique_lock guard{mutex_};
   changed_.wait(guard, [this] { return ended_; });
   return away_;
 }
 
-} // namespace actors::amqp
+} // namespace actors

@@ -11,21 +11,21 @@ namespace actors {
 /// Lets those that an actor sends to start together, at the end of a scope. An idle
 /// one would otherwise be woken by its first message, handle it, and be idle again
 /// before the next one comes: what wakes it up costs more than a message.
-class dispatcher_wake_up : public caf::execution_unit {
+class batched_wake_up : public caf::execution_unit {
 public:
-  explicit dispatcher_wake_up(caf::event_based_actor& self)
+  explicit batched_wake_up(caf::event_based_actor& self)
       : caf::execution_unit(&self.system()), self_(self), unit_(self.context()) {
     self_.context(this);
   }
 
-  ~dispatcher_wake_up() override {
+  ~batched_wake_up() override {
     self_.context(unit_);
     for (auto* job : jobs_)
       unit_->exec_later(job);
   }
 
-  dispatcher_wake_up(const dispatcher_wake_up&) = delete;
-  dispatcher_wake_up& operator=(const dispatcher_wake_up&) = delete;
+  batched_wake_up(const batched_wake_up&) = delete;
+  batched_wake_up& operator=(const batched_wake_up&) = delete;
 
   void exec_later(caf::resumable* job) override {
     jobs_.push_back(job);

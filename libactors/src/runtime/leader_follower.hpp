@@ -6,15 +6,15 @@
 #include <mutex>
 #include <thread>
 
-namespace actors::amqp {
+namespace actors {
 
 /// Which of two threads serves a link (the pattern Leader/Followers): the leader does,
 /// until it goes away to run what may take long. If it is not back soon the follower
 /// leads, and whoever comes back too late follows. So nobody has to be woken for what
 /// is quick, and what is slow does not hold up the link.
-class leadership {
+class leader_follower {
 public:
-  explicit leadership(std::chrono::milliseconds patience) : patience_(patience) {
+  explicit leader_follower(std::chrono::milliseconds patience) : patience_(patience) {
     // nop
   }
 
@@ -53,4 +53,4 @@ private:
   bool ended_ = false;
 };
 
-} // namespace actors::amqp
+} // namespace actors

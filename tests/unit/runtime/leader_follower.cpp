@@ -1,6 +1,6 @@
-#define CAF_SUITE amqp.leadership
+#define CAF_SUITE amqp.leader_follower
 
-#include "amqp/link/leadership.hpp"
+#include "runtime/leader_follower.hpp"
 
 #include <chrono>
 #include <future>
@@ -8,14 +8,14 @@
 
 #include "caf/test/dsl.hpp"
 
-using namespace actors::amqp;
+using namespace actors;
 using namespace std::chrono_literals;
 
 namespace {
 
 /// A thread that follows, once: whether it came to lead.
 struct follower {
-  explicit follower(leadership& lead)
+  explicit follower(leader_follower& lead)
       : leads(std::async(std::launch::async, [&lead] { return lead.follow(); })) {
     // nop
   }
@@ -24,7 +24,7 @@ struct follower {
 };
 
 /// As soon as somebody follows.
-void leave(leadership& lead) {
+void leave(leader_follower& lead) {
   while (!lead.followed())
     std::this_thread::yield();
   lead.leave();
@@ -33,12 +33,12 @@ void leave(leadership& lead) {
 } // namespace
 
 CAF_TEST(nobody follows at first) {
-  leadership lead{1h};
+  leader_follower lead{1h};
   CAF_CHECK(!lead.followed());
 }
 
 CAF_TEST(a leader that is soon back leads on) {
-  leadership lead{1h};
+  leader_follower lead{1h};
   follower second{lead};
   for (auto i = 0; i < 3; ++i) {
     leave(lead);
@@ -49,7 +49,7 @@ CAF_TEST(a leader that is soon back leads on) {
 }
 
 CAF_TEST(a leader that is long away is replaced and follows) {
-  leadership lead{1ms};
+  leader_follower lead{1ms};
   follower second{lead};
   leave(lead);
   CAF_CHECK(second.leads.get());
@@ -68,14 +68,14 @@ CAF_TEST(a leader that is long away is replaced and follows) {
 }
 
 CAF_TEST(a follower that has seen nobody leave for long is woken) {
-  leadership lead{0ms}; // it sleeps as good as at once
+  leader_follower lead{0ms}; // it sleeps as good as at once
   follower second{lead};
   leave(lead);
   CAF_CHECK(second.leads.get());
 }
 
 CAF_TEST(who is away at the end is known) {
-  leadership lead{1ms};
+  leader_follower lead{1ms};
   follower second{lead};
   leave(lead);
   CAF_CHECK(second.leads.get());

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-namespace actors::amqp {
+namespace actors {
 
 /// Keeps signals for the application's own threads: a thread that is started
 /// while this lives takes none but those that it causes itself.
@@ -29,4 +29,4 @@ private:
   sigset_t before_{};
 };
 
-} // namespace actors::amqp
+} // namespace actors
