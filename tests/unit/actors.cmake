@@ -15,7 +15,7 @@ actors_add_suites(
           guarantees.cpp runtime/hand_over.cpp
           instances.cpp
           shutdown.cpp runtime/woken_actors.cpp
-          runtime/work_sharing.cpp)
+          runtime/system_config.cpp runtime/work_sharing.cpp)
 
 # A relay and its hosts on CAF's deterministic network.
 actors_add_suites(

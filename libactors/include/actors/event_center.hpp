@@ -33,6 +33,12 @@ class memory_broker;
 
 struct supervisor_settings;
 
+/// What a call is made by: a pointer to the calling actor, or a `caf::scoped_actor`.
+template <class T>
+concept calling_actor = requires(T& self) {
+  self->name();
+};
+
 /// Market events to and from strategy actors: a small value, copied freely into
 /// strategies. Start one with `scoped_event_center`.
 ///
@@ -71,11 +77,12 @@ public:
 
   /// Sends what matches to `self`, from now on until `unsubscribe` or the end
   /// of `self`. Answer: `subscribed` once the broker has confirmed the
-  /// consumer, however long it takes to reach one, or a `caf::error`.
-  template <class Self>
-  auto subscribe(Self&& self, subscription what) const {
+  /// consumer, however long it takes to reach one, or a `caf::error`. After the timeout
+  /// (0 is none) it is `caf::sec::request_timeout`, and the subscription goes on.
+  template <calling_actor Self>
+  auto subscribe(Self&& self, subscription what, std::chrono::milliseconds timeout = {}) const {
     introduce(self, what);
-    return self->request(dispatcher_, caf::infinite,
+    return self->request(dispatcher_, limit_of(timeout),
                          subscribe_request(std::move(what), caf::actor_cast<caf::actor>(self)));
   }
 
@@ -83,7 +90,7 @@ public:
   void subscribe(caf::actor strategy, subscription what) const;
 
   /// Ends a subscription. Answer: nothing, or `ec::not_subscribed`.
-  template <class Self>
+  template <calling_actor Self>
   auto unsubscribe(Self&& self, subscription_id id) const {
     return self->request(dispatcher_, caf::infinite, unsubscribe_request(id));
   }
@@ -95,21 +102,24 @@ public:
   /// or a `caf::error`: `ec::no_route` (if mandatory or persistent),
   /// `ec::publish_rejected`, `ec::outbox_full`, `ec::outbox_dropped`, `ec::expired`,
   /// `ec::limit_exceeded` (no receiver takes it), `ec::in_doubt` (the broker may have it), ...
-  template <class Self, event_type T>
+  template <calling_actor Self, event_type T>
   auto publish(Self&& self, const T& x, publish_options options = {}) const {
-    return publish_as(self, publish_request(x, routing_key_of(x), std::move(options)));
+    return publish(self, x, routing_key_of(x), std::move(options));
   }
 
   /// The same with a routing key of your choice.
-  template <class Self, event_type T, std::convertible_to<std::string> Key>
+  template <calling_actor Self, event_type T, std::convertible_to<std::string> Key>
   auto publish(Self&& self, const T& x, Key&& routing_key, publish_options options = {}) const {
-    return publish_as(self, publish_request(x, std::forward<Key>(routing_key), std::move(options)));
+    const auto timeout = options.timeout;
+    return publish_as(self, publish_request(x, std::forward<Key>(routing_key), std::move(options)),
+                      timeout);
   }
 
   /// Publishes a generic event to its exchange and routing key.
-  template <class Self>
+  template <calling_actor Self>
   auto publish(Self&& self, const event& x, publish_options options = {}) const {
-    return publish_as(self, publish_request(x, std::move(options)));
+    const auto timeout = options.timeout;
+    return publish_as(self, publish_request(x, std::move(options)), timeout);
   }
 
   /// Publishes without an answer, from any thread. What cannot be sent is
@@ -124,13 +134,18 @@ public:
   // -- looking -----------------------------------------------------------------------
 
   /// Answer: `center_status`.
-  template <class Self>
+  template <calling_actor Self>
   auto status(Self&& self) const {
     return self->request(dispatcher_, caf::infinite, status_request());
   }
 
   explicit operator bool() const noexcept {
     return static_cast<bool>(dispatcher_);
+  }
+
+  /// What strategies get a copy of: `system.spawn(my_strategy, center.handle())`.
+  const event_center& handle() const noexcept {
+    return *this;
   }
 
 protected:
@@ -165,18 +180,23 @@ protected:
   }
 
   template <class Self>
-  auto publish_as(Self&& self, caf::message request) const {
+  auto publish_as(Self&& self, caf::message request, std::chrono::milliseconds timeout) const {
     if constexpr (std::is_convertible_v<Self, caf::scheduled_actor*>) {
       using response = decltype(self->request(supervisor_, caf::infinite, request));
-      return response{request_here(*self, std::move(request)), self};
+      return response{request_here(*self, std::move(request), limit_of(timeout)), self};
     } else {
-      return self->request(supervisor_, caf::infinite, std::move(request));
+      return self->request(supervisor_, limit_of(timeout), std::move(request));
     }
   }
 
   /// Makes a request to the supervisor, which handles it in this thread if it is idle.
   /// Returns the id of the response.
-  caf::message_id request_here(caf::scheduled_actor& self, caf::message request) const;
+  caf::message_id request_here(caf::scheduled_actor& self, caf::message request,
+                               caf::duration limit) const;
+
+  static caf::duration limit_of(std::chrono::milliseconds timeout) {
+    return timeout.count() > 0 ? caf::duration{timeout} : caf::duration{caf::infinite};
+  }
 
   void send(caf::message request) const;
 
@@ -203,8 +223,7 @@ protected:
 /// Owns the actors of an event center: the constructor starts them, and they
 /// connect in the background; the destructor stops them and waits until the
 /// links are closed. Keep it in `main` and give strategies copies of its
-/// handle: `system.spawn(my_strategy, event_center{center})`. It must end
-/// before its actor system.
+/// handle: `system.spawn(my_strategy, center.handle())`. It must end before its actor system.
 class scoped_event_center : public event_center {
 public:
   /// Starts the log, then the actors.
@@ -214,6 +233,13 @@ public:
 
   scoped_event_center(const scoped_event_center&) = delete;
   scoped_event_center& operator=(const scoped_event_center&) = delete;
+
+  /// For an error that can be read, where one is given to `spawn`.
+  template <class T>
+  requires std::same_as<std::remove_cvref_t<T>, scoped_event_center> scoped_event_center(T&&) {
+    static_assert(sizeof(std::remove_reference_t<T>) == 0,
+                  "strategies get copies of the handle: pass center.handle()");
+  }
 
   /// Stops consuming and lets handlers finish, for as long as the limit at most;
   /// then hands everything over that waits in the outbox, again within the limit;

@@ -15,9 +15,14 @@ struct publish_options {
   bool persistent = false;
   /// Empty: one that no other message has.
   std::string message_id = {};
+  /// Another exchange than the event's own, e.g. for paper trading. Empty: its own.
+  std::string exchange = {};
   /// How long it is worth sending: an older one is not sent (`ec::expired`), nor delivered
   /// by a queue in which it waited for so long. 0: as its exchange in `OUTBOX`, else for ever.
   std::chrono::milliseconds ttl{0};
+  /// How long the publisher waits for the answer: then it is `caf::sec::request_timeout`, and the
+  /// message may be published all the same. 0: for as long as it takes.
+  std::chrono::milliseconds timeout{0};
 };
 
 /// The broker took a publication.

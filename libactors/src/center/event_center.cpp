@@ -135,7 +135,8 @@ caf::message event_center::publish_request(const event& x, publish_options optio
 caf::message event_center::publish_request(envelope to, std::string_view data,
                                            publish_options options) {
   amqp::publication message;
-  message.exchange = to.exchange;
+  message.exchange =
+      options.exchange.empty() ? std::string{to.exchange} : std::move(options.exchange);
   message.routing_key = std::move(to.routing_key);
   message.subject = std::move(to.subject);
   message.mandatory = options.mandatory;
@@ -147,7 +148,8 @@ caf::message event_center::publish_request(envelope to, std::string_view data,
   return caf::make_message(publish_atom_v, std::move(message));
 }
 
-caf::message_id event_center::request_here(caf::scheduled_actor& self, caf::message request) const {
+caf::message_id event_center::request_here(caf::scheduled_actor& self, caf::message request,
+                                           caf::duration limit) const {
   const auto id = self.new_request_id(caf::message_priority::normal);
   if (!supervisor_) {
     self.eq_impl(id.response_id(), self.ctrl(), self.context(),
@@ -158,6 +160,8 @@ caf::message_id event_center::request_here(caf::scheduled_actor& self, caf::mess
   } else {
     supervisor_->enqueue(self.ctrl(), id, std::move(request), self.context());
   }
+  if (supervisor_)
+    self.request_response_timeout(limit, id);
   return id.response_id();
 }
 

@@ -108,6 +108,53 @@ CAF_TEST(an event type of the user goes both ways) {
   CAF_CHECK(seen->rates == std::vector<double>{0.0125});
 }
 
+CAF_TEST(an event goes to the exchange that its publisher names) {
+  start();
+  auto own = add(trades("binance", "ETH/USDT"));
+  auto what = trades("binance", "ETH/USDT");
+  what.exchange = "Paper";
+  auto paper = add(what);
+  center.publish(some_trade(1), {.exchange = "Paper"});
+  sched.run();
+  CAF_CHECK(own->trades.empty());
+  CAF_CHECK(paper->trades == list{1});
+}
+
+namespace {
+
+/// What is answered within a second while there is no broker.
+caf::behavior impatient(caf::event_based_actor* self, event_center center,
+                        std::shared_ptr<std::vector<caf::error>> errors) {
+  auto note = [=](caf::error& err) { errors->push_back(std::move(err)); };
+  center.subscribe(self, trades("binance", "ETH/USDT"), 1s).then([](const subscribed&) {}, note);
+  center.publish(self, some_trade(1), {.timeout = 1s}).then([](const published&) {}, note);
+  return {[](const trade&) {}};
+}
+
+} // namespace
+
+CAF_TEST(nobody waits longer for an answer than they said) {
+  auto errors = std::make_shared<std::vector<caf::error>>();
+  strategies.push_back(sys.spawn(impatient, center, errors));
+  sched.run();
+  sched.advance_time(999ms);
+  sched.run();
+  CAF_CHECK(errors->empty());
+  sched.advance_time(1ms);
+  sched.run();
+  CAF_CHECK(*errors == std::vector<caf::error>(2, caf::sec::request_timeout));
+}
+
+CAF_TEST(a subscription goes on when nobody waits for its answer any more) {
+  auto errors = std::make_shared<std::vector<caf::error>>();
+  strategies.push_back(sys.spawn(impatient, center, errors));
+  sched.run();
+  sched.advance_time(1s);
+  start();
+  CAF_REQUIRE_EQUAL(broker->queues().size(), 1u);
+  CAF_CHECK_EQUAL(broker->queues()[0].consumers, 1u);
+}
+
 CAF_TEST(a lost link is repaired and the subscription with it) {
   start();
   auto seen = add(trades("binance", "#").multi(false));
