@@ -19,7 +19,7 @@ public:
 
   /// Whether actors may run in the threads of their links and publishers, which is faster than
   /// to wake a worker for each event. Off, workers run all of them: for an operator who wants to
-  /// know whether that makes a difference. The same as `actors.run-on-links` in a config file
+  /// know whether that makes a difference. The same as `actors.workers-only` in a config file
   /// or on the command line.
   system_config& run_on_links(bool on);
 };

@@ -5,12 +5,12 @@
 
 namespace actors {
 
-/// `system_config::run_on_links`.
-constexpr char run_on_links_key[] = "actors.run-on-links";
+/// The contrary of `system_config::run_on_links`, as CAF's command line can only switch on.
+constexpr char workers_only_key[] = "actors.workers-only";
 
 /// Whether actors of a system may run in the threads of links and publishers.
 inline bool runs_on_links(const caf::actor_system& system) {
-  return caf::get_or(system.config(), run_on_links_key, true);
+  return !caf::get_or(system.config(), workers_only_key, false);
 }
 
 } // namespace actors

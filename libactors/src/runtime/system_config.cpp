@@ -34,14 +34,13 @@ system_config::system_config() {
   set("scheduler.policy", caf::atom("sharing"));
   set("scheduler.max-threads", std::size_t{std::max(2u, std::thread::hardware_concurrency())});
   set("scheduler.max-throughput", work_sharing::turn);
-  set(run_on_links_key, true);
   opt_group{custom_options_, "actors"}.add<bool>(
-      "run-on-links", "whether actors may run in the threads of links and publishers");
+      "workers-only", "have the scheduler's workers run all actors, and no link's thread");
   module_factories.emplace_back(make_scheduler);
 }
 
 system_config& system_config::run_on_links(bool on) {
-  set(run_on_links_key, on);
+  set(workers_only_key, !on);
   return *this;
 }
 

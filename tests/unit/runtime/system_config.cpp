@@ -37,9 +37,9 @@ CAF_TEST(run_on_links turns it off) {
 }
 
 CAF_TEST(the command line turns it off) {
-  CAF_CHECK(!runs_on_links_with({"--actors.run-on-links=false"}));
+  CAF_CHECK(!runs_on_links_with({"--actors.workers-only"}));
 }
 
 CAF_TEST(a config file of CAF turns it off) {
-  CAF_CHECK(!runs_on_links_with({}, "[actors]\nrun-on-links=false\n"));
+  CAF_CHECK(!runs_on_links_with({}, "[actors]\nworkers-only=true\n"));
 }
