@@ -151,7 +151,8 @@ CAF_TEST(an exchange that is deleted comes back with its bindings) {
 CAF_TEST(a memory alarm stops publishing alone) {
   if (!test_broker::available())
     return;
-  check_alarm("set_vm_memory_high_watermark 0.0001", "set_vm_memory_high_watermark absolute 1536MB");
+  check_alarm("set_vm_memory_high_watermark 0.0001",
+              "set_vm_memory_high_watermark absolute 1536MB");
 }
 
 CAF_TEST(a disk alarm stops publishing alone) {
