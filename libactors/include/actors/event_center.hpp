@@ -236,9 +236,8 @@ public:
 
   /// For an error that can be read, where one is given to `spawn`.
   template <class T>
-  requires std::same_as<std::remove_cvref_t<T>, scoped_event_center> scoped_event_center(T&&) {
-    static_assert(sizeof(std::remove_reference_t<T>) == 0,
-                  "strategies get copies of the handle: pass center.handle()");
+  requires std::same_as<T, scoped_event_center> scoped_event_center(T& x) : system_(x.system_) {
+    static_assert(sizeof(T) == 0, "strategies get copies of the handle: pass center.handle()");
   }
 
   /// Stops consuming and lets handlers finish, for as long as the limit at most;
