@@ -16,7 +16,7 @@ event to_exchange(std::string exchange, std::string key) {
   result.name = "EVENT_POISON";
   result.exchange = std::move(exchange);
   result.routing_key = std::move(key);
-  result.data = *json::parse("{}");
+  result.data = json{boost::json::object{}};
   return result;
 }
 

@@ -7,12 +7,13 @@ namespace actors::poison {
 
 namespace {
 
-event to_exchange(std::string exchange, std::string key, const std::string& data = "{}") {
+event to_exchange(std::string exchange, std::string key,
+                  boost::json::value data = boost::json::object{}) {
   event result;
   result.name = "EVENT_POISON";
   result.exchange = std::move(exchange);
   result.routing_key = std::move(key);
-  result.data = *json::parse(data);
+  result.data = json{std::move(data)};
   return result;
 }
 
@@ -27,14 +28,14 @@ const std::vector<std::pair<std::string, std::string>> impossible_texts{
 
 void publish_body(attempt& x, std::size_t size, std::size_t times = 1) {
   // What does not compress.
-  std::string data = "\"";
+  boost::json::string data;
   std::uint64_t random = 1;
   while (data.size() < size) {
     random = random * 6'364'136'223'846'793'005U + 1'442'695'040'888'963'407U;
-    data += static_cast<char>('a' + (random >> 59));
+    data += static_cast<char>('A' + (random >> 59)); // 32 letters and signs
     data += static_cast<char>('A' + ((random >> 40) & 15));
   }
-  x.publish(to_exchange(x.name("e"), "k", data + '"'), {.mandatory = true}, times);
+  x.publish(to_exchange(x.name("e"), "k", std::move(data)), {.mandatory = true}, times);
 }
 
 } // namespace

@@ -151,8 +151,9 @@ CAF_TEST(a subscription goes on when nobody waits for its answer any more) {
   sched.run();
   sched.advance_time(1s);
   start();
-  CAF_REQUIRE_EQUAL(broker->queues().size(), 1u);
-  CAF_CHECK_EQUAL(broker->queues()[0].consumers, 1u);
+  const auto queues = broker->queues();
+  CAF_REQUIRE_EQUAL(queues.size(), 1u);
+  CAF_CHECK_EQUAL(queues[0].consumers, 1u);
 }
 
 CAF_TEST(a lost link is repaired and the subscription with it) {
