@@ -10,6 +10,7 @@
 #include "actors/amqp/endpoint.hpp"
 #include "actors/error.hpp"
 #include "actors/event_center.hpp"
+#include "actors/version.hpp"
 #include "program/standard_output.hpp"
 
 namespace program {
@@ -49,7 +50,7 @@ std::string mistake(const CLI::App* app, const CLI::Error& err) {
 } // namespace
 
 void add_broker_options(CLI::App& app, broker_options& options) {
-  app.set_version_flag("--version", app.get_name() + " " + ACTORS_VERSION,
+  app.set_version_flag("--version", app.get_name() + ' ' + std::string{actors::version},
                        "Print the version and exit");
   app.add_option("--broker", options.broker,
                  "The broker's URL, amqp://user:password@host:port/vhost or memory:NAME")

@@ -21,5 +21,5 @@ actors_add_suites(
 actors_add_suites(
   unit_relay
   LABEL unit
-  LIBRARIES actors::actors
+  LIBRARIES actors::relay CAF::io
   SOURCES relay/port.cpp)

@@ -42,8 +42,9 @@ struct memory_center_fixture : test_coordinator_fixture<> {
     sched.run();
   }
 
-  std::pair<caf::actor, caf::actor> spawn_center(std::string instance) {
+  std::pair<caf::actor, caf::actor> spawn_center(std::string instance, outbox_limits outbox = {}) {
     supervisor_settings settings;
+    settings.config.outbox = std::move(outbox);
     settings.config.reconnect.jitter = 0;
     settings.start_connection = connections_over(
         [b = broker](const amqp::endpoint&) { return amqp::make_memory_transport(b); });

@@ -13,6 +13,7 @@
 
 #include "actors/amqp/endpoint.hpp"
 #include "actors/amqp/topology.hpp"
+#include "actors/export.hpp"
 #include "actors/logging.hpp"
 #include "actors/policies.hpp"
 
@@ -41,11 +42,11 @@ struct shutdown_config {
 /// An exchange of which only the name is said: of type topic, and durable, so that it outlives
 /// the broker. AIOQuant's three ("Orderbook", "Trade", "Kline") are not: its fleets declare them
 /// so.
-amqp::exchange exchange_named(std::string name);
+ACTORS_EXPORT amqp::exchange exchange_named(std::string name);
 
 /// Everything that an event center is started with. The keys of the file are
 /// documented in `config/actors.json`.
-struct config {
+struct ACTORS_EXPORT config {
   /// SERVER_ID, the first part of each default queue name.
   std::string server_id = "actors";
   /// INSTANCE, the last part of each default queue name. Nothing: each event
@@ -81,14 +82,14 @@ struct config {
 
 /// A suffix for queue names that no other event center has, on any host or in any
 /// container: "{host}-{process id}-{random letters}".
-std::string unique_instance();
+ACTORS_EXPORT std::string unique_instance();
 
 /// Reads a config from its JSON text (comments and trailing commas allowed).
 /// Unknown keys are kept in `config::document`. Error: `ec::invalid_config`,
 /// naming the key, what was found and what is allowed; never a password.
-caf::expected<config> parse_config(std::string_view text);
+ACTORS_EXPORT caf::expected<config> parse_config(std::string_view text);
 
 /// Reads a config file.
-caf::expected<config> read_config(const std::string& path);
+ACTORS_EXPORT caf::expected<config> read_config(const std::string& path);
 
 } // namespace actors

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "actors/export.hpp"
+
 namespace actors {
 
 /// Every way in which the event center can fail. `is_transient` alone decides
@@ -108,13 +110,13 @@ enum class ec : std::uint8_t {
 };
 
 /// The enumerator's name, e.g. "access_refused".
-std::string_view to_string(ec code) noexcept;
+ACTORS_EXPORT std::string_view to_string(ec code) noexcept;
 
 /// Whether trying again later, with nothing changed on our side, may succeed.
-bool is_transient(ec code) noexcept;
+ACTORS_EXPORT bool is_transient(ec code) noexcept;
 
 /// Maps an AMQP 0-9-1 reply code (311 to 541) to its error.
-ec from_reply_code(std::uint16_t code) noexcept;
+ACTORS_EXPORT ec from_reply_code(std::uint16_t code) noexcept;
 
 /// What went wrong, as a plain value that crosses threads freely. Its text
 /// names the entity and never holds a secret.
@@ -128,6 +130,6 @@ struct failure {
 };
 
 /// "code: text".
-std::string to_string(const failure& x);
+ACTORS_EXPORT std::string to_string(const failure& x);
 
 } // namespace actors

@@ -19,6 +19,7 @@
 
 #include "actors/config.hpp"
 #include "actors/event_type.hpp"
+#include "actors/export.hpp"
 #include "actors/market.hpp"
 #include "actors/publish_options.hpp"
 #include "actors/status.hpp"
@@ -45,7 +46,7 @@ concept calling_actor = requires(T& self) {
 /// `self` is the calling actor (`caf::event_based_actor*`, `caf::scoped_actor&`,
 /// ...). What is answered comes to it as the response of a request: chain
 /// `.then(...)` or `.receive(...)`, or drop the result and go on.
-class event_center {
+class ACTORS_EXPORT event_center {
 public:
   /// Not started: calls are answered with `caf::sec::invalid_argument` at once;
   /// after the end of its owner, with `caf::sec::request_receiver_down`.
@@ -173,9 +174,10 @@ protected:
   static caf::message publish_request(const T& x, std::string routing_key,
                                       publish_options options) {
     envelope to{T::event_name, T::exchange, std::move(routing_key), {}, false};
-    to.is_flat = std::same_as<T, orderbook> || std::same_as<T, trade> || std::same_as<T, kline>;
-    if constexpr (std::same_as<T, kline>)
-      to.subject = x.kline_type;
+    if constexpr (requires { T::is_flat; })
+      to.is_flat = T::is_flat;
+    if constexpr (event_with_subject<T>)
+      to.subject = std::string{subject_of(x)};
     return publish_request(std::move(to), data_of(x), std::move(options));
   }
 
@@ -224,7 +226,7 @@ protected:
 /// connect in the background; the destructor stops them and waits until the
 /// links are closed. Keep it in `main` and give strategies copies of its
 /// handle: `system.spawn(my_strategy, center.handle())`. It must end before its actor system.
-class scoped_event_center : public event_center {
+class ACTORS_EXPORT scoped_event_center : public event_center {
 public:
   /// Starts the log, then the actors.
   scoped_event_center(caf::actor_system& system, config settings);

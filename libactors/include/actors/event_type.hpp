@@ -15,6 +15,7 @@
 #include <caf/message.hpp>
 
 #include "actors/error.hpp"
+#include "actors/export.hpp"
 #include "actors/json.hpp"
 #include "actors/market.hpp"
 
@@ -29,6 +30,12 @@
 ///     };
 ///     boost::json::value to_json(const funding& x);
 ///     caf::error from_json(const boost::json::value& in, funding& out);
+///
+/// A third one, where events of one routing key are about several things, says which: candles
+/// are about their interval, the options of a chain about their strike. The newest of each
+/// subject is kept by `latest_per_key`, and `subscription::with_subject` asks for one alone.
+///
+///     std::string subject_of(const option_quote& x) { return x.expiry + ' ' + x.strike; }
 ///
 /// `center.publish(self, funding{...})`, `subscription::to<funding>("binance.#")`
 /// and a handler `[](const funding& x) {...}` then work as for the built-in ones.
@@ -60,6 +67,12 @@ concept value_event = named_event<T> && requires(const T& x, T& y, const boost::
 
 template <class T>
 concept event_type = text_event<T> || value_event<T>;
+
+/// An event type of which one routing key has several subjects.
+template <class T>
+concept event_with_subject = event_type<T> && requires(const T& x) {
+  requires std::constructible_from<std::string, decltype(subject_of(x))>;
+};
 
 /// "{platform}.{symbol}", the routing key of market data.
 template <class T>
@@ -101,8 +114,9 @@ struct event_codec {
   /// The event's name; empty is any.
   std::string_view name;
   caf::expected<caf::message> (*decode)(const received_event&) = nullptr;
-  /// The kline type of a decoded message, for the filter of subscriptions.
-  std::string_view (*kline_type)(const caf::message&) = nullptr;
+  /// What a decoded message is about beyond its routing key; none for types without
+  /// `subject_of`.
+  std::string (*subject)(const caf::message&) = nullptr;
   /// The handler gets the delivery as it came from the link: a relay's.
   bool raw = false;
 
@@ -110,15 +124,15 @@ struct event_codec {
 };
 
 /// The codec of the generic `event`.
-event_codec generic_codec() noexcept;
+ACTORS_EXPORT event_codec generic_codec() noexcept;
 
 namespace detail {
 
 /// Puts the event's name before an error's text.
-caf::error with_event_name(std::string_view name, const caf::error& err);
+ACTORS_EXPORT caf::error with_event_name(std::string_view name, const caf::error& err);
 
 /// What a user's code threw at an event, as an error.
-caf::error thrown(std::string_view name, const std::exception_ptr& what);
+ACTORS_EXPORT caf::error thrown(std::string_view name, const std::exception_ptr& what);
 
 template <value_event T>
 caf::error from_json_text(std::string_view text, T& out, std::size_t max_depth) {
@@ -143,15 +157,19 @@ caf::expected<caf::message> decode_event(const received_event& in) try {
   return thrown(T::event_name, std::current_exception());
 }
 
-std::string_view kline_type_of(const caf::message& x);
+template <event_with_subject T>
+std::string subject_of_message(const caf::message& what) {
+  return what.match_elements<T>() ? std::string{subject_of(what.get_as<T>(0))} : std::string{};
+}
 
 } // namespace detail
 
 template <event_type T>
 event_codec codec_of() noexcept {
-  return {.name = T::event_name,
-          .decode = &detail::decode_event<T>,
-          .kline_type = std::same_as<T, kline> ? &detail::kline_type_of : nullptr};
+  event_codec result{.name = T::event_name, .decode = &detail::decode_event<T>};
+  if constexpr (event_with_subject<T>)
+    result.subject = &detail::subject_of_message<T>;
+  return result;
 }
 
 } // namespace actors

@@ -6,12 +6,14 @@
 #include <boost/json/value.hpp>
 #include <caf/expected.hpp>
 
+#include "actors/export.hpp"
+
 namespace actors {
 
 /// A JSON document that keeps its text: what came over the wire goes out again
 /// byte for byte ("8680.70000000", 0.10, 1558949307370), and is there as a
 /// value as well. Immutable, so that the two never differ.
-class json {
+class ACTORS_EXPORT json {
 public:
   /// `null`.
   json();
@@ -50,10 +52,10 @@ private:
 
 /// Appends a JSON string literal, quotes included. Control characters, quotes
 /// and backslashes are escaped, all else is written as it is.
-void append_quoted(std::string& out, std::string_view text);
+ACTORS_EXPORT void append_quoted(std::string& out, std::string_view text);
 
 /// Appends the text that `json(x)` would have, spaced as Python's `json.dumps`
 /// does. Not a number and infinity become `null`.
-void append_json(std::string& out, const boost::json::value& x);
+ACTORS_EXPORT void append_json(std::string& out, const boost::json::value& x);
 
 } // namespace actors

@@ -10,6 +10,7 @@
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
 
+#include "actors/export.hpp"
 #include "actors/json.hpp"
 
 /// The market events that AIOQuant fleets exchange, and the generic event.
@@ -18,7 +19,7 @@ namespace actors {
 /// A price or quantity as it stands on the wire: its text, and whether that was
 /// a JSON string ("8680.70000000") or a bare number (8680.7). Both survive a
 /// round trip to the letter. A kline's may be no number at all.
-class decimal {
+class ACTORS_EXPORT decimal {
 public:
   /// 0, as a JSON string.
   decimal() = default;
@@ -75,6 +76,8 @@ struct level {
 struct orderbook {
   static constexpr std::string_view event_name = "EVENT_ORDERBOOK";
   static constexpr std::string_view exchange = "Orderbook";
+  /// Whatever it holds, its data is a few levels deep.
+  static constexpr bool is_flat = true;
 
   /// The trading venue, e.g. "binance".
   std::string platform;
@@ -93,12 +96,14 @@ struct orderbook {
 enum class trade_action : std::uint8_t { buy, sell };
 
 /// "BUY" or "SELL".
-std::string_view to_string(trade_action x) noexcept;
+ACTORS_EXPORT std::string_view to_string(trade_action x) noexcept;
 
 /// One trade. Published to the exchange "Trade" as EVENT_TRADE.
 struct trade {
   static constexpr std::string_view event_name = "EVENT_TRADE";
   static constexpr std::string_view exchange = "Trade";
+  /// Whatever it holds, its data is a few levels deep.
+  static constexpr bool is_flat = true;
 
   std::string platform;
   std::string symbol;
@@ -117,6 +122,8 @@ struct trade {
 struct kline {
   static constexpr std::string_view event_name = "EVENT_KLINE";
   static constexpr std::string_view exchange = "Kline";
+  /// Whatever it holds, its data is a few levels deep.
+  static constexpr bool is_flat = true;
 
   std::string platform;
   std::string symbol;
@@ -133,6 +140,11 @@ struct kline {
 
   bool operator==(const kline&) const = default;
 };
+
+/// Candles of one routing key are about their intervals.
+inline const std::string& subject_of(const kline& x) noexcept {
+  return x.kline_type;
+}
 
 /// An event of any name, with its data as JSON.
 struct event {
@@ -156,18 +168,19 @@ struct event {
 /// wrong one is `ec::malformed_json` with its name, and `out` is then unspecified. A price or
 /// quantity of an order book or a trade is a number; those of a kline may be none. A time may be
 /// an integer, a number with a fraction (which is cut off) or the text of either.
-caf::error from_json(std::string_view text, orderbook& out, std::size_t max_depth = 32);
-caf::error from_json(std::string_view text, trade& out, std::size_t max_depth = 32);
-caf::error from_json(std::string_view text, kline& out, std::size_t max_depth = 32);
+ACTORS_EXPORT caf::error from_json(std::string_view text, orderbook& out,
+                                   std::size_t max_depth = 32);
+ACTORS_EXPORT caf::error from_json(std::string_view text, trade& out, std::size_t max_depth = 32);
+ACTORS_EXPORT caf::error from_json(std::string_view text, kline& out, std::size_t max_depth = 32);
 
 /// Appends the data of an event as JSON text.
-void append_json(std::string& out, const orderbook& x);
-void append_json(std::string& out, const trade& x);
-void append_json(std::string& out, const kline& x);
+ACTORS_EXPORT void append_json(std::string& out, const orderbook& x);
+ACTORS_EXPORT void append_json(std::string& out, const trade& x);
+ACTORS_EXPORT void append_json(std::string& out, const kline& x);
 
 /// For event types of the user's own: a decimal in a JSON value (a string
 /// keeps its text, a bare number becomes its shortest text), and back.
-caf::expected<decimal> to_decimal(const boost::json::value& x);
-boost::json::value to_value(const decimal& x);
+ACTORS_EXPORT caf::expected<decimal> to_decimal(const boost::json::value& x);
+ACTORS_EXPORT boost::json::value to_value(const decimal& x);
 
 } // namespace actors

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "actors/export.hpp"
+
 /// How much is kept, for how long, what happens beyond that, and when it is tried again.
 namespace actors {
 
@@ -25,7 +27,7 @@ enum class delivery_policy : std::uint8_t {
   latest_per_key,
 };
 
-std::string_view to_string(delivery_policy x) noexcept;
+ACTORS_EXPORT std::string_view to_string(delivery_policy x) noexcept;
 
 /// How much may wait for a slow handler.
 struct delivery_limits {
@@ -84,7 +86,7 @@ enum class overflow_policy : std::uint8_t {
   latest_per_key,
 };
 
-std::string_view to_string(overflow_policy x) noexcept;
+ACTORS_EXPORT std::string_view to_string(overflow_policy x) noexcept;
 
 /// How many messages and bytes to one exchange may wait, and what happens then.
 struct exchange_limits {

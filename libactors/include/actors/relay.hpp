@@ -14,6 +14,7 @@
 #include "actors/amqp/endpoint.hpp"
 #include "actors/config.hpp"
 #include "actors/event_center.hpp"
+#include "actors/export.hpp"
 #include "actors/system_config.hpp"
 
 namespace actors {
@@ -80,7 +81,7 @@ struct relay_status {
 
 /// CAF's settings for a program with a relay: those of `system_config`, with the
 /// middleman and, for TLS, its OpenSSL module.
-class relay_system_config : public system_config {
+class ACTORS_EXPORT relay_system_config : public system_config {
 public:
   /// Without TLS: whoever reaches the port reads and publishes everything.
   relay_system_config();
@@ -104,7 +105,7 @@ public:
 /// Each host has links of its own to the broker, so that what it leaves unanswered goes
 /// back to its queue when it is lost, and none waits for another. What many hosts follow
 /// without acknowledging on success comes from the broker once.
-class scoped_relay {
+class ACTORS_EXPORT scoped_relay {
 public:
   scoped_relay(caf::actor_system& system, relay_settings settings);
 

@@ -8,6 +8,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 
 #include "actors/ec.hpp"
+#include "actors/export.hpp"
 #include "actors/subscription_id.hpp"
 
 /// What `event_center::status` answers.
@@ -18,7 +19,7 @@ namespace actors {
 /// apart, while there are any.
 enum class link_role : std::uint8_t { consuming, publishing, quarantine };
 
-std::string_view to_string(link_role x) noexcept;
+ACTORS_EXPORT std::string_view to_string(link_role x) noexcept;
 
 struct link_status {
   link_role role = link_role::consuming;

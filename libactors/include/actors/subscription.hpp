@@ -9,6 +9,7 @@
 
 #include "actors/amqp/topology.hpp"
 #include "actors/event_type.hpp"
+#include "actors/export.hpp"
 #include "actors/policies.hpp"
 #include "actors/subscription_id.hpp"
 
@@ -37,7 +38,7 @@ enum class error_policy : std::uint8_t {
   retry,
 };
 
-std::string_view to_string(error_policy x) noexcept;
+ACTORS_EXPORT std::string_view to_string(error_policy x) noexcept;
 
 /// How a subscription's queue outlives its consumers.
 enum class queue_kind : std::uint8_t {
@@ -81,7 +82,7 @@ struct queue_limits {
 ///     center.subscribe(self, trades("okx", "#").acked(ack_policy::on_success));
 ///     center.subscribe(self, orderbooks("#", "#").keeping(delivery_policy::latest_per_key));
 ///     center.subscribe(self, subscription::to<order>("#").on_quorum_queue("orders").retried());
-struct subscription {
+struct ACTORS_EXPORT subscription {
   std::string exchange;
   /// The binding key: words separated by dots; `*` stands for one word, `#`
   /// for any number.
@@ -119,8 +120,9 @@ struct subscription {
   /// What waits for a slow strategy, without `ack_policy::on_success`: that is
   /// bounded by the prefetch count.
   delivery_limits window;
-  /// Only candles of this type ("kline_5m"); empty is all. Klines only.
-  std::string kline_type;
+  /// Only events of this subject (`subject_of`), e.g. candles of one interval ("kline_5m");
+  /// empty is all. For event types that have subjects.
+  std::string subject;
   /// Drop copies of what this subscription has handled already: a publisher
   /// sends again what was not confirmed when its link broke. Needs a publisher
   /// that numbers its messages, as libactors does; others are unaffected.
@@ -176,6 +178,8 @@ struct subscription {
   /// Bounds what waits for a slow strategy.
   [[nodiscard]] subscription keeping(delivery_policy policy,
                                      std::size_t max_waiting = 10'000) const;
+  [[nodiscard]] subscription with_subject(std::string subject) const;
+  /// The same for candles, by their `kline_type`.
   [[nodiscard]] subscription of_type(std::string type) const;
   [[nodiscard]] subscription deduplicated(bool on) const;
   [[nodiscard]] subscription with_stream_events(std::chrono::milliseconds stale_after = {}) const;
@@ -185,9 +189,9 @@ struct subscription {
 
 /// The market data of a symbol on a platform; "#" is any. As in AIOQuant, a
 /// wildcard makes the subscription `multi`.
-subscription orderbooks(std::string_view platform, std::string_view symbol);
-subscription trades(std::string_view platform, std::string_view symbol);
-subscription klines(std::string_view platform, std::string_view symbol);
+ACTORS_EXPORT subscription orderbooks(std::string_view platform, std::string_view symbol);
+ACTORS_EXPORT subscription trades(std::string_view platform, std::string_view symbol);
+ACTORS_EXPORT subscription klines(std::string_view platform, std::string_view symbol);
 
 /// What `subscribe` is answered with, once the broker has confirmed the
 /// consumer.
@@ -204,11 +208,11 @@ struct subscribed {
 };
 
 /// "exchange:routing_key".
-std::string to_string(const subscription& x);
+ACTORS_EXPORT std::string to_string(const subscription& x);
 
 /// Why a subscription cannot work, or asks for what has no effect; or nothing. Error:
 /// `ec::invalid_argument`.
-caf::error check(const subscription& x);
+ACTORS_EXPORT caf::error check(const subscription& x);
 
 } // namespace actors
 

@@ -2,6 +2,8 @@
 
 #include <caf/actor_system_config.hpp>
 
+#include "actors/export.hpp"
+
 namespace actors {
 
 /// CAF's settings as an event center runs best with them: the scheduler
@@ -13,7 +15,7 @@ namespace actors {
 ///
 ///     actors::system_config cfg;
 ///     caf::actor_system system{cfg};
-class system_config : public caf::actor_system_config {
+class ACTORS_EXPORT system_config : public caf::actor_system_config {
 public:
   system_config();
 

@@ -11,6 +11,7 @@
 #include "actors/amqp/endpoint.hpp"
 #include "actors/amqp/topology.hpp"
 #include "actors/ec.hpp"
+#include "actors/export.hpp"
 #include "runtime/receivers.hpp"
 
 /// The one narrow door to a broker. There are two behind it, RabbitMQ
@@ -75,7 +76,7 @@ struct publication {
   std::uint64_t id = 0;
   std::string exchange;
   std::string routing_key;
-  /// What it is about beyond its routing key, e.g. a kline's type; not sent.
+  /// What it is about beyond its routing key (`subject_of`); not sent.
   std::string subject = {};
   amqp::properties properties;
   body_ptr body;
@@ -274,7 +275,7 @@ public:
 /// What a link is told with every message: the part of it that is shared, so that
 /// whoever has something to send needs nobody in between. Its calls may come from
 /// any thread, return at once, and do nothing once the link has ended.
-class outlet {
+class ACTORS_EXPORT outlet {
 public:
   virtual ~outlet();
 
@@ -295,7 +296,7 @@ using outlet_ptr = std::shared_ptr<outlet>;
 /// One connection to a broker, for that connection's life; it never retries.
 /// All calls return at once and never fail: what goes wrong is an event. After
 /// the destructor returns the sink is not called again.
-class transport {
+class ACTORS_EXPORT transport {
 public:
   virtual ~transport();
 

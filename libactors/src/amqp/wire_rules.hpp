@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "actors/ec.hpp"
+#include "actors/export.hpp"
 #include "amqp/transport.hpp"
 
 /// What cannot be said to a broker: AMQP cannot carry it, or RabbitMQ answers it by closing
@@ -16,7 +17,7 @@ constexpr std::size_t max_short_string = 255;
 
 /// Says why the request can never be carried out, and what to do, if so
 /// (`ec::invalid_argument`).
-failure check(const operation& x);
+ACTORS_EXPORT failure check(const operation& x);
 
 /// Says why the publication can never be sent, and what to do, if so
 /// (`ec::invalid_argument`).

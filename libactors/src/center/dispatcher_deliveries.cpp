@@ -27,27 +27,26 @@ std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
   return std::nullopt;
 }
 
-std::string_view kline_type_of(const event_codec& codec, const caf::message& what) noexcept try {
-  return codec.kline_type(what);
-} catch (...) { // a codec may be the user's
+std::string subject_of(const event_codec& codec, const caf::message& what) noexcept try {
+  return codec.subject(what);
+} catch (...) { // it may be the user's
   return {};
 }
 
-/// What `delivery_policy::latest_per_key` keeps one of: klines of one routing key
-/// have several types.
+/// What `delivery_policy::latest_per_key` keeps one of.
 std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
                            const caf::message& what) {
   auto result = x.routing_key;
-  if (codec.kline_type) {
+  if (codec.subject) {
     result += '\n';
-    result += kline_type_of(codec, what);
+    result += subject_of(codec, what);
   }
   return result;
 }
 
 /// Whether a subscription wants a message of its routing key.
 bool wants(const subscription& x, const caf::message& what) {
-  return x.kline_type.empty() || kline_type_of(x.codec, what) == x.kline_type;
+  return x.subject.empty() || subject_of(x.codec, what) == x.subject;
 }
 
 } // namespace

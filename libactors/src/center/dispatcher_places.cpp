@@ -17,7 +17,7 @@ constexpr auto longest_absence = 5s;
 
 bool is_same_place(const subscription& x, const subscription& y) {
   return x.exchange == y.exchange && x.routing_key == y.routing_key && x.codec == y.codec
-         && x.kline_type == y.kline_type && x.ack == y.ack;
+         && x.subject == y.subject && x.ack == y.ack;
 }
 
 amqp::delivery without_body(const amqp::delivery& x) {

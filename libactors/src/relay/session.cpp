@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "actors/version.hpp"
+
 namespace actors::amqp {
 
 namespace {
@@ -16,9 +18,9 @@ constexpr std::chrono::milliseconds shortest_heartbeat{100};
 /// What a publication takes beside its body, roughly.
 constexpr std::size_t message_overhead = 256;
 
-std::string version_text(std::uint16_t protocol, const std::string& software) {
-  return "version " + std::to_string(protocol) + " of the relay's protocol (libactors " + software
-         + ")";
+std::string version_text(std::uint16_t protocol, std::string_view software) {
+  return "version " + std::to_string(protocol) + " of the relay's protocol (libactors "
+         + std::string{software} + ")";
 }
 
 /// What a stranger calls itself goes into a log.
@@ -149,10 +151,10 @@ void relay_session::greet(std::string_view first) {
       || !fits_a_line(hello->software))
     return refuse({ec::protocol_error, "no hello of libactors: this port is a relay's"});
   if (hello->protocol != relay_protocol)
-    return refuse({ec::protocol_error,
-                   "the relay speaks " + version_text(relay_protocol, ACTORS_VERSION)
-                       + ", the strategy's host " + version_text(hello->protocol, hello->software)
-                       + ": bring both to one version of libactors"});
+    return refuse({ec::protocol_error, "the relay speaks " + version_text(relay_protocol, version)
+                                           + ", the strategy's host "
+                                           + version_text(hello->protocol, hello->software)
+                                           + ": bring both to one version of libactors"});
   hello_ = std::move(*hello);
   if (hello_.heartbeat_ms > 0)
     heartbeat_ = std::max(std::chrono::milliseconds{hello_.heartbeat_ms}, shortest_heartbeat);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "actors/export.hpp"
 #include "amqp/link/socket.hpp"
 #include "amqp/relay/frames.hpp"
 #include "amqp/transport.hpp"
@@ -39,7 +40,7 @@ struct session_limits {
 ///     greeting -> tuning -> linking -> up -> closing
 ///         |         |          |        |       |
 ///         +---------+----------+--------+-------+--> down
-class relay_session {
+class ACTORS_EXPORT relay_session {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
@@ -181,6 +182,6 @@ private:
 };
 
 /// Gives the events of a link as frames, in its thread.
-std::shared_ptr<sink> make_relay_sink(std::function<void(relay_frame)> take);
+ACTORS_EXPORT std::shared_ptr<sink> make_relay_sink(std::function<void(relay_frame)> take);
 
 } // namespace actors::amqp

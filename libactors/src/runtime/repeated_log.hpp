@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "actors/export.hpp"
 #include "actors/logging.hpp"
 #include "runtime/repeated_lines.hpp"
 
@@ -15,17 +16,19 @@ namespace actors {
 /// than a comparison when the level is not written.
 ///
 ///     log_repeated(log_level::warning, "message dropped", queue + to_string(code), text);
-void log_repeated(log_level level, line_kind kind, std::string_view entity, std::string_view text);
+ACTORS_EXPORT void log_repeated(log_level level, line_kind kind, std::string_view entity,
+                                std::string_view text);
 
 /// The same about something that has a state: once that changes, the count of this line is
 /// written before the change, and not after it.
-void log_repeated(log_level level, line_kind kind, std::string_view entity, std::string_view text,
-                  line_subject about);
+ACTORS_EXPORT void log_repeated(log_level level, line_kind kind, std::string_view entity,
+                                std::string_view text, line_subject about);
 
 /// Writes that something is in another state now: each change is a line, up to three to the same
 /// state in 60 s; beyond these they are counted.
 ///
 ///     log_change(log_level::warning, {"link", "consuming"}, "lost", text);
-void log_change(log_level level, line_subject of, line_kind state, std::string_view text);
+ACTORS_EXPORT void log_change(log_level level, line_subject of, line_kind state,
+                              std::string_view text);
 
 } // namespace actors

@@ -37,7 +37,7 @@ bool is_feed(const subscription& x) noexcept {
 
 amqp::queue feed_queue(const subscription& x, std::string name) {
   auto policy = x.window.policy;
-  if (policy == delivery_policy::latest_per_key && x.codec.kline_type)
+  if (policy == delivery_policy::latest_per_key && x.codec.subject)
     policy = delivery_policy::drop_oldest;
   amqp::queue result;
   result.name = std::move(name);

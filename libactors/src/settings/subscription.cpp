@@ -125,8 +125,9 @@ caf::error check_handler(const subscription& x) {
   if (x.no_ack && x.ack == ack_policy::on_success)
     return refused(x, "no_ack forgets each message on sending it, so its handler's answer cannot "
                       "requeue: choose one");
-  if (!x.kline_type.empty() && !x.codec.kline_type)
-    return refused(x, "only klines have a type, so '" + x.kline_type + "' would match nothing");
+  if (!x.subject.empty() && !x.codec.subject)
+    return refused(x, "its events have no subject (subject_of), so '" + x.subject
+                          + "' would match nothing");
   return caf::none;
 }
 
@@ -258,10 +259,14 @@ subscription subscription::keeping(delivery_policy policy, std::size_t max_waiti
   return result;
 }
 
-subscription subscription::of_type(std::string type) const {
+subscription subscription::with_subject(std::string subject) const {
   auto result = *this;
-  result.kline_type = std::move(type);
+  result.subject = std::move(subject);
   return result;
+}
+
+subscription subscription::of_type(std::string type) const {
+  return with_subject(std::move(type));
 }
 
 subscription subscription::deduplicated(bool on) const {

@@ -5,16 +5,18 @@
 #include <string>
 
 #include "actors/amqp/endpoint.hpp"
+#include "actors/export.hpp"
 
 namespace actors {
 
 /// As much as both allow.
-amqp::broker_limits tighten(const amqp::broker_limits& x, const amqp::broker_limits& y) noexcept;
+ACTORS_EXPORT amqp::broker_limits tighten(const amqp::broker_limits& x,
+                                          const amqp::broker_limits& y) noexcept;
 
 /// What was found out about the brokers that one endpoint leads to. There may be several,
 /// by turns and of different versions, behind a load balancer: what one does not allow is
 /// remembered while others answer. A plain value.
-class endpoint_memory {
+class ACTORS_EXPORT endpoint_memory {
 public:
   /// A broker that has not answered at so many connections in a row is forgotten.
   static constexpr std::uint64_t patience = 8;

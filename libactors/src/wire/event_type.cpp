@@ -34,12 +34,6 @@ caf::error thrown(std::string_view name, const std::exception_ptr& what) {
   return make_error(ec::malformed_json, std::string{name} + ": " + text_of(what));
 }
 
-std::string_view kline_type_of(const caf::message& x) {
-  if (!x.match_elements<kline>())
-    return {};
-  return x.get_as<kline>(0).kline_type;
-}
-
 } // namespace detail
 
 } // namespace actors

@@ -8,6 +8,34 @@ using namespace actors;
 using namespace actors::testing;
 using namespace std::chrono_literals;
 
+namespace app {
+
+// An option chain: all of its strikes come with one routing key.
+struct option_quote {
+  static constexpr std::string_view event_name = "EVENT_OPTION_QUOTE";
+  static constexpr std::string_view exchange = "OptionQuote";
+  std::string platform = "deribit";
+  std::string symbol = "BTC";
+  int strike = 0;
+  int bid = 0;
+};
+
+boost::json::value to_json(const option_quote& x) {
+  return {{"k", x.strike}, {"b", x.bid}};
+}
+
+caf::error from_json(const boost::json::value& in, option_quote& out) {
+  out.strike = in.at("k").to_number<int>();
+  out.bid = in.at("b").to_number<int>();
+  return caf::none;
+}
+
+std::string subject_of(const option_quote& x) {
+  return std::to_string(x.strike);
+}
+
+} // namespace app
+
 namespace {
 
 /// More than any mailbox may hold.
@@ -51,6 +79,45 @@ CAF_TEST(klines of one key and several types are kept apart) {
     deliver({delivery(++tag, body(x), "p.s", "Kline")});
   }
   CAF_CHECK(status().handlers.at(0).waiting == 2u);
+}
+
+CAF_TEST(an option chain is kept by its strikes and filtered by one) {
+  using quotes = std::vector<std::string>;
+  struct reader {
+    quotes seen;
+    std::vector<caf::response_promise> open;
+  };
+  auto add_reader = [this](const subscription& what) {
+    auto in = std::make_shared<reader>();
+    add_strategy();
+    strategies.back() = sys.spawn([in](caf::event_based_actor* self) {
+      return caf::behavior{
+          [=](const app::option_quote& x) -> caf::result<void> {
+            in->seen.push_back(std::to_string(x.strike) + ": " + std::to_string(x.bid));
+            in->open.push_back(self->make_response_promise());
+            return caf::delegated<void>{};
+          },
+          [=](caf::ok_atom) {
+            for (auto& x : std::exchange(in->open, {}))
+              x.deliver(caf::unit);
+          },
+      };
+    });
+    subscribe_and_confirm(what);
+    return in;
+  };
+  const auto chain = subscription::to<app::option_quote>("deribit.#");
+  auto one = add_reader(chain.with_subject("95000"));
+  auto all = add_reader(chain.keeping(delivery_policy::latest_per_key));
+  std::uint64_t tag = 0;
+  for (auto [strike, bid] : {std::pair{90'000, 1}, {90'000, 2}, {95'000, 3}, {90'000, 4}})
+    deliver({delivery(++tag, body(app::option_quote{.strike = strike, .bid = bid}), "deribit.BTC",
+                      "OptionQuote")});
+  CAF_CHECK(all->seen == quotes{"90000: 1"});
+  CAF_CHECK(one->seen == quotes{"95000: 3"});
+  answer_at_last();
+  answer_at_last();
+  CAF_CHECK(all->seen == (quotes{"90000: 1", "90000: 4", "95000: 3"}));
 }
 
 CAF_TEST(what waits for a slow strategy is bounded and counted) {

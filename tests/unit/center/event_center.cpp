@@ -41,9 +41,34 @@ caf::error from_json(const boost::json::value& in, funding& out) {
   return {};
 }
 
+/// One of which each routing key has several subjects.
+struct option_quote {
+  static constexpr std::string_view event_name = "EVENT_OPTION_QUOTE";
+  static constexpr std::string_view exchange = "OptionQuote";
+  std::string platform = "deribit";
+  std::string symbol = "BTC";
+  std::int64_t strike = 0;
+  std::int64_t bid = 0;
+};
+
+boost::json::value to_json(const option_quote& x) {
+  return {{"k", x.strike}, {"b", x.bid}};
+}
+
+caf::error from_json(const boost::json::value& in, option_quote& out) {
+  out.strike = in.at("k").to_number<std::int64_t>();
+  out.bid = in.at("b").to_number<std::int64_t>();
+  return {};
+}
+
+std::string subject_of(const option_quote& x) {
+  return std::to_string(x.strike);
+}
+
 struct journal {
   std::vector<std::int64_t> trades;
   std::vector<double> rates;
+  std::vector<std::int64_t> bids;
   std::vector<subscribed> told;
   std::vector<caf::error> errors;
   int failures = 0;
@@ -65,6 +90,7 @@ caf::behavior strategy(caf::event_based_actor* self, event_center center, subscr
         return caf::unit;
       },
       [=](const funding& x) { seen->rates.push_back(x.rate); },
+      [=](const option_quote& x) { seen->bids.push_back(x.bid); },
   };
 }
 
@@ -106,6 +132,22 @@ CAF_TEST(an event type of the user goes both ways) {
   auto seen = add(subscription::to<funding>("binance.#"));
   publish(funding{"binance", "ETH/USDT", 0.0125});
   CAF_CHECK(seen->rates == std::vector<double>{0.0125});
+}
+
+CAF_TEST(the outbox keeps the newest of each subject of a type of the user) {
+  start();
+  auto seen = add(subscription::to<option_quote>("deribit.#"));
+  const auto [table, links] =
+      spawn_center("publisher", {.each = {.overflow = overflow_policy::latest_per_key}});
+  event_center publisher{table, links};
+  for (auto [strike, bid] : {std::pair{90'000, 1}, {95'000, 2}, {90'000, 3}})
+    publisher.publish(option_quote{.strike = strike, .bid = bid});
+  caf::anon_send(links, start_atom_v, table);
+  sched.run();
+  CAF_CHECK(seen->bids == (list{3, 2}));
+  for (auto& x : {links, table})
+    caf::anon_send_exit(x, caf::exit_reason::kill);
+  sched.run();
 }
 
 CAF_TEST(an event goes to the exchange that its publisher names) {

@@ -54,7 +54,7 @@ CAF_TEST(refinements are chained) {
   CAF_CHECK_EQUAL(*x.queue, "audit");
   CAF_CHECK_EQUAL(x.prefetch_count, 100u);
   CAF_CHECK(x.ack == ack_policy::on_success);
-  CAF_CHECK_EQUAL(x.kline_type, "kline_5m");
+  CAF_CHECK_EQUAL(x.subject, "kline_5m");
   CAF_CHECK_EQUAL(problem(x), "none");
 }
 
@@ -144,8 +144,8 @@ CAF_TEST(what contradicts itself is refused) {
                   "invalid_argument: subscription 'Trade:okx.#': no_ack forgets each message on "
                   "sending it, so its handler's answer cannot requeue: choose one");
   CAF_CHECK_EQUAL(problem(trades("okx", "BTC/USDT").of_type("kline_5m")),
-                  "invalid_argument: subscription 'Trade:okx.BTC/USDT': only klines have a type, "
-                  "so 'kline_5m' would match nothing");
+                  "invalid_argument: subscription 'Trade:okx.BTC/USDT': its events have no "
+                  "subject (subject_of), so 'kline_5m' would match nothing");
   auto x = trades("okx", "BTC/USDT");
   x.codec = {};
   CAF_CHECK_EQUAL(problem(x), "invalid_argument: subscription 'Trade:okx.BTC/USDT': its codec has "

@@ -32,6 +32,30 @@ caf::error from_json(const boost::json::value& in, funding& out) {
   return caf::none;
 }
 
+// One of which each routing key has many subjects.
+struct option_quote {
+  static constexpr std::string_view event_name = "EVENT_OPTION_QUOTE";
+  static constexpr std::string_view exchange = "OptionQuote";
+  std::string platform;
+  std::string symbol;
+  std::string expiry;
+  int strike = 0;
+};
+
+boost::json::value to_json(const option_quote& x) {
+  return {{"p", x.platform}, {"s", x.symbol}, {"e", x.expiry}, {"k", x.strike}};
+}
+
+caf::error from_json(const boost::json::value& in, option_quote& out) {
+  out.expiry = in.at("e").as_string();
+  out.strike = in.at("k").to_number<int>();
+  return caf::none;
+}
+
+std::string subject_of(const option_quote& x) {
+  return x.expiry + ' ' + std::to_string(x.strike);
+}
+
 // One that reads its text itself, and throws what is no exception.
 struct rude {
   static constexpr std::string_view event_name = "EVENT_RUDE";
@@ -70,6 +94,8 @@ namespace {
 
 static_assert(text_event<orderbook> && text_event<trade> && text_event<kline>);
 static_assert(value_event<app::funding> && !text_event<app::funding>);
+static_assert(event_with_subject<kline> && event_with_subject<app::option_quote>);
+static_assert(!event_with_subject<trade> && !event_with_subject<app::funding>);
 static_assert(!event_type<event> && !event_type<int>);
 
 received_event received(std::string_view name, std::string_view data) {
@@ -103,7 +129,7 @@ CAF_TEST(an event type of the user) {
   CAF_CHECK_EQUAL(text, R"({"p": "okx", "s": "BTC/USDT", "r": 0.0001})");
   auto codec = codec_of<app::funding>();
   CAF_CHECK_EQUAL(std::string{codec.name}, "EVENT_FUNDING");
-  CAF_CHECK(codec.kline_type == nullptr);
+  CAF_CHECK(codec.subject == nullptr);
   auto message = codec.decode(received("EVENT_FUNDING", text));
   CAF_REQUIRE(message);
   CAF_REQUIRE(message->match_elements<app::funding>());
@@ -143,14 +169,23 @@ CAF_TEST(market data is decoded into its struct) {
                   "malformed_json: EVENT_TRADE: key 'p' is missing");
 }
 
-CAF_TEST(the kline type of a message) {
+CAF_TEST(the subject of a candle is its type) {
   auto codec = codec_of<kline>();
-  CAF_REQUIRE(codec.kline_type);
+  CAF_REQUIRE(codec.subject);
   kline x;
   x.kline_type = "kline_5m";
   auto message = caf::make_message(x);
-  CAF_CHECK_EQUAL(std::string{codec.kline_type(message)}, "kline_5m");
-  CAF_CHECK_EQUAL(std::string{codec.kline_type(caf::make_message(trade{}))}, "");
+  CAF_CHECK_EQUAL(codec.subject(message), "kline_5m");
+  CAF_CHECK_EQUAL(codec.subject(caf::make_message(trade{})), "");
+}
+
+CAF_TEST(the subject of an event type of the user) {
+  auto codec = codec_of<app::option_quote>();
+  CAF_REQUIRE(codec.subject);
+  auto message = codec.decode(received(
+      "EVENT_OPTION_QUOTE", data_of(app::option_quote{"deribit", "BTC", "27JUN", 90'000})));
+  CAF_REQUIRE(message);
+  CAF_CHECK_EQUAL(codec.subject(*message), "27JUN 90000");
 }
 
 CAF_TEST(the generic event) {

@@ -8,12 +8,13 @@
 #include <caf/expected.hpp>
 
 #include "actors/ec.hpp"
+#include "actors/export.hpp"
 
 namespace actors::amqp {
 
 /// A text that is never shown: it has no stream operator and no formatter, so
 /// that it reaches a log only by calling `reveal`.
-class secret {
+class ACTORS_EXPORT secret {
 public:
   secret() = default;
 
@@ -134,14 +135,15 @@ struct endpoint {
 /// verify_none) and `server_name_indication`. Credentials and settings that the URL does not name
 /// are those of `defaults`. Errors are `ec::invalid_endpoint` and never hold the
 /// password.
-caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& defaults = {});
+ACTORS_EXPORT caf::expected<endpoint> parse_endpoint(std::string_view url,
+                                                     const endpoint& defaults = {});
 
 /// Whether the settings make sense and go together: a host is a name or an address; TLS settings
 /// without TLS are a mistake, and a login by certificate needs one; a relay has no vhost. Nothing,
 /// or `ec::invalid_endpoint`.
-failure check(const endpoint& x);
+ACTORS_EXPORT failure check(const endpoint& x);
 
 /// The endpoint as a URL without credentials, e.g. "amqp://localhost:5672/".
-std::string to_string(const endpoint& x);
+ACTORS_EXPORT std::string to_string(const endpoint& x);
 
 } // namespace actors::amqp

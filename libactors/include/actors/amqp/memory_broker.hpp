@@ -10,12 +10,13 @@
 
 #include "actors/amqp/topology.hpp"
 #include "actors/ec.hpp"
+#include "actors/export.hpp"
 
 namespace actors::amqp {
 
 /// What RabbitMQs of different versions and settings do otherwise. RabbitMQ 3.10, if
 /// nothing else is said.
-struct memory_semantics {
+struct ACTORS_EXPORT memory_semantics {
   /// As Debian has it: what it deprecates is still permitted.
   static memory_semantics rabbitmq_4_3();
 
@@ -65,7 +66,7 @@ struct memory_semantics {
 /// what time brings about (messages and queues that expire) happens on a thread
 /// of the broker's own, which is started with the first deadline, sleeps until
 /// the next and ends with the broker. A call that is due later does it as well.
-class memory_broker {
+class ACTORS_EXPORT memory_broker {
 public:
   enum class time_source : std::uint8_t {
     /// Time passes by `advance` alone.

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "actors/export.hpp"
+
 namespace actors::amqp {
 
 /// The value of an AMQP field that is a table, a list or anything else that is none of
@@ -27,14 +29,14 @@ using field_value = std::variant<bool, std::int64_t, double, std::string, opaque
 using field_table = std::vector<std::pair<std::string, field_value>>;
 
 /// The fields of a nested table; nothing, if it is none or malformed.
-std::optional<field_table> as_table(const opaque_value& x);
+ACTORS_EXPORT std::optional<field_table> as_table(const opaque_value& x);
 
 /// The values of a list; nothing, if it is none or malformed.
-std::optional<std::vector<field_value>> as_list(const opaque_value& x);
+ACTORS_EXPORT std::optional<std::vector<field_value>> as_list(const opaque_value& x);
 
 enum class exchange_type : std::uint8_t { topic, fanout, direct, headers };
 
-std::string_view to_string(exchange_type x) noexcept;
+ACTORS_EXPORT std::string_view to_string(exchange_type x) noexcept;
 
 /// An exchange as we want it on the broker.
 struct exchange {

@@ -6,6 +6,7 @@
 
 #include <amqp_framing.h>
 
+#include "actors/version.hpp"
 #include "amqp/rabbitmq/requests.hpp"
 #include "amqp/wire_rules.hpp"
 
@@ -72,7 +73,7 @@ void session::on_greeting(std::string_view payload) {
                     "consumer_cancel_notify", "exchange_exchange_bindings", "publisher_confirms"})
     capabilities.emplace_back(name, true);
   field_table about{{"product", std::string{"libactors"}},
-                    {"version", std::string{ACTORS_VERSION}},
+                    {"version", std::string{version}},
                     {"platform", std::string{"C++"}}};
   if (!where_.connection_name.empty())
     about.emplace_back("connection_name", where_.connection_name);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/export.hpp"
 #include "amqp/transport.hpp"
 
 namespace actors::amqp {
@@ -9,6 +10,6 @@ namespace actors::amqp {
 ///
 /// Without `confirms` the broker is not asked to confirm publications: each
 /// counts as confirmed once its bytes have left for the socket.
-transport_ptr make_rabbitmq_transport(bool confirms = true);
+ACTORS_EXPORT transport_ptr make_rabbitmq_transport(bool confirms = true);
 
 } // namespace actors::amqp

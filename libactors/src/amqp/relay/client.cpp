@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/version.hpp"
 #include "amqp/relay/transport.hpp"
 #include "amqp/wire_rules.hpp"
 
@@ -49,7 +50,7 @@ transport_ptr make_relay_transport() {
 relay_client::relay_client(const endpoint& where, std::shared_ptr<sink> events, time_point now)
     : where_(where), events_(std::move(events)), began_(now), last_heard_(now) {
   relay_hello hello;
-  hello.software = ACTORS_VERSION;
+  hello.software = version;
   hello.name = where.connection_name.substr(0, max_hello_size / 2);
   hello.heartbeat_ms =
       static_cast<std::uint32_t>(std::chrono::milliseconds{where.heartbeat}.count());
