@@ -31,17 +31,17 @@
 ///     boost::json::value to_json(const funding& x);
 ///     caf::error from_json(const boost::json::value& in, funding& out);
 ///
-/// A third one, where events of one routing key are about several things, says which: candles
-/// are about their interval, the options of a chain about their strike. The newest of each
-/// subject is kept by `latest_per_key`, and `subscription::with_subject` asks for one alone.
-///
-///     std::string subject_of(const option_quote& x) { return x.expiry + ' ' + x.strike; }
-///
 /// `center.publish(self, funding{...})`, `subscription::to<funding>("binance.#")`
 /// and a handler `[](const funding& x) {...}` then work as for the built-in ones.
 /// Read numbers by `in.at("rate").to_number<double>()`: a peer may write 1 for 1.0.
 /// Whatever `from_json` or a constructor throws counts as `ec::malformed_json`. It runs where
 /// the link is read: a slow one holds up all events, a blocking one loses the link.
+///
+/// A third function says what an event is about where its routing key does not: candles
+/// are about their interval, the options of a chain about their strike. The newest of each
+/// subject is kept by `latest_per_key`, and `subscription::with_subject` asks for one alone.
+///
+///     std::string subject_of(const option_quote& x) { return x.expiry + ' ' + x.strike; }
 namespace actors {
 
 /// A struct that knows its event's name and exchange.
