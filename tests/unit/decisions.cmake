@@ -11,11 +11,13 @@ actors_add_suites(
   topology/backoff.cpp
   delivery/circuit_breaker.cpp
   topology/consumer_groups.cpp
+  topology/consumer_places.cpp
   topology/convictions.cpp
   topology/endpoint_memory.cpp
   topology/endpoint_rotation.cpp
   delivery/handler_table.cpp
   topology/ledger.cpp
+  topology/ledger_places.cpp
   topology/ledger_storm.cpp
   topology/ledger_suspects.cpp
   topology/ledger_upkeep.cpp

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/config.hpp"
+#include "amqp/channel_division.hpp"
 
 namespace actors {
 
@@ -123,6 +124,7 @@ void ledger::unwant(amqp::consumer_id id) {
 void ledger::erase(amqp::consumer_id id) {
   auto i = consumers_.find(id);
   groups(i->second).forget(id);
+  places_.forget(id);
   consumers_.erase(i);
 }
 
@@ -134,6 +136,7 @@ void ledger::up(const amqp::broker_limits& limits, way by) {
   if (by == way::apart)
     return; // `begin_trials` goes on
   limits_ = limits;
+  places_.limit(amqp::consumers_of_connection(limits));
   for (auto& x : exchanges_)
     if (x.trust != standing::culprit)
       declare(x);
@@ -265,7 +268,7 @@ void ledger::retry() {
     for (auto& y : x.beside)
       if (y.stage == entity_stage::refused && y.trust != standing::culprit)
         declare(x, y);
-    if (x.stage == consumer_stage::refused)
+    if (x.stage == consumer_stage::refused && !places_.waits(id))
       reset(x);
     x.restarts = 0;
     for (auto& y : x.bindings)

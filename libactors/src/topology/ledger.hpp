@@ -15,6 +15,7 @@
 #include "actors/ec.hpp"
 #include "amqp/transport.hpp"
 #include "topology/consumer_groups.hpp"
+#include "topology/consumer_places.hpp"
 #include "topology/convictions.hpp"
 
 namespace actors {
@@ -396,6 +397,7 @@ private:
   void bind(consumer_entry& x, binding_entry& about);
   void start(consumer_entry& x);
   void begin_new_stream(consumer_entry& x);
+  bool take_place(consumer_entry& x);
   void start_waiting();
   void refuse(consumer_entry& x, failure reason);
   void refuse(consumer_entry& x, binding_entry& about, failure reason);
@@ -490,6 +492,8 @@ private:
   time_point now_;
   amqp::broker_limits limits_;
   std::array<link_state, 2> links_;
+  /// On the usual link.
+  consumer_places places_;
   /// In the order they were wanted.
   std::list<exchange_entry> exchanges_;
   std::unordered_map<std::string, std::list<exchange_entry>::iterator, name_hash, std::equal_to<>>

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "actors/subscription.hpp"
+#include "amqp/channel_division.hpp"
 #include "topology/delivery_limit.hpp"
 #include "topology/ledger.hpp"
 
@@ -47,10 +48,19 @@ void ledger::advance(consumer_entry& x) {
     else
       refuse(x, y, std::move(reason));
   }
-  if (usable)
+  if (!usable)
+    return refuse(x, x.bindings.front().reason);
+  if (take_place(x))
     declare(x);
-  else
-    refuse(x, x.bindings.front().reason);
+}
+
+// A queue is not even declared for whoever finds none: nobody would take from it. The link apart
+// has few consumers, and refuses by itself.
+bool ledger::take_place(consumer_entry& x) {
+  if (way_of(x.trust) == way::apart || places_.take(x.consumer.id))
+    return true;
+  refuse(x, {ec::not_allowed, "queue " + quoted(x.queue.name) + ": " + no_room_text(limits_)});
+  return false;
 }
 
 bool ledger::awaits_exchange(const consumer_entry& x) const {
@@ -290,8 +300,13 @@ void ledger::begin_new_stream(consumer_entry& x) {
   arguments = {{"x-stream-offset", std::int64_t{0}}};
 }
 
-// Those that are started one at a time.
+// Those that found no place, and those that are started one at a time.
 void ledger::start_waiting() {
+  for (auto id : places_.take_granted())
+    if (auto x = find_consumer(id); x && x->stage == consumer_stage::refused) {
+      reset(*x);
+      advance(*x);
+    }
   for (auto& each : links_)
     if (each.groups.is_crowded())
       for (auto& [id, x] : consumers_)
@@ -324,6 +339,7 @@ void ledger::refuse(consumer_entry& x, failure reason) {
     return erase(x.consumer.id);
   }
   groups(x).left(x.consumer.id);
+  places_.leave(x.consumer.id);
   say(true, "queue " + quoted(x.queue.name) + " refused: " + reason.text);
   x.stage = consumer_stage::refused;
   x.reason = reason;

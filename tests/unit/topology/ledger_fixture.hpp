@@ -260,8 +260,8 @@ struct fixture {
     CAF_CHECK(y.binding || y.error);
   }
 
-  void up() {
-    x.up();
+  void up(const amqp::broker_limits& limits = {}) {
+    x.up(limits);
     follow();
   }
 

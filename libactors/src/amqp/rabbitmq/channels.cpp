@@ -14,30 +14,22 @@ constexpr std::size_t crowd = 16;
 /// Who waits for an answer for longer is passed by.
 constexpr std::chrono::seconds patience{1};
 
-constexpr std::uint16_t enough_to_be_apart = 3;
-
 } // namespace
 
 channel_plan::channel_plan() {
   limit(0, 0);
 }
 
-// Half of what is left after the first three is for topology, so that consumers can be apart.
 void channel_plan::limit(std::uint16_t channels, std::uint32_t consumers_per_channel) {
-  allowed_ = channels == 0 ? std::uint16_t{0xFFFF} : channels;
+  numbers_ = channel_division{channels};
   consumers_per_channel_ = consumers_per_channel;
-  topology_ = 1;
-  deliveries_ = std::min<std::uint16_t>(2, allowed_);
-  publishing_ = std::min<std::uint16_t>(3, allowed_);
-  const auto left = allowed_ - std::min(allowed_, enough_to_be_apart);
-  const auto crowded = std::min(max_topology_channels - 1, left / 2);
-  first_further_ = static_cast<std::uint16_t>(enough_to_be_apart + 1 + crowded);
   lines_.clear();
-  for_topology_ = {&make(topology_)};
-  for_deliveries_ = {&make(deliveries_)};
-  make(publishing_);
-  for (std::uint16_t number = enough_to_be_apart + 1; number < first_further_; ++number)
-    for_topology_.push_back(&make(number));
+  for_topology_ = {&make(numbers_.topology)};
+  for_deliveries_ = {&make(numbers_.deliveries)};
+  make(numbers_.publishing);
+  for (auto x = static_cast<std::uint16_t>(numbers_.publishing + 1); x < numbers_.first_further;
+       ++x)
+    for_topology_.push_back(&make(x));
 }
 
 line& channel_plan::make(std::uint16_t number) {
@@ -80,8 +72,13 @@ void channel_plan::left(const operation& x) {
 
 // -- deliveries ---------------------------------------------------------------------
 
+// The broker counts none that it was asked to cancel on the same channel before.
 bool channel_plan::has_room(const line& x) const noexcept {
-  return consumers_per_channel_ == 0 || x.consumers.size() < consumers_per_channel_;
+  if (consumers_per_channel_ == 0 || x.consumers.size() < consumers_per_channel_)
+    return true;
+  const auto staying =
+      std::count_if(x.consumers.begin(), x.consumers.end(), [](auto& y) { return !y.second; });
+  return static_cast<std::size_t>(staying) < consumers_per_channel_;
 }
 
 line* channel_plan::delivering(std::uint32_t group) {
@@ -95,8 +92,8 @@ line* channel_plan::delivering(std::uint32_t group) {
   if (!result)
     result = find([](auto* x) { return x->consumers.empty(); });
   if (!result) {
-    const auto next = first_further_ + xs.size() - 1;
-    if (next <= allowed_)
+    const auto next = numbers_.first_further + xs.size() - 1;
+    if (next <= numbers_.allowed)
       result = xs.emplace_back(&make(static_cast<std::uint16_t>(next)));
   }
   if (result) {

@@ -13,15 +13,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "amqp/channel_division.hpp"
 #include "amqp/link/link.hpp"
 #include "amqp/rabbitmq/requests.hpp"
 #include "amqp/transport.hpp"
 
 namespace actors::amqp {
-
-/// RabbitMQ works on the channels of a connection at the same time: several carry out a
-/// crowd of declarations sooner.
-constexpr std::uint16_t max_topology_channels = 4;
 
 /// A message that arrives frame by frame.
 struct arriving {
@@ -67,16 +64,7 @@ struct line {
   bool publishes = false;
 };
 
-/// The channels of a connection, and what each is for, as far as the broker's limits let
-/// them be apart:
-///
-///     1              topology
-///     2              deliveries
-///     3              publishing
-///     4 to 6         topology of a crowd
-///     7 and beyond   deliveries of further groups, and of what has no room on 2
-///
-/// With two channels publications go with deliveries, with one all goes there.
+/// The channels of a connection, and which of them carries what, see `channel_division`.
 class channel_plan {
 public:
   channel_plan();
@@ -90,7 +78,7 @@ public:
   }
 
   line& publishing() noexcept {
-    return *lines_[publishing_];
+    return *lines_[numbers_.publishing];
   }
 
   /// The one that carries a request about topology, until `left`. Requests about one queue
@@ -106,19 +94,15 @@ public:
 
   /// Whether it carries requests about topology and nothing else.
   bool is_for_topology_alone(const line& x) const noexcept {
-    return x.number != publishing_ && x.number != deliveries_
-           && (x.number == topology_ || x.number < first_further_);
+    return x.number != numbers_.publishing && x.number != numbers_.deliveries
+           && (x.number == numbers_.topology || x.number < numbers_.first_further);
   }
 
   /// How many are open.
   std::uint16_t open() const noexcept;
 
   std::uint16_t allowed() const noexcept {
-    return allowed_;
-  }
-
-  std::uint32_t consumers_per_channel() const noexcept {
-    return consumers_per_channel_;
+    return numbers_.allowed;
   }
 
   /// All that were needed so far.
@@ -140,13 +124,8 @@ private:
   line& emptiest_topology(conversation::time_point now);
   bool has_room(const line& x) const noexcept;
 
-  std::uint16_t allowed_ = 0xFFFF;
+  channel_division numbers_{0};
   std::uint32_t consumers_per_channel_ = 0;
-  std::uint16_t topology_ = 1;
-  std::uint16_t deliveries_ = 2;
-  std::uint16_t publishing_ = 3;
-  /// Of the further ones for deliveries.
-  std::uint16_t first_further_ = 0;
   /// By their numbers.
   std::vector<std::unique_ptr<line>> lines_;
   std::vector<line*> for_topology_;

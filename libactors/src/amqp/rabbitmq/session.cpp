@@ -69,10 +69,7 @@ void session::start(request_command& x) {
   auto on = channels_.delivering(what.group);
   if (!on)
     return refuse(x, ec::not_allowed,
-                  "the broker allows " + std::to_string(channels_.consumers_per_channel())
-                      + " consumers on each of " + std::to_string(channels_.allowed())
-                      + " channels, which have no room: raise consumer_max_per_channel or "
-                        "channel_max there");
+                  no_room_text({channels_.allowed(), where_.known.consumers_per_channel}));
   open_channel(*on);
   if (on->incarnation == 0) {
     on->incarnation = ++last_incarnation_;

@@ -215,6 +215,7 @@ bool session::learn(const failure& reason) {
     channels_.for_each([&](const line& x) { most = std::max(most, x.consumers.size()); });
     known.consumers_per_channel = static_cast<std::uint32_t>(std::max<std::uint64_t>(
         1, number_behind(text, "reached maximum").value_or(most > 0 ? most - 1 : 0)));
+    known.channels = channels_.allowed(); // together they say how many consumers there may be
   } else if (auto size =
                  mentions(text, "message size ") ? number_behind(text, "max size") : std::nullopt) {
     known.message_size = *size;

@@ -257,9 +257,21 @@ CAF_TEST(a consumer for which no channel has room is refused) {
   x.consume_from(1, 1, "q");
   x.consume_from(2, 2, "q");
   CAF_CHECK(x.raised()
-            == lines{"replied 2 not_allowed: start consumer 2 on queue 'q': the broker allows 1 "
-                     "consumers on each of 3 channels, which have no room: raise "
-                     "consumer_max_per_channel or channel_max there"});
+            == lines{"replied 2 not_allowed: start consumer 2 on queue 'q': the broker allows 3 "
+                     "channels and 1 consumers on each, and there is no room for one more than 1: "
+                     "raise consumer_max_per_channel or channel_max there"});
+}
+
+CAF_TEST(one that is being cancelled takes no room on its channel) {
+  auto limited = where();
+  limited.known.consumers_per_channel = 1;
+  session_fixture x{true, limited};
+  x.feed(broker::start() + broker::tune(60, 131'072, 3) + broker::open_ok());
+  x.consume_from(1, 1, "q");
+  x.request(2, cancel_consumer{1});
+  x.sent();
+  x.consume_from(3, 2, "q");
+  CAF_CHECK(x.sent() == lines{"2:60.20"});
 }
 
 CAF_TEST(with two channels publications share one with deliveries) {
@@ -438,7 +450,7 @@ CAF_TEST(a limit is learned and nobody is suspected of it) {
        "limit of 30",
        "learned channels=2 consumers=0 size=0"},
       {"NOT_ALLOWED - reached maximum (2) of consumers per channel",
-       "learned channels=0 consumers=2 size=0"},
+       "learned channels=2047 consumers=2 size=0"},
       {"INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.",
        "learned channels=0 consumers=0 size=0 no transient queues"},
   };
