@@ -10,6 +10,7 @@
 #include "center/messages.hpp"
 #include "center/settings.hpp"
 #include "completion.hpp"
+#include "wire/payload.hpp"
 
 namespace with_actors {
 
@@ -28,7 +29,7 @@ public:
     x.exchange = "Tick";
     x.routing_key = "k";
     x.body = std::move(body);
-    send({std::move(x), {}});
+    send(caf::make_message(actors::publish_atom_v, std::move(x)));
   }
 };
 

@@ -11,6 +11,7 @@ actors_add_suites(
           center/dispatcher_deliveries.cpp
           center/dispatcher_failures.cpp
           center/dispatcher_windows.cpp center/event_center.cpp
+          dispatch/dispatching.cpp
           settings/feed.cpp
           guarantees.cpp runtime/hand_over.cpp
           instances.cpp

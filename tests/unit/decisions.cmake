@@ -10,6 +10,7 @@ actors_add_suites(
   delivery/ack_window.cpp
   topology/backoff.cpp
   delivery/circuit_breaker.cpp
+  delivery/event_handler.cpp
   topology/consumer_groups.cpp
   topology/consumer_places.cpp
   topology/convictions.cpp
@@ -21,6 +22,7 @@ actors_add_suites(
   topology/ledger_storm.cpp
   topology/ledger_suspects.cpp
   topology/ledger_upkeep.cpp
+  dispatch/subscription_table.cpp
   publishing/outbox.cpp
   publishing/outbox_lanes.cpp
   publishing/outbox_rejections.cpp

@@ -1,14 +1,11 @@
-#include <algorithm>
-
 #include <caf/sec.hpp>
 #include <fmt/core.h>
 
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
-#include "center/dispatcher.hpp"
-#include "center/guarded.hpp"
 #include "delivery/consumer_ids.hpp"
 #include "delivery/retry.hpp"
+#include "dispatch/dispatching.hpp"
 #include "runtime/repeated_log.hpp"
 
 // What strategies answer, and what becomes of a delivery.
@@ -53,41 +50,23 @@ bool waits_for_others(const subscription& x) noexcept {
 
 // -- to a strategy, on success ------------------------------------------------------------
 
-void dispatcher_state::ask(handler& to, const amqp::delivery& x, const caf::message& what,
-                           delivery_key key, open_delivery& open) {
-  open.waiting.push_back(to.counters.id);
-  if (!open.from)
-    open.from = origin_of(x);
-  ask(to, what, key, open.from);
-}
-
-// Nothing for a message that has no place in a stream.
-dispatcher_state::origin_ptr dispatcher_state::origin_of(const amqp::delivery& x) {
-  if (!x.properties.position)
-    return nullptr;
-  return std::make_shared<const message_origin>(
-      message_origin{x.exchange, x.routing_key, x.properties.position});
-}
-
-void dispatcher_state::ask(handler& to, const caf::message& what, delivery_key key,
-                           const origin_ptr& from) {
-  question asked{key, to.counters.id, from, to.breaker.passed(now_, to.what.time_limit)};
+void dispatching::ask(event_handler& to, const caf::message& what, delivery_key key,
+                      const origin_ptr& from) {
+  question about{key, to.id(), from, to.breaker.passed(now_, to.what.time_limit)};
   ++to.counters.delivered;
   ++to.counters.in_flight;
-  self_->request(to.subscriber, caf::infinite, what)
-      .then(guarded(*this, [this, asked] { on_answer(asked, {}); }),
-            guarded(*this, [this, asked](const caf::error& err) { on_answer(asked, err); }));
+  door_->ask(to.subscriber, what, std::move(about));
 }
 
-void dispatcher_state::on_answer(const question& to, const caf::error& err) {
+void dispatching::on_answer(const question& to, const caf::error& err) {
   auto outcome = verdict_of(err);
   const auto error = is_failure(outcome) ? text_of(err) : std::string{};
-  if (auto x = handlers_.find(to.id); x != handlers_.end()) {
-    outcome = take_answer(x->second, to, err, outcome);
+  if (auto* x = table_.find(to.id)) {
+    outcome = take_answer(*x, to, err, outcome);
     // Too late for anything else.
-    const auto late = x->second.given_up.erase(to.key) > 0;
+    const auto late = x->given_up.erase(to.key) > 0;
     if (!late)
-      count(x->second, err);
+      count(*x, err);
     if (to.from && (!late || outcome == verdict::ack))
       settle_followers(to.id, to.from, outcome, error);
     if (late)
@@ -100,8 +79,8 @@ void dispatcher_state::on_answer(const question& to, const caf::error& err) {
 }
 
 // Gives back what its policy makes of it.
-verdict dispatcher_state::take_answer(handler& x, const question& to, const caf::error& err,
-                                      verdict outcome) {
+ack_window::verdict dispatching::take_answer(event_handler& x, const question& to,
+                                             const caf::error& err, verdict outcome) {
   x.breaker.answered(to.number);
   const auto unwanted = err == caf::sec::unexpected_message && waits_for_others(x.what);
   const auto again = outcome == verdict::requeue || outcome == verdict::release || unwanted;
@@ -117,27 +96,27 @@ verdict dispatcher_state::take_answer(handler& x, const question& to, const caf:
                                                                              : outcome;
 }
 
-void dispatcher_state::continue_handing_over(subscription_id id) {
-  auto x = handlers_.find(id);
-  if (x == handlers_.end() || x->second.held.empty())
+void dispatching::continue_handing_over(subscription_id id) {
+  auto* x = table_.find(id);
+  if (!x || x->held.empty())
     return;
-  now_ = self_->clock().now();
-  hand_over_held(x->second);
+  now_ = door_->now();
+  hand_over_held(*x);
 }
 
 // Copies of the same message, e.g. what the broker delivered again when the link fell
 // while the handler was busy.
-void dispatcher_state::settle_followers(subscription_id id, const origin_ptr& from, verdict what,
-                                        const std::string& error) {
+void dispatching::settle_followers(subscription_id id, const origin_ptr& from, verdict what,
+                                   const std::string& error) {
   for (auto& copy : deliveries_.take_followers(id, *from)) {
-    if (auto x = handlers_.find(id); what == verdict::ack && x != handlers_.end())
-      ++x->second.counters.duplicates;
+    if (auto* x = table_.find(id); what == verdict::ack && x)
+      ++x->counters.duplicates;
     if (auto done = deliveries_.followed(copy, id, what, error))
       finish(copy, *done);
   }
 }
 
-void dispatcher_state::count(handler& x, const caf::error& err) {
+void dispatching::count(event_handler& x, const caf::error& err) {
   --x.counters.in_flight;
   const auto outcome = verdict_of(err);
   ++(outcome == verdict::ack ? x.counters.succeeded : x.counters.failed);
@@ -152,44 +131,108 @@ void dispatcher_state::count(handler& x, const caf::error& err) {
                              waits_for_others(x.what) ? "they go back for whoever has"
                                                       : "message rejected"));
   if (x.removed && x.counters.in_flight == 0)
-    forget(x.counters.id);
+    forget(x.id());
 }
 
 // All up to this one have been handled: there is room for more.
-void dispatcher_state::on_mark(subscription_id id, std::uint64_t mark, const caf::error& err) {
-  auto i = handlers_.find(id);
-  if (i == handlers_.end())
+void dispatching::on_mark(subscription_id id, std::uint64_t mark, const caf::error& err) {
+  auto* x = table_.find(id);
+  if (!x)
     return;
-  auto& x = i->second;
   if (verdict_of(err) != verdict::ack)
-    count_failure(x, err);
-  now_ = self_->clock().now();
-  x.window.handled(mark);
-  pump(x);
+    count_failure(*x, err);
+  now_ = door_->now();
+  x->window.handled(mark);
+  pump(*x);
   continue_drain();
+}
+
+// -- what is held for a strategy that is away or late ----------------------------------------
+
+// In the order in which it came, and one for a try if the strategy is late.
+void dispatching::hand_over_held(event_handler& to) {
+  while (!to.held.empty() && to.breaker.lets_pass(now_)) {
+    const auto first = to.held.extract(to.held.begin());
+    hand_over_held(to, first.key(), first.mapped());
+  }
+}
+
+void dispatching::hand_over_held(event_handler& to, delivery_key key, const held_message& x) {
+  const auto id = to.id();
+  const auto place = arrive(to, x.about);
+  if (place == stream_tracker::verdict::fresh)
+    return ask(to, x.what, key, origin_of(x.about));
+  if (place == stream_tracker::verdict::in_hand)
+    return deliveries_.follow(id, *origin_of(x.about), key);
+  ++to.counters.duplicates;
+  if (auto done = deliveries_.answered(key, id, verdict::ack, {}))
+    finish(key, *done);
+}
+
+void dispatching::answer_held(event_handler& to, verdict what) {
+  for (auto& [key, x] : std::exchange(to.held, {}))
+    if (auto done = deliveries_.answered(key, to.id(), what, {}))
+      finish(key, *done);
+}
+
+// It has waited for as long as a handler may take, and was not handled: no fault of its own, and
+// others may be less late. Of a stream nobody else waits for it.
+void dispatching::give_back_held(event_handler& to, delivery_key key) {
+  if (to.what.kind == queue_kind::stream)
+    return;
+  to.held.erase(key);
+  if (auto done = deliveries_.answered(key, to.id(), verdict::release, {}))
+    finish(key, *done);
+}
+
+// -- places that are kept ---------------------------------------------------------------------
+
+void dispatching::drop_places(const shared_consumer& from, verdict what) {
+  for (auto id : table_.places(from)) {
+    answer_held(table_.at(id), what);
+    table_.drop_place(id);
+  }
+}
+
+// Gives back whether any place is still kept.
+bool dispatching::drop_late_places() {
+  std::vector<subscription_id> late;
+  auto kept = false;
+  for (auto& [id, x] : table_.handlers()) {
+    if (x.removed || x.subscriber != 0)
+      continue;
+    if (x.kept_until <= now_)
+      late.push_back(id);
+    else
+      kept = true;
+  }
+  for (auto id : late) {
+    answer_held(table_.at(id), verdict::ack);
+    table_.drop_place(id);
+  }
+  return kept;
 }
 
 // -- time -------------------------------------------------------------------------------------
 
-void dispatcher_state::schedule_tick() {
-  if (std::exchange(tick_scheduled_, true))
-    return;
-  self_->delayed_send(self_, tick_interval, tick_atom_v);
+void dispatching::schedule_tick() {
+  if (!std::exchange(tick_scheduled_, true))
+    door_->tick_after(tick_interval);
 }
 
-void dispatcher_state::on_tick() {
+void dispatching::on_tick() {
   tick_scheduled_ = false;
-  now_ = self_->clock().now();
+  now_ = door_->now();
   give_up_answers();
   auto goes_on = drop_late_places() || deliveries_.awaits_answers();
-  for (auto& [id, x] : handlers_) {
-    if (x.removed || !x.subscriber)
+  for (auto& [id, x] : table_.handlers()) {
+    if (x.removed || x.subscriber == 0)
       continue; // it is told nothing more
     give_up_marks(x);
     hand_over_held(x);
     if (x.what.stale_after.count() > 0)
       for (auto& notice : x.streams.stale(now_, x.what.stale_after))
-        self_->send(x.subscriber, std::move(notice));
+        door_->send(x.subscriber, caf::make_message(std::move(notice)));
     goes_on = goes_on || x.window.in_hand() > 0 || x.what.stale_after.count() > 0;
   }
   if (goes_on)
@@ -198,13 +241,13 @@ void dispatcher_state::on_tick() {
 
 // A handler that neither answers nor ends must not hold a message for ever. Its time goes
 // on when the link falls meanwhile.
-void dispatcher_state::give_up_answers() {
+void dispatching::give_up_answers() {
   auto limit_of = [this](subscription_id id) {
-    auto& x = handlers_.at(id);
-    return x.subscriber ? x.what.time_limit : std::chrono::milliseconds{0};
+    auto& x = table_.at(id);
+    return x.subscriber != 0 ? x.what.time_limit : std::chrono::milliseconds{0};
   };
   for (auto& x : deliveries_.late(now_, limit_of)) {
-    auto& handler = handlers_.at(x.id);
+    auto& handler = table_.at(x.id);
     if (handler.held.contains(x.key)) {
       give_back_held(handler, x.key);
       continue;
@@ -214,12 +257,12 @@ void dispatcher_state::give_up_answers() {
     on_answer({x.key, x.id, x.from},
               make_error(ec::handler_timeout,
                          fmt::format("no answer within {} ms", handler.what.time_limit.count())));
-    if (auto i = handlers_.find(x.id); i != handlers_.end())
-      i->second.given_up.insert(x.key);
+    if (auto* late = table_.find(x.id))
+      late->given_up.insert(x.key);
   }
 }
 
-void dispatcher_state::give_up_marks(handler& x) {
+void dispatching::give_up_marks(event_handler& x) {
   if (x.what.time_limit.count() == 0)
     return;
   const auto late = x.window.give_up(now_ - x.what.time_limit);
@@ -237,7 +280,7 @@ void dispatcher_state::give_up_marks(handler& x) {
 
 // What goes back again and again goes back after a pause, or it would keep the
 // broker, us and the log busy.
-void dispatcher_state::finish(delivery_key key, open_delivery& x) {
+void dispatching::finish(delivery_key key, open_delivery& x) {
   if (x.outcome == verdict::ack)
     return x.asked > 0 && x.unwanted == x.asked ? settle_unwanted(key, x)
                                                 : settle(key, x.consumer, verdict::ack);
@@ -250,21 +293,21 @@ void dispatcher_state::finish(delivery_key key, open_delivery& x) {
 
 // None of those who were asked has a handler for it. It came for the first time: once it comes
 // again it is known that nobody else wants it either.
-void dispatcher_state::settle_unwanted(delivery_key key, open_delivery& x) {
-  auto from = consumers_.find(x.consumer);
-  if (from != consumers_.end() && x.original)
-    return settle_unmatched(key, *x.original, from->second);
+void dispatching::settle_unwanted(delivery_key key, open_delivery& x) {
+  auto* from = table_.find_consumer(x.consumer);
+  if (from && x.original)
+    return settle_unmatched(key, *x.original, *from);
   ++counters_.unmatched;
   settle(key, x.consumer, verdict::release);
 }
 
-void dispatcher_state::pause(delivery_key key, open_deliveries::paused_delivery x,
-                             std::chrono::milliseconds time) {
+void dispatching::pause(delivery_key key, open_deliveries::paused_delivery x,
+                        std::chrono::milliseconds time) {
   deliveries_.pause(key, std::move(x));
-  self_->delayed_send(self_, time, requeue_atom_v, key.life, key.tag);
+  door_->pause(key, time);
 }
 
-void dispatcher_state::on_pause_over(delivery_key key) {
+void dispatching::on_pause_over(delivery_key key) {
   auto paused = deliveries_.resume(key);
   if (!paused)
     return;
@@ -275,7 +318,7 @@ void dispatcher_state::on_pause_over(delivery_key key) {
 }
 
 // To the retries or the dead letters.
-void dispatcher_state::move(delivery_key key, open_delivery& x) {
+void dispatching::move(delivery_key key, open_delivery& x) {
   const auto attempts = attempts_of(x.original->properties) + 1;
   const auto& plan = *x.plan;
   const auto again = plan.policy == error_policy::retry && x.outcome == verdict::requeue
@@ -292,14 +335,12 @@ void dispatcher_state::move(delivery_key key, open_delivery& x) {
 
 // The original is acknowledged when the broker has the copy: if we die in between, there
 // are two of it.
-void dispatcher_state::send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy) {
+void dispatching::send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy) {
   deliveries_.move(key, id);
-  self_->request(supervisor_, caf::infinite, publish_atom_v, std::move(copy))
-      .then(guarded(*this, [this, key](const published&) { on_moved(key, {}); }),
-            guarded(*this, [this, key](const caf::error& err) { on_moved(key, err); }));
+  door_->publish(std::move(copy), key);
 }
 
-void dispatcher_state::on_moved(delivery_key key, const caf::error& err) {
+void dispatching::on_moved(delivery_key key, const caf::error& err) {
   auto consumer = deliveries_.moved(key);
   if (!consumer)
     return;
@@ -318,14 +359,13 @@ void dispatcher_state::on_moved(delivery_key key, const caf::error& err) {
 }
 
 // It was asked for a moment ago: held back, one message would hold up all others.
-bool dispatcher_state::awaits_queue_beside(amqp::consumer_id id) const {
-  auto x = consumers_.find(id);
-  return x != consumers_.end() && x->second.sets_aside_since
-         && self_->clock().now() - *x->second.sets_aside_since < requeue_pause;
+bool dispatching::awaits_queue_beside(amqp::consumer_id id) {
+  const auto* x = table_.find_consumer(id);
+  return x && x->sets_aside_since && door_->now() - *x->sets_aside_since < requeue_pause;
 }
 
 // Of no effect for deliveries of a no_ack consumer: they were never open.
-void dispatcher_state::settle(delivery_key key, amqp::consumer_id id, verdict what) {
+void dispatching::settle(delivery_key key, amqp::consumer_id id, verdict what) {
   if (!deliveries_.settle(key, id, what))
     return;
   if ((what == verdict::requeue || what == verdict::release) && !reads_stream(id))
@@ -333,21 +373,18 @@ void dispatcher_state::settle(delivery_key key, amqp::consumer_id id, verdict wh
   schedule_flush();
 }
 
-// One message to ourselves behind those that wait already: many answers become
-// few acknowledgements.
-void dispatcher_state::schedule_flush() {
-  if (flush_scheduled_)
-    return;
-  flush_scheduled_ = true;
-  self_->send(self_, flush_atom_v);
+// Behind the answers that wait already: many become few acknowledgements.
+void dispatching::schedule_flush() {
+  if (!std::exchange(flush_scheduled_, true))
+    door_->flush_soon();
 }
 
-void dispatcher_state::on_flush() {
+void dispatching::on_flush() {
   flush_scheduled_ = false;
   flush();
 }
 
-void dispatcher_state::flush() {
+void dispatching::flush() {
   deliveries_.flush(
       [](amqp::outlet& out, std::uint32_t incarnation, std::vector<amqp::settlement> settlements) {
         out.settle(incarnation, std::move(settlements));

@@ -1,0 +1,179 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <caf/error.hpp>
+
+#include "actors/status.hpp"
+#include "delivery/delivery_decoder.hpp"
+#include "delivery/open_deliveries.hpp"
+#include "dispatch/door.hpp"
+#include "dispatch/subscription_table.hpp"
+
+namespace actors {
+
+/// What the dispatcher does: it finds the strategies that a message is for, hands it over, takes
+/// their answers, and decides what the broker is told of it:
+///
+///     delivery -> decoded once -> each handler: hand over | ask | hold | pass over
+///                                                   |
+///                        settle | move a copy <- all have answered
+///
+/// A value that reaches the outside by its door alone.
+class dispatching {
+public:
+  explicit dispatching(dispatch_door& door, dispatcher_settings settings = {});
+
+  // -- subscriptions ---------------------------------------------------------------------
+
+  /// Why a subscription is refused; the log says so as well.
+  caf::error refusal(const subscription& what, bool has_strategy) const;
+
+  /// Adds a subscription that is not refused. The door's `grant` or `refuse`
+  /// answers it, at once perhaps; before, `named` is called with its handler.
+  template <class Named>
+  void subscribe(subscription what, subscriber_id who, Named named) {
+    auto& x = table_.add(std::move(what), who);
+    named(x);
+    begin(x);
+  }
+
+  caf::error unsubscribe(subscription_id id);
+  void on_strategy_down(subscriber_id who, const caf::error& reason);
+  void on_consumer_state(const consumer_state& x);
+  void on_consumers_lost(const std::vector<amqp::consumer_id>& xs, const failure& reason);
+
+  // -- deliveries ------------------------------------------------------------------------
+
+  /// Deliveries of one life of a link's consuming channel. They are settled by its outlet.
+  void on_deliveries(const amqp::outlet_ptr& out, std::uint32_t incarnation,
+                     std::vector<amqp::delivery>& xs);
+  void on_answer(const question& to, const caf::error& err);
+  void on_mark(subscription_id id, std::uint64_t mark, const caf::error& err);
+  /// A strategy failed with what it was not asked to answer.
+  void on_unasked_error(subscriber_id who, const caf::error& reason);
+  void on_moved(delivery_key key, const caf::error& err);
+  void on_pause_over(delivery_key key);
+  void on_flush();
+  void on_tick();
+
+  // -- looking, ending -------------------------------------------------------------------
+
+  dispatcher_status status();
+
+  /// Nothing new is handed out. The door's `end_drain` follows.
+  void drain();
+
+  bool is_draining() const noexcept {
+    return draining_;
+  }
+
+  /// The events that strategies have not answered.
+  std::uint64_t unhandled();
+
+  /// No subscription gets anything any more until its consumer is started again.
+  void tell_all_lost(const failure& reason);
+
+  /// A message made us throw: what strategies had of all links comes again, as they are renewed.
+  void on_exception(const failure& reason);
+
+private:
+  using time_point = std::chrono::steady_clock::time_point;
+  using origin_ptr = std::shared_ptr<const message_origin>;
+  using verdict = ack_window::verdict;
+  using ending = subscription_table::ending;
+
+  // -- subscriptions ---------------------------------------------------------------------
+
+  void begin(event_handler& x);
+  void follow();
+  void remove(subscription_id id, const caf::error& reason, ending how = ending::asked_for);
+  void forget(subscription_id id);
+  void report_end(const std::set<subscription_id>& gone, const caf::error& reason);
+  void give_back_unanswered(const std::set<subscription_id>& gone);
+  void on_retired(amqp::consumer_id id);
+  void establish(event_handler& x);
+  void fail(subscription_id id, const failure& reason);
+  void lose(amqp::consumer_id id, shared_consumer& x, const failure& reason);
+  void tell_lost(event_handler& x, const failure& reason);
+  void tell_restored(event_handler& x);
+
+  // -- places that are kept for strategies that may be back ----------------------------------
+
+  void hold_for(const std::vector<subscription_id>& places, const amqp::delivery& x,
+                delivery_key key, open_delivery& open);
+  void hand_over_held(event_handler& to);
+  void hand_over_held(event_handler& to, delivery_key key, const held_message& x);
+  void answer_held(event_handler& to, verdict what);
+  void give_back_held(event_handler& to, delivery_key key);
+  void drop_places(const shared_consumer& from, verdict what);
+  bool drop_late_places();
+
+  // -- a message comes in ------------------------------------------------------------------
+
+  void dispatch(std::uint64_t life, amqp::delivery& x);
+  void settle_unknown(std::uint64_t life, const amqp::delivery& x);
+  void settle_unreadable(delivery_key key, const amqp::delivery& x, shared_consumer& from);
+  void settle_poison(delivery_key key, amqp::consumer_id id, const std::exception_ptr& what);
+  void settle_unmatched(delivery_key key, amqp::delivery& x, shared_consumer& from);
+  bool dispatch_to(event_handler& to, const amqp::delivery& x, const caf::message& what,
+                   delivery_key key, open_delivery& open);
+  void pass_over(event_handler& to, const amqp::delivery& x);
+  void skip(event_handler& to, const amqp::delivery& x);
+  stream_tracker::verdict arrive(event_handler& to, const amqp::delivery& x);
+  void tell_arriving(event_handler& to);
+  void report_malformed(const amqp::delivery& x, const shared_consumer& from,
+                        const caf::error& reason);
+
+  // -- to a strategy, on dispatch ----------------------------------------------------------
+
+  void hand_over(event_handler& to, const amqp::delivery& x, const caf::message& what);
+  void pump(event_handler& to);
+  void count_failure(event_handler& x, const caf::error& reason);
+  void tell(const event_handler& to, std::vector<stream_notice>& notices);
+
+  // -- to a strategy, on success -----------------------------------------------------------
+
+  void ask(event_handler& to, const caf::message& what, delivery_key key, const origin_ptr& from);
+  verdict take_answer(event_handler& x, const question& to, const caf::error& err, verdict outcome);
+  void continue_handing_over(subscription_id id);
+  void settle_followers(subscription_id id, const origin_ptr& from, verdict what,
+                        const std::string& error);
+  void count(event_handler& x, const caf::error& err);
+
+  // -- time --------------------------------------------------------------------------------
+
+  void schedule_tick();
+  void give_up_answers();
+  void give_up_marks(event_handler& x);
+
+  // -- a message's end ---------------------------------------------------------------------
+
+  void finish(delivery_key key, open_delivery& x);
+  void settle_unwanted(delivery_key key, open_delivery& x);
+  void pause(delivery_key key, open_deliveries::paused_delivery x, std::chrono::milliseconds time);
+  void move(delivery_key key, open_delivery& x);
+  void send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy);
+  bool awaits_queue_beside(amqp::consumer_id id);
+  void settle(delivery_key key, amqp::consumer_id id, verdict what);
+  void schedule_flush();
+  void flush();
+  void continue_drain();
+
+  dispatch_door* door_;
+  subscription_table table_;
+  open_deliveries deliveries_;
+  delivery_decoder decoder_;
+  dispatcher_status counters_;
+  time_point now_;
+  bool flush_scheduled_ = false;
+  bool tick_scheduled_ = false;
+  bool draining_ = false;
+};
+
+} // namespace actors

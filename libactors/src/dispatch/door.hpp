@@ -1,0 +1,77 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include <caf/error.hpp>
+#include <caf/message.hpp>
+
+#include "actors/subscription.hpp"
+#include "amqp/transport.hpp"
+#include "delivery/event_handler.hpp"
+#include "delivery/open_deliveries.hpp"
+#include "topology/ledger.hpp"
+
+namespace actors {
+
+/// A message that a strategy was asked to handle.
+struct question {
+  delivery_key key;
+  subscription_id id = 0;
+  std::shared_ptr<const message_origin> from;
+  /// Of the strategy's circuit breaker.
+  std::uint64_t number = 0;
+};
+
+/// By which `dispatching` reaches strategies, supervisor and clock. Answers come back as calls.
+class dispatch_door {
+public:
+  virtual ~dispatch_door() = default;
+
+  virtual std::chrono::steady_clock::time_point now() const = 0;
+
+  // -- to a strategy ---------------------------------------------------------------------
+
+  virtual void send(subscriber_id to, caf::message what) = 0;
+
+  /// Answered by `dispatching::on_answer`.
+  virtual void ask(subscriber_id to, const caf::message& what, question about) = 0;
+
+  /// Answered by `dispatching::on_mark`.
+  virtual void ask(subscriber_id to, caf::message what, subscription_id id, std::uint64_t mark) = 0;
+
+  /// The answer to `subscribe`.
+  virtual void grant(subscription_id id, const subscribed& what) = 0;
+
+  /// The answer to `subscribe`, unless it had one.
+  virtual void refuse(subscription_id id, const caf::error& why) = 0;
+
+  /// It has no subscription any more.
+  virtual void forget(subscriber_id who) = 0;
+
+  // -- to the supervisor -----------------------------------------------------------------
+
+  virtual void want(wanted_consumer x) = 0;
+  virtual void unwant(amqp::consumer_id id) = 0;
+  virtual void unwant(amqp::consumer_id id, amqp::binding what) = 0;
+
+  /// Answered by `dispatching::on_moved`.
+  virtual void publish(amqp::publication copy, delivery_key of) = 0;
+
+  // -- to ourselves ----------------------------------------------------------------------
+
+  /// Calls `dispatching::on_pause_over` after this time.
+  virtual void pause(delivery_key key, std::chrono::milliseconds time) = 0;
+
+  /// Calls `dispatching::on_tick` after this time.
+  virtual void tick_after(std::chrono::milliseconds time) = 0;
+
+  /// Calls `dispatching::on_flush` behind what waits already.
+  virtual void flush_soon() = 0;
+
+  /// Nothing is consumed any more, and all is answered.
+  virtual void end_drain() = 0;
+};
+
+} // namespace actors
