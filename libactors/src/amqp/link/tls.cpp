@@ -13,8 +13,6 @@
 
 #include "amqp/link/certificate.hpp"
 
-// OpenSSL writes without MSG_NOSIGNAL; a link's thread has all signals blocked.
-
 namespace actors::amqp {
 
 namespace {
