@@ -16,6 +16,7 @@ actors_add_suites(
           guarantees.cpp runtime/hand_over.cpp
           instances.cpp
           shutdown.cpp runtime/woken_actors.cpp
+          monitoring/status_text.cpp runtime/stop_signal.cpp
           runtime/system_config.cpp runtime/work_sharing.cpp)
 
 # A relay and its hosts on CAF's deterministic network.

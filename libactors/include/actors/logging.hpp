@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,14 @@ struct log_config {
 /// file that cannot be opened is reported on the terminal, which then is the
 /// log. Writing never blocks: a full queue drops its oldest lines.
 ACTORS_EXPORT void open_log(const log_config& settings);
+
+/// Takes lines of the log. It gets one at a time, from the log's thread, or from the writer's own
+/// while no log is open. It must not write to the log itself.
+using log_sink = std::function<void(log_level level, std::string_view text)>;
+
+/// Gives the lines to `sink` from now on, instead of terminal and file: for a program with a log
+/// of its own. The level of the LOG section stays in force. An empty one takes it back.
+ACTORS_EXPORT void set_log_sink(log_sink sink);
 
 /// Writes what is queued and ends the log's thread.
 ACTORS_EXPORT void close_log();

@@ -14,6 +14,8 @@
 /// What `event_center::status` answers.
 namespace actors {
 
+class json;
+
 /// The links of an event center: RabbitMQ throttles publishers by connection, so
 /// consuming has its own. Consumers for which the broker has ended a connection have one
 /// apart, while there are any.
@@ -77,7 +79,9 @@ struct handler_status {
   std::string queue;
   /// Whether the broker has confirmed the consumer.
   bool consuming = false;
+  /// The strategy's actor: its id and its name.
   std::uint64_t subscriber = 0;
+  std::string strategy;
   std::uint64_t delivered = 0;
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
@@ -115,6 +119,13 @@ struct center_status {
   supervisor_status supervisor;
   dispatcher_status dispatcher;
 };
+
+/// For people: a line for each link, the outbox, each subscription, and what was refused.
+ACTORS_EXPORT std::string to_string(const center_status& x);
+
+/// For programs: an object with `links`, `outbox`, `refused`, `handlers` and `deliveries`, whose
+/// members are named as those of the structures here. Include `actors/json.hpp` to read it.
+ACTORS_EXPORT json to_json(const center_status& x);
 
 } // namespace actors
 

@@ -98,6 +98,7 @@ handler_status event_handler::status(std::string queue) const {
   result.exchange = what.exchange;
   result.routing_key = what.routing_key;
   result.queue = std::move(queue);
+  result.strategy = what.strategy;
   result.waiting = window.waiting();
   result.dropped = window.drops();
   result.forgotten = streams.forgotten();

@@ -52,6 +52,59 @@ spdlog::level::level_enum to_spdlog(log_level x) noexcept {
   }
 }
 
+log_level from_spdlog(spdlog::level::level_enum x) noexcept {
+  switch (x) {
+  case spdlog::level::debug:
+    return log_level::debug;
+  case spdlog::level::info:
+    return log_level::info;
+  case spdlog::level::warn:
+    return log_level::warning;
+  case spdlog::level::err:
+    return log_level::error;
+  default:
+    return log_level::critical;
+  }
+}
+
+/// What `set_log_sink` has set.
+std::atomic<std::shared_ptr<const log_sink>>& users_sink() {
+  static std::atomic<std::shared_ptr<const log_sink>> instance;
+  return instance;
+}
+
+/// Where lines go: to the user's sink if there is one.
+class line_output : public spdlog::sinks::sink {
+public:
+  explicit line_output(spdlog::sink_ptr ours) : ours_(std::move(ours)) {
+    // nop
+  }
+
+  void log(const spdlog::details::log_msg& x) override {
+    const auto theirs = users_sink().load();
+    if (!theirs)
+      return ours_->log(x);
+    std::lock_guard guard{mutex_};
+    (*theirs)(from_spdlog(x.level), {x.payload.data(), x.payload.size()});
+  }
+
+  void flush() override {
+    ours_->flush();
+  }
+
+  void set_pattern(const std::string& x) override {
+    ours_->set_pattern(x);
+  }
+
+  void set_formatter(std::unique_ptr<spdlog::formatter> x) override {
+    ours_->set_formatter(std::move(x));
+  }
+
+private:
+  std::mutex mutex_;
+  spdlog::sink_ptr ours_;
+};
+
 /// An open log. Whoever writes holds it, so that its thread lives on.
 struct open_logger {
   std::shared_ptr<spdlog::details::thread_pool> thread;
@@ -67,7 +120,8 @@ std::atomic<std::shared_ptr<const open_logger>>& current() {
 spdlog::logger& fallback() {
   static auto instance = [] {
     auto result = std::make_unique<spdlog::logger>(
-        "actors", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+        "actors",
+        std::make_shared<line_output>(std::make_shared<spdlog::sinks::stderr_color_sink_mt>()));
     result->set_pattern(pattern);
     result->set_level(spdlog::level::warn);
     return result;
@@ -93,7 +147,8 @@ void open_with(spdlog::sink_ptr sink, log_level level) {
   auto result = std::make_shared<open_logger>();
   result->thread = std::make_shared<spdlog::details::thread_pool>(queue_size, 1);
   result->logger = std::make_shared<spdlog::async_logger>(
-      "actors", std::move(sink), result->thread, spdlog::async_overflow_policy::overrun_oldest);
+      "actors", std::make_shared<line_output>(std::move(sink)), result->thread,
+      spdlog::async_overflow_policy::overrun_oldest);
   result->logger->set_pattern(pattern);
   result->logger->set_level(to_spdlog(level));
   // Flushing is the log's thread's own work; a line is there for `tail -f`.
@@ -199,6 +254,7 @@ counting_thread& counting() {
   // What the thread uses lives longer than it.
   repeated();
   current();
+  users_sink();
   fallback();
   static counting_thread instance;
   return instance;
@@ -243,6 +299,10 @@ void close_log() {
   counting().stop();
   write_lines([](auto& of, auto now) { return of.take_all(now); });
   current().store(nullptr);
+}
+
+void set_log_sink(log_sink sink) {
+  users_sink().store(sink ? std::make_shared<const log_sink>(std::move(sink)) : nullptr);
 }
 
 bool log_enabled(log_level level) noexcept {

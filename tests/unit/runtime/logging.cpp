@@ -86,6 +86,38 @@ CAF_TEST(a line has time and level and text) {
                                               + "warning \\{\\} is not a format\n"));
 }
 
+CAF_TEST(a program with a log of its own gets the lines) {
+  std::vector<std::pair<log_level, std::string>> taken;
+  set_log_sink([&](log_level level, std::string_view text) { taken.emplace_back(level, text); });
+  open_log(settings);
+  log(log_level::info, "one");
+  log(log_level::debug, "below the level");
+  log(log_level::error, "two\nlines");
+  close_log();
+  CAF_CHECK_EQUAL(on_terminal([] { log(log_level::warning, "without an open log"); }), "");
+  set_log_sink({});
+  CAF_CHECK_EQUAL(text_of_file(file()), "");
+  CAF_REQUIRE_EQUAL(taken.size(), 3u);
+  CAF_CHECK(taken[0] == std::pair(log_level::info, std::string{"one"}));
+  CAF_CHECK(taken[1] == std::pair(log_level::error, std::string{"two lines"}));
+  CAF_CHECK(taken[2] == std::pair(log_level::warning, std::string{"without an open log"}));
+  open_log(settings);
+  log(log_level::info, "back in the file");
+  close_log();
+  CAF_CHECK(matches(text_of_file(file()), time_stamp + "info  back in the file\n"));
+}
+
+CAF_TEST(a sink that throws ends nothing) {
+  set_log_sink([](log_level, std::string_view) { throw std::runtime_error("full"); });
+  open_log(settings);
+  on_terminal([] {
+    log(log_level::error, "one");
+    close_log();
+    log(log_level::error, "two");
+  });
+  set_log_sink({});
+}
+
 CAF_TEST(lines below the level are not written) {
   settings.level = log_level::error;
   open_log(settings);
