@@ -67,8 +67,8 @@ CAF_TEST(a copy has no place in our streams and a mark of its own) {
   const auto x = marked(copy());
   CAF_CHECK(!x.properties.position);
   const auto& headers = x.properties.headers;
-  CAF_CHECK(std::any_of(headers.begin(), headers.end(),
-                        [](auto& y) { return y.first == copy_header; }));
+  CAF_CHECK(
+      std::any_of(headers.begin(), headers.end(), [](auto& y) { return y.first == copy_header; }));
 }
 
 CAF_TEST(a place that nobody has seen is used again) {

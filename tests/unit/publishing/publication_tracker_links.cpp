@@ -123,8 +123,9 @@ CAF_TEST(a size that the broker does not take is heeded until it may have been r
   start_up_trading();
   publish();
   flush();
-  close_channel(usual, {ec::precondition_failed,
-                        "PRECONDITION_FAILED - message size 4 is larger than configured max size 3"});
+  close_channel(usual,
+                {ec::precondition_failed,
+                 "PRECONDITION_FAILED - message size 4 is larger than configured max size 3"});
   CAF_CHECK_EQUAL(publish(), 0u);
   CAF_CHECK(last_refusal.code == ec::content_too_large);
   lose(usual);
@@ -229,7 +230,7 @@ CAF_TEST(a link whose exchanges share the blame tries each of them alone) {
   start_up_trading();
   publish("A");
   publish("B");
-  flush();
+  CAF_REQUIRE_EQUAL(take_sent().at(0).messages.size(), 2u);
   sut.look(usual);
   look_for(750ms);
   bring_up(aside);
