@@ -25,9 +25,9 @@ void supervisor_state::init(supervisor_settings settings) {
   links_.emplace(link_set::settings{std::move(config.endpoints), config.reconnect, config.server_id,
                                     config.verify_interval, settings.epoch});
   for (auto& exchange : config.exchanges)
-    links_->want(exchange);
+    links_->want_from_start(exchange);
   for (auto& x : settings.unsent)
-    links_->want_for_publications(exchange_named(x.exchange));
+    links_->want_for_former(exchange_named(x.exchange));
   // Retries and dead letters go by the default exchange: what finds no room stays
   // where it is.
   config.outbox.exchanges.try_emplace("", exchange_limits{});

@@ -331,9 +331,13 @@ void link_set::on_consumer_gone(amqp::consumer_id id) {
 
 // -- what is wanted ---------------------------------------------------------------------------
 
-void link_set::want(const amqp::exchange& x) {
+void link_set::want_from_start(const amqp::exchange& x) {
   for (auto* y : asking_links())
     y->topology.want(x);
+}
+
+void link_set::want_for_former(amqp::exchange x) {
+  publishing_.topology.want(std::move(x));
 }
 
 void link_set::want_for_publications(amqp::exchange x) {

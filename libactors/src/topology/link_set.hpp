@@ -154,8 +154,10 @@ public:
 
   // -- what is wanted -------------------------------------------------------------------------
 
-  /// An exchange of the config, or of a message of a former run, before anything is connected.
-  void want(const amqp::exchange& x);
+  /// Before anything is connected: an exchange of the config, or of a message of a former run.
+  void want_from_start(const amqp::exchange& x);
+  void want_for_former(amqp::exchange x);
+
   void want_for_publications(amqp::exchange x);
   void want(wanted_consumer x);
   void unwant(amqp::consumer_id id);

@@ -247,14 +247,13 @@ CAF_TEST(a message that the link cannot send is told and its place is no gap) {
 // -- an earlier run and the end -----------------------------------------------------------------
 
 CAF_TEST(what an earlier run could not send goes first) {
+  links.want_for_former(exchange_named("Trade"));
   sut.send_first({message(0), message(0)});
   carry_out();
   publish();
   CAF_CHECK(has_line("sending 2 messages of an earlier run"));
   CAF_CHECK_EQUAL(sut.status().published, 3u);
   start_up();
-  links.want_for_publications(exchange_named("Trade"));
-  carry_out();
   CAF_CHECK(take_sent() == (batches{{usual, {1, 2, 3}}}));
 }
 
@@ -262,7 +261,7 @@ CAF_TEST(what an earlier run could not send waits for room and is not dropped) {
   outbox_limits limits;
   limits.each.max_messages = 1;
   tracker_fixture x{{.outbox = limits}};
-  x.links.want_for_publications(exchange_named("Trade"));
+  x.links.want_for_former(exchange_named("Trade"));
   x.sut.send_first({message(0), message(0)});
   x.start_up();
   CAF_CHECK_EQUAL(x.sut.status().waiting, 2u);

@@ -167,7 +167,7 @@ CAF_TEST(a connection has a name and is made once) {
 }
 
 CAF_TEST(a link that is up asks for what is wanted by it) {
-  x.want(exchange_named("Trade"));
+  x.want_from_start(exchange_named("Trade"));
   x.connect(link_role::publishing, false);
   take();
   x.on_up(link_role::publishing, "RabbitMQ", nullptr);
@@ -335,7 +335,7 @@ CAF_TEST(a consumer that runs is looked after) {
 }
 
 CAF_TEST(replies find their ledger by their numbers) {
-  x.want(exchange_named("Trade"));
+  x.want_from_start(exchange_named("Trade"));
   x.connect(link_role::publishing, false);
   x.on_up(link_role::publishing, "RabbitMQ", nullptr);
   CAF_CHECK(!x.exchanges().exchanges_settled());
