@@ -23,10 +23,20 @@ actors_add_suites(
   topology/ledger_suspects.cpp
   topology/ledger_upkeep.cpp
   dispatch/subscription_table.cpp
+  topology/link_set.cpp
+  topology/stop_sequence.cpp
+  topology/supervised_link.cpp
+  publishing/answer_watch.cpp
+  publishing/former_messages.cpp
   publishing/outbox.cpp
   publishing/outbox_lanes.cpp
   publishing/outbox_rejections.cpp
   publishing/outbox_hanging.cpp
   publishing/outbox_wire.cpp
+  publishing/publication_failures.cpp
   publishing/publication_quarantine.cpp
-  delivery/stream_numbers.cpp)
+  publishing/publication_stamp.cpp
+  publishing/publication_tracker.cpp
+  publishing/publication_tracker_links.cpp
+  publishing/rejection_watch.cpp
+  publishing/stream_numbers.cpp)

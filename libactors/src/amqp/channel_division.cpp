@@ -35,11 +35,11 @@ std::size_t consumers_of_connection(const broker_limits& x) noexcept {
 
 std::string no_room_text(const broker_limits& x) {
   const channel_division channels{x.channels};
-  return "the broker allows " + std::to_string(channels.allowed) + " channels and "
-         + std::to_string(x.consumers_per_channel)
-         + " consumers on each, and there is no room for one more than "
-         + std::to_string(consumers_of_connection(x))
-         + ": raise consumer_max_per_channel or channel_max there";
+  return "the broker allows " + std::to_string(channels.allowed) + " channels, of which "
+         + std::to_string(channels.for_consumers())
+         + " can have consumers, and consumers on each: " + std::to_string(x.consumers_per_channel)
+         + "; there is no room for one more than " + std::to_string(consumers_of_connection(x))
+         + ": raise consumer_max_per_channel or channel_max there, and start this program again";
 }
 
 } // namespace actors::amqp

@@ -7,6 +7,7 @@
 #include "delivery/retry.hpp"
 #include "dispatch/dispatching.hpp"
 #include "runtime/repeated_log.hpp"
+#include "settings/subscription_queues.hpp"
 
 // What strategies answer, and what becomes of a delivery.
 
@@ -39,6 +40,11 @@ verdict verdict_of(const caf::error& x) noexcept {
 
 bool is_failure(verdict x) noexcept {
   return x == verdict::requeue || x == verdict::reject;
+}
+
+/// Whether a copy that was refused like this is refused whoever is there.
+bool is_for_good(ec x) noexcept {
+  return x == ec::limit_exceeded || x == ec::content_too_large || x == ec::invalid_argument;
 }
 
 /// Whether what its strategy has no handler for is kept for whoever has.
@@ -346,6 +352,8 @@ void dispatching::on_moved(delivery_key key, const caf::error& err) {
     return;
   if (!err) {
     settle(key, *consumer, verdict::ack);
+  } else if (is_for_good(code_of(err))) {
+    settle_uncopied(key, *consumer, err);
   } else if (awaits_queue_beside(*consumer)) {
     settle(key, *consumer, verdict::release);
   } else {
@@ -356,6 +364,19 @@ void dispatching::on_moved(delivery_key key, const caf::error& err) {
     pause(key, {*consumer, verdict::release}, requeue_pause);
   }
   continue_drain();
+}
+
+// It would come again for ever, and hold up what is behind it. The broker's own dead letters have
+// no such limits.
+void dispatching::settle_uncopied(delivery_key key, amqp::consumer_id id, const caf::error& why) {
+  const auto* from = table_.find_consumer(id);
+  const auto queue = from ? from->queue_name : std::string{};
+  const auto fate = from && has_dead_letters(from->what) ? "to the broker's dead letters" : "away";
+  log_repeated(log_level::error, "copy never sent", queue,
+               fmt::format("queue '{}': a message is rejected, and goes {}, as its copy for the "
+                           "retries or dead letters can never be sent: {}",
+                           queue, fate, text_of(why)));
+  settle(key, id, verdict::reject);
 }
 
 // It was asked for a moment ago: held back, one message would hold up all others.

@@ -17,9 +17,23 @@ namespace actors {
 
 namespace {
 
+std::string_view text_of(queue_kind x) noexcept {
+  switch (x) {
+  case queue_kind::durable:
+    return "durable";
+  case queue_kind::quorum:
+    return "quorum";
+  case queue_kind::stream:
+    return "stream";
+  default:
+    return "transient";
+  }
+}
+
 /// What two subscriptions of one queue must agree on, for an error's text.
 std::string consumer_text(const subscription& x) {
-  return fmt::format("prefetch count {}{}", x.prefetch_count, x.no_ack ? " and no_ack" : "");
+  return fmt::format("as a {} queue with prefetch count {}{}", text_of(x.kind), x.prefetch_count,
+                     x.no_ack ? " and no_ack" : "");
 }
 
 /// Each reader of a stream has a consumer of its own, as each begins where it asks to.
@@ -75,10 +89,10 @@ caf::error subscription_table::conflict(const subscription& what, const std::str
   const auto theirs = consumer_text(asked);
   return make_error(
       ec::subscription_conflict,
-      fmt::format("queue '{}' is consumed here with {}; {} asks for {}: subscribe alike or name "
+      fmt::format("queue '{}' is consumed here {}; {} asks for it {}: subscribe alike or name "
                   "another queue",
                   x.queue, mine, to_string(what),
-                  mine == theirs ? "another kind of queue, limit or retry" : theirs));
+                  mine == theirs ? "with other limits, retries or dead letters" : theirs));
 }
 
 event_handler& subscription_table::add(subscription what, subscriber_id who) {

@@ -34,6 +34,8 @@ std::string text_of(const caf::error& x) {
   const auto is_told = ours(x) || x == caf::sec::runtime_error; // the latter of an exception
   if (is_told && x.context().match_elements<std::string>())
     return x.context().get_as<std::string>(0);
+  if (x == caf::sec::request_timeout)
+    return "no answer in time; what was asked for may still be done";
   return caf::to_string(x);
 }
 

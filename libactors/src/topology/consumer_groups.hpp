@@ -26,8 +26,9 @@ class consumer_groups {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// How many groups consumers share that are under no suspicion.
-  static constexpr std::uint32_t max_shared = 64;
+  /// How many groups consumers share that are under no suspicion. Whoever subscribes now and then
+  /// over days harms nobody who has been running; RabbitMQ allows 2,047 channels by default.
+  static constexpr std::uint32_t max_shared = 512;
   /// How long a shared group takes others after its first consumer runs.
   static constexpr std::chrono::milliseconds open_for{1'000};
   /// Whose channel falls again within this may be to blame for it.

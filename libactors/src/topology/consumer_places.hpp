@@ -28,8 +28,16 @@ public:
   /// Nobody wants it any more.
   void forget(amqp::consumer_id id);
 
+  bool holds(amqp::consumer_id id) const {
+    return holders_.contains(id);
+  }
+
   bool waits(amqp::consumer_id id) const {
     return waiting_.contains(id);
+  }
+
+  bool any_waits() const noexcept {
+    return !waiting_.empty();
   }
 
   /// Gives the free places to those that wait.

@@ -397,7 +397,10 @@ private:
   void bind(consumer_entry& x, binding_entry& about);
   void start(consumer_entry& x);
   void begin_new_stream(consumer_entry& x);
+  /// Gives back whether it has one. Else it waits for it, or is refused.
   bool take_place(consumer_entry& x);
+  bool may_get_place() const;
+  void refuse_for_place(consumer_entry& x);
   void start_waiting();
   void refuse(consumer_entry& x, failure reason);
   void refuse(consumer_entry& x, binding_entry& about, failure reason);

@@ -59,8 +59,20 @@ void ledger::advance(consumer_entry& x) {
 bool ledger::take_place(consumer_entry& x) {
   if (way_of(x.trust) == way::apart || places_.take(x.consumer.id))
     return true;
-  refuse(x, {ec::not_allowed, "queue " + quoted(x.queue.name) + ": " + no_room_text(limits_)});
+  if (!may_get_place())
+    refuse_for_place(x);
   return false;
+}
+
+// Whoever has a place and does not run yet may be refused.
+bool ledger::may_get_place() const {
+  return std::any_of(consumers_.begin(), consumers_.end(), [this](auto& x) {
+    return x.second.stage != consumer_stage::running && places_.holds(x.first);
+  });
+}
+
+void ledger::refuse_for_place(consumer_entry& x) {
+  refuse(x, {ec::not_allowed, "queue " + quoted(x.queue.name) + ": " + no_room_text(limits_)});
 }
 
 bool ledger::awaits_exchange(const consumer_entry& x) const {
@@ -303,10 +315,16 @@ void ledger::begin_new_stream(consumer_entry& x) {
 // Those that found no place, and those that are started one at a time.
 void ledger::start_waiting() {
   for (auto id : places_.take_granted())
-    if (auto x = find_consumer(id); x && x->stage == consumer_stage::refused) {
-      reset(*x);
-      advance(*x);
+    if (auto x = find_consumer(id)) {
+      if (x->stage == consumer_stage::refused)
+        reset(*x);
+      if (x->stage == consumer_stage::waiting)
+        advance(*x);
     }
+  if (places_.any_waits() && !may_get_place())
+    for (auto& [id, x] : consumers_)
+      if (x.stage == consumer_stage::waiting && places_.waits(id))
+        refuse_for_place(x);
   for (auto& each : links_)
     if (each.groups.is_crowded())
       for (auto& [id, x] : consumers_)

@@ -37,6 +37,7 @@ CAF_TEST(consumers have the channels that nothing else needs) {
 
 CAF_TEST(who has no room is told what to raise) {
   CAF_CHECK_EQUAL(no_room_text({8, 2}),
-                  "the broker allows 8 channels and 2 consumers on each, and there is no room for "
-                  "one more than 8: raise consumer_max_per_channel or channel_max there");
+                  "the broker allows 8 channels, of which 4 can have consumers, and consumers on "
+                  "each: 2; there is no room for one more than 8: raise consumer_max_per_channel "
+                  "or channel_max there, and start this program again");
 }

@@ -231,6 +231,30 @@ CAF_TEST(a failed message is acknowledged once the broker has its copy) {
   CAF_CHECK(told[0].what == what::ack);
 }
 
+CAF_TEST(a message whose copy can never be sent is rejected and holds up nobody) {
+  run(on_success().dead_lettered());
+  for (auto code : {ec::limit_exceeded, ec::content_too_large, ec::invalid_argument}) {
+    deliver(1 + door.asked.size());
+    answer(door.asked.size() - 1, make_error(ec::handler_failed, "no"));
+    x.on_moved(door.copied.back(), make_error(code, "too large"));
+    const auto told = settled();
+    CAF_REQUIRE_EQUAL(told.size(), 1u);
+    CAF_CHECK(told[0].what == what::reject);
+  }
+  CAF_CHECK(door.paused.empty());
+}
+
+CAF_TEST(a message whose copy finds no queue for now goes back after a pause) {
+  run(on_success().dead_lettered());
+  deliver(1);
+  answer(0, make_error(ec::handler_failed, "no"));
+  x.on_moved(door.copied.at(0), make_error(ec::no_route, "no queue"));
+  CAF_CHECK(settled().empty());
+  CAF_REQUIRE_EQUAL(door.paused.size(), 1u);
+  x.on_pause_over(door.paused[0]);
+  CAF_CHECK(settled().at(0).what == what::release);
+}
+
 CAF_TEST(what a strategy had when it ended goes back ahead of the end of its consumer) {
   run(on_success());
   deliver(1);

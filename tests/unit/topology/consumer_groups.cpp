@@ -96,7 +96,7 @@ CAF_TEST(consumers that are started one by one share no channel for long) {
     start(id);
     now += 2s;
   }
-  CAF_CHECK(x.join(100, now) == groups - 1);
+  CAF_CHECK(x.join(1'000, now) == groups - 1);
 }
 
 CAF_TEST(one that was refused alone stays alone) {

@@ -2,6 +2,7 @@
 
 // Few consumers are allowed: who has a place, and who is refused for want of one.
 
+#include "amqp/channel_division.hpp"
 #include "ledger_fixture.hpp"
 
 using namespace actors;
@@ -16,7 +17,7 @@ struct crowded : fixture {
     for (amqp::consumer_id id = 1; id <= 3; ++id)
       want(id, "E", "a");
     run();
-    CAF_REQUIRE_EQUAL(news, (lines{"3: not_allowed", "1 a: on q1", "2 a: on q2"}));
+    CAF_REQUIRE_EQUAL(news, (lines{"1 a: on q1", "2 a: on q2", "3: not_allowed"}));
     news.clear();
     requests.clear();
   }
@@ -48,10 +49,7 @@ CAF_TEST(nothing is declared for whoever has no place) {
   CAF_CHECK_EQUAL(broker.queues.count("q3"), 0u);
   retry();
   CAF_CHECK_EQUAL(news, lines{});
-  CAF_CHECK_EQUAL(x.refused(),
-                  lines{"queue 'q3': the broker allows 4 channels and 1 consumers on each, and "
-                        "there is no room for one more than 2: raise consumer_max_per_channel or "
-                        "channel_max there"});
+  CAF_CHECK_EQUAL(x.refused(), lines{"queue 'q3': " + amqp::no_room_text(limits)});
 }
 
 CAF_TEST(a newcomer does not take the place of one whose channel fell) {
@@ -63,6 +61,28 @@ CAF_TEST(a newcomer does not take the place of one whose channel fell) {
   CAF_CHECK_EQUAL(x.running(), 2u);
   CAF_CHECK_EQUAL(broker.consumers.count(1) + broker.consumers.count(2), 2u);
   CAF_CHECK(!asked_about("q3") && !asked_about("q4"));
+}
+
+CAF_TEST(a good one waits for the place of a bad one that is not started yet) {
+  down();
+  for (amqp::consumer_id id = 1; id <= 3; ++id)
+    unwant(id);
+  news.clear();
+  up(limits);
+  refuse("start consumer 1", ec::access_refused);
+  for (amqp::consumer_id id = 11; id <= 14; ++id)
+    want(id, "E", "a");
+  run();
+  CAF_CHECK_EQUAL(news, (lines{"11: access_refused", "12: access_refused", "13: access_refused",
+                               "14: access_refused"}));
+  news.clear();
+  refuse("nothing", ec::none);
+  heal();
+  refuse("start consumer 21", ec::access_refused);
+  for (amqp::consumer_id id = 21; id <= 23; ++id)
+    want(id, "E", "a");
+  run();
+  CAF_CHECK_EQUAL(broker.consumers.count(22) + broker.consumers.count(23), 2u);
 }
 
 CAF_TEST(places outlive the link) {

@@ -293,7 +293,8 @@ private:
       return tls_failure(verdict_.text());
     if (reason == SSL_R_WRONG_VERSION_NUMBER && !connected_)
       return tls_failure("the broker does not speak TLS on this port: use its port for TLS, "
-                         "usually 5671, or amqp://");
+                         "usually 5671, or write amqp://; a relay is to be started with TLS, or "
+                         "reached by relay://");
     if (reason == SSL_R_UNSUPPORTED_PROTOCOL)
       return tls_failure("the broker knows neither TLS 1.2 nor 1.3");
     if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)

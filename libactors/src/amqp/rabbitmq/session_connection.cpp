@@ -101,6 +101,11 @@ void session::on_tune(std::string_view arguments) {
     return;
   channels_.limit(agree(tune->channel_max, where_.known.channels),
                   where_.known.consumers_per_channel);
+  // Whoever counts consumers must know of a limit that is lower now.
+  if (where_.known.consumers_per_channel > 0 && channels_.allowed() < where_.known.channels) {
+    where_.known.channels = channels_.allowed();
+    events_->learned(where_.known);
+  }
   auto frame_max = agree<std::size_t>(tune->frame_max, wanted_frame_max);
   if (frame_max < AMQP_FRAME_MIN_SIZE)
     return broken("the broker asks for frames below AMQP's minimum");

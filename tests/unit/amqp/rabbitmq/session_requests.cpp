@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "amqp/channel_division.hpp"
 #include "unit/amqp/rabbitmq/session_fixture.hpp"
 
 #include "caf/test/dsl.hpp"
@@ -256,10 +257,9 @@ CAF_TEST(a consumer for which no channel has room is refused) {
   x.raised();
   x.consume_from(1, 1, "q");
   x.consume_from(2, 2, "q");
-  CAF_CHECK(x.raised()
-            == lines{"replied 2 not_allowed: start consumer 2 on queue 'q': the broker allows 3 "
-                     "channels and 1 consumers on each, and there is no room for one more than 1: "
-                     "raise consumer_max_per_channel or channel_max there"});
+  CAF_CHECK(
+      x.raised()
+      == lines{"replied 2 not_allowed: start consumer 2 on queue 'q': " + no_room_text({3, 1})});
 }
 
 CAF_TEST(one that is being cancelled takes no room on its channel) {

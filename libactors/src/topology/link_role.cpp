@@ -1,4 +1,4 @@
-#include "center/messages.hpp"
+#include "actors/status.hpp"
 
 namespace actors {
 

@@ -1,6 +1,6 @@
 #define CAF_SUITE stream_numbers
 
-#include "delivery/stream_numbers.hpp"
+#include "publishing/stream_numbers.hpp"
 
 #include <map>
 #include <random>

@@ -1,4 +1,4 @@
-#include "delivery/stream_numbers.hpp"
+#include "publishing/stream_numbers.hpp"
 
 #include <utility>
 

@@ -1,0 +1,282 @@
+#include <fmt/core.h>
+
+#include "amqp/wire_rules.hpp"
+#include "publishing/publication_failures.hpp"
+#include "publishing/publication_tracker.hpp"
+
+// What the broker makes of publications, and what their publishers are told.
+
+namespace actors {
+
+namespace {
+
+/// After which time a message is sent again that the broker could not take.
+constexpr auto rejected_pause = std::chrono::milliseconds{250};
+
+} // namespace
+
+// -- answers ------------------------------------------------------------------------------
+
+void publication_tracker::on_answers(const std::vector<amqp::confirmation>& xs) {
+  for (auto& x : xs) {
+    if (x.accepted)
+      on_confirmed(x.id);
+    else
+      on_rejected(x.id);
+  }
+  bring_back();
+  if (former_.any_left())
+    send_rest();
+  former_.sync();
+  if (waiting() > 0)
+    schedule_flush();
+}
+
+void publication_tracker::on_confirmed(std::uint64_t id) {
+  using outcome = outbox::outcome;
+  if (!quarantine_.empty())
+    lift_quarantine(id);
+  auto* by = &usual_;
+  auto what = usual_.messages.confirm(id);
+  if (what == outcome::unknown && !aside_.messages.empty()) {
+    by = &aside_;
+    what = aside_.messages.confirm(id);
+  }
+  if (what == outcome::unknown)
+    return;
+  by->rejections.taken();
+  usual_.broker_takes = aside_.broker_takes = true;
+  if (what == outcome::held) {
+    news.emplace_back(log_line::repeated(
+        log_level::info, "message held", {},
+        "no queue takes a persistent message: it is tried again while bindings may "
+        "still be made"));
+    return;
+  }
+  ++counters_.confirmed;
+  finish(id, what == outcome::published ? failure{} : take_returned(id, what));
+}
+
+// `on_returned` has logged it.
+failure publication_tracker::take_returned(std::uint64_t id, outbox::outcome what) {
+  auto found = returned_.extract(id);
+  auto reason = found ? std::move(found.mapped()) : no_route({}, {});
+  return what == outbox::outcome::in_doubt ? in_doubt(reason) : reason;
+}
+
+void publication_tracker::lift_quarantine(std::uint64_t id) {
+  auto* taken = usual_.messages.on_wire(id);
+  if (!taken)
+    taken = aside_.messages.on_wire(id);
+  if (taken)
+    quarantine_.lift(*taken);
+}
+
+void publication_tracker::on_rejected(std::uint64_t id) {
+  auto* by = &usual_;
+  auto* message = usual_.messages.on_wire(id);
+  if (!message) {
+    by = &aside_;
+    message = aside_.messages.on_wire(id);
+  }
+  if (!message)
+    return;
+  const auto exchange = message->exchange;
+  const auto routing_key = message->routing_key;
+  const auto what = by->messages.reject(id, now_ + rejected_pause);
+  doubt(*by);
+  if (what == outbox::rejection::again)
+    return schedule_flush(rejected_pause);
+  ++counters_.rejected;
+  const auto reason = about(exchange, routing_key, rejected());
+  give_up(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : reason, exchange);
+}
+
+void publication_tracker::doubt(outbound& x) {
+  const auto silence = x.rejections.rejected(now_);
+  if (!silence)
+    return;
+  news.emplace_back(log_line::once(
+      log_level::warning,
+      fmt::format("{} link: the broker has rejected all messages for {} ms: trying another link",
+                  to_string(x.by), silence->count())));
+  orders.emplace_back(link_set::close_link{x.by});
+}
+
+void publication_tracker::on_refused(std::uint64_t id, const failure& reason) {
+  auto message = refuse_on_wire(usual_, id, reason);
+  if (!message)
+    message = refuse_on_wire(aside_, id, reason);
+  if (message)
+    free_place(*message);
+  schedule_flush();
+}
+
+std::optional<outbox::remainder>
+publication_tracker::refuse_on_wire(outbound& from, std::uint64_t id, const failure& reason) {
+  auto x = from.messages.settle(id);
+  if (!x)
+    return x;
+  ++counters_.rejected;
+  give_up(id, x->in_doubt ? in_doubt(reason) : reason, x->message.exchange);
+  return x;
+}
+
+// One of a former run may be sent another time.
+void publication_tracker::free_place(const outbox::remainder& x) {
+  if (!x.in_doubt && !former_.contains(x.message.id))
+    stamp_.give_back(x.message);
+}
+
+void publication_tracker::on_returned(const amqp::returned_message& x) {
+  auto* box = &usual_.messages;
+  auto message = box->returned(x);
+  if (!message && !aside_.messages.empty()) {
+    box = &aside_.messages;
+    message = box->returned(x);
+  }
+  if (message && box->tries_again(message->id))
+    return;
+  ++counters_.returned;
+  auto reason = no_route(x.exchange, x.routing_key);
+  news.emplace_back(log_line::repeated(log_level::warning, "message came back",
+                                       x.exchange + ' ' + x.routing_key,
+                                       "message came back: " + reason.text));
+  if (message)
+    returned_.insert_or_assign(message->id, std::move(reason));
+}
+
+void publication_tracker::finish(std::uint64_t id, failure reason) {
+  forget(id, reason);
+  news.emplace_back(answer{id, std::move(reason)});
+}
+
+void publication_tracker::give_up(std::uint64_t id, failure reason, std::string_view exchange) {
+  forget(id, reason);
+  news.emplace_back(answer{id, std::move(reason), true, std::string{exchange}});
+}
+
+void publication_tracker::forget(std::uint64_t id, const failure& reason) {
+  former_.finish(id, reason);
+  if (!returned_.empty())
+    returned_.erase(id);
+}
+
+log_line publication_tracker::unpublished(const failure& reason, std::string_view exchange) {
+  return log_line::repeated(log_level::warning, "message not published",
+                            fmt::format("{} {}", exchange, to_string(reason.code)),
+                            "message not published: " + reason.text);
+}
+
+void publication_tracker::answer_dropped(std::vector<outbox::dropped> xs) {
+  for (auto& x : xs) {
+    ++counters_.dropped;
+    if (x.reason == ec::expired || x.reason == ec::in_doubt)
+      give_up(x.id, failure_of(x), x.exchange);
+    else
+      answer_overflow(std::move(x));
+  }
+}
+
+// By the policy of the exchange. Whoever wants the newest alone has lost nothing.
+void publication_tracker::answer_overflow(outbox::dropped x) {
+  if (!x.replaced)
+    news.emplace_back(log_line::repeated(
+        log_level::warning, "outbox full", x.exchange,
+        fmt::format("the outbox is full of messages to exchange '{}' (policy {}): some "
+                    "are dropped, as one to {}:{}; raise OUTBOX, or publish less",
+                    amqp::printable(x.exchange),
+                    to_string(settings_.outbox.of(x.exchange).overflow),
+                    amqp::printable(x.exchange), amqp::printable(x.routing_key))));
+  news.emplace_back(std::move(x));
+}
+
+// -- what the broker refuses --------------------------------------------------------------
+
+void publication_tracker::blame(link_role by, const failure& words) {
+  blame(sent_by(by), words);
+  schedule_flush();
+}
+
+void publication_tracker::blame(outbound& from, const failure& words) {
+  if (words.code == ec::not_found) {
+    // Our own consumers may have been bound to the exchange, and others.
+    orders.emplace_back(redeclare_exchanges{});
+    restore_routes();
+  }
+  if (auto limit = size_limit_in(words))
+    max_body_ = *limit;
+  if (!settings_.confirms) {
+    quarantine_.add(words, now_);
+    return from.messages.rewind();
+  }
+  auto culprit = from.messages.accuse(words);
+  // An exchange that is not found is declared again first.
+  if (&from == &usual_ && words.code != ec::not_found)
+    set_aside();
+  if (culprit)
+    convict(from, *culprit, words);
+}
+
+void publication_tracker::convict(outbound& from, const outbox::remainder& culprit,
+                                  const failure& words) {
+  ++counters_.rejected;
+  from.broker_takes = false;
+  auto& message = culprit.message;
+  quarantine_.add(message, words, now_);
+  auto reason = about(message, words);
+  news.emplace_back(log_line::repeated(log_level::warning, "publication refused",
+                                       message.exchange + ' ' + std::string{to_string(words.code)},
+                                       "the broker refused a message: " + reason.text));
+  finish(message.id, culprit.in_doubt ? in_doubt(reason) : std::move(reason));
+  free_place(culprit);
+}
+
+// -- what happens to links ----------------------------------------------------------------
+
+void publication_tracker::on_up(link_role role) {
+  if (role == link_role::consuming)
+    return;
+  schedule_flush(); // what is set aside waits for both
+  if (role == link_role::quarantine)
+    return;
+  max_body_ = 0;
+  awaiting_since_.reset();
+  if (!std::exchange(keeps_quarantine_, false)) // else it is asked the same again
+    quarantine_.clear();
+  apart_changed_ = true;
+  restore_routes();
+}
+
+bool publication_tracker::on_down(const link_set::link_end& x) {
+  const auto is_explained = x.is_explained || links_.link(x.role).has_learned;
+  const auto at_once =
+      x.role != link_role::consuming && on_lost(sent_by(x.role), x.reason, is_explained);
+  if (link_of(usual_).up && (!aside_.messages.empty() || usual_.answers.is_silent())
+      && links_.lacks_apart(x))
+    give_up_apart(x.reason);
+  return at_once;
+}
+
+// Nobody is suspected of a loss that is explained.
+bool publication_tracker::on_lost(outbound& x, const failure& reason, bool is_explained) {
+  x.rejections.link_lost();
+  const auto took = x.broker_takes;
+  const auto accused =
+      !is_explained && closes_connection(reason.code) && x.messages.unconfirmed() > 0;
+  keeps_quarantine_ = keeps_quarantine_ || (accused && &x == &usual_);
+  if (accused)
+    blame(x, reason);
+  else
+    x.messages.rewind();
+  if (&x == &usual_) {
+    set_aside_hanging();
+    x.messages.restore();
+  } else {
+    schedule_flush(); // whoever is proven waits for nobody
+  }
+  // If message after message is refused, it is the broker.
+  return accused && took;
+}
+
+} // namespace actors
