@@ -143,8 +143,9 @@ CAF_TEST(an accused link is replaced at once until refusals follow each other) {
     bring_up(usual);
   }
   CAF_CHECK(code_of(id) == ec::in_doubt);
-  publish();
-  flush();
+  const auto other = publish("Other");
+  sent.clear();
+  CAF_REQUIRE(take_sent() == (batches{{usual, {other}}}));
   lose(usual, fault);
   CAF_CHECK(!came_at_once);
 }
