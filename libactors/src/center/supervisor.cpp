@@ -298,6 +298,8 @@ caf::result<stopped> supervisor_state::stop(std::chrono::milliseconds limit) {
 }
 
 void supervisor_state::continue_stop() {
+  if (!links_->stopping().has_begun())
+    return;
   const auto is_over = links_->continue_stop(publications_->is_drained());
   carry_out();
   if (is_over)

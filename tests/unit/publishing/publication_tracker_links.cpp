@@ -135,12 +135,30 @@ CAF_TEST(a size that the broker does not take is heeded until it may have been r
 
 CAF_TEST(an accused link is replaced at once until refusals follow each other) {
   start_up_trading();
+  const auto id = publish();
+  for (int i = 0; i < 2; ++i) { // a fault twice is its message's
+    flush();
+    lose(usual, fault);
+    CAF_CHECK(came_at_once);
+    bring_up(usual);
+  }
+  CAF_CHECK(code_of(id) == ec::in_doubt);
+  const auto other = publish("Other");
+  sent.clear();
+  CAF_REQUIRE(take_sent() == (batches{{usual, {other}}}));
+  lose(usual, fault);
+  CAF_CHECK(!came_at_once);
+}
+
+CAF_TEST(a loss that no message can be laid to is not replaced at once) {
+  start_up_trading();
+  lose(usual, fault); // nothing was on the wire
+  CAF_CHECK(!came_at_once);
+  bring_up(usual);
   publish();
   flush();
-  lose(usual, fault);
-  CAF_CHECK(came_at_once);
-  lose(usual);
-  CAF_CHECK(!came_at_once); // nothing was on the wire
+  lose(usual); // it was the network
+  CAF_CHECK(!came_at_once);
 }
 
 CAF_TEST(without a link apart all go by the usual one for a time) {
@@ -150,11 +168,13 @@ CAF_TEST(without a link apart all go by the usual one for a time) {
   lose(aside, no_more);
   CAF_CHECK(has_line("there is no link apart"));
   CAF_CHECK(take_sent() == (batches{{usual, {2}}}));
+  confirm({2});
+  publish("A");
+  publish("B");
+  CAF_CHECK(take_sent() == (batches{{usual, {3, 4, 5}}}));
   close_channel(usual);
   CAF_CHECK(!sut.needs_apart());
   pass(10s);
-  publish("New");
-  publish("Other");
   flush();
   close_channel(usual);
   CAF_CHECK(sut.needs_apart());
