@@ -41,6 +41,10 @@ std::string kind_of(const boost::json::value& x) {
   }
 }
 
+std::string place_in(std::string_view key, std::size_t index) {
+  return std::string{key} + '[' + std::to_string(index) + ']';
+}
+
 std::string text_or_kind(const boost::json::value& x) {
   if (x.is_structured())
     return kind_of(x);
@@ -249,16 +253,24 @@ void config_section::read(std::string_view key, amqp::exchange_type& out) {
   mismatch(key, text_or_kind(*x), "topic, fanout, direct or headers");
 }
 
-void config_section::read(std::string_view key, std::vector<amqp::exchange>& out) {
-  auto x = find(key);
+const boost::json::array* config_section::array_at(std::string_view key,
+                                                   std::string_view expected) {
+  const auto* x = find(key);
   if (!x)
-    return;
-  auto values = x->if_array();
+    return nullptr;
+  const auto* values = x->if_array();
   if (!values)
-    return mismatch(key, kind_of(*x), "an array of names and objects");
+    mismatch(key, kind_of(*x), expected);
+  return values;
+}
+
+void config_section::read(std::string_view key, std::vector<amqp::exchange>& out) {
+  const auto* values = array_at(key, "an array of names and objects");
+  if (!values)
+    return;
   out.clear();
   for (auto& value : *values)
-    out.push_back(exchange_at(std::string{key} + '[' + std::to_string(out.size()) + ']', value));
+    out.push_back(exchange_at(place_in(key, out.size()), value));
 }
 
 amqp::exchange config_section::exchange_at(const std::string& place, const boost::json::value& x) {
@@ -291,17 +303,13 @@ void config_section::read_secret(std::string_view key, std::string& out) {
 }
 
 void config_section::read_secrets(std::string_view key, std::vector<std::string>& out) {
-  auto x = find(key);
-  if (!x)
-    return;
-  auto values = x->if_array();
+  const auto* values = array_at(key, "an array of strings");
   if (!values)
-    return mismatch(key, kind_of(*x), "an array of strings");
+    return;
   out.clear();
   for (auto& value : *values) {
     if (!value.is_string())
-      return mismatch(std::string{key} + '[' + std::to_string(out.size()) + ']', kind_of(value),
-                      "a string");
+      return mismatch(place_in(key, out.size()), kind_of(value), "a string");
     out.emplace_back(value.get_string());
   }
 }

@@ -99,6 +99,7 @@ public:
 private:
   void accept_secret(std::string_view key, std::string text, std::string& out);
   amqp::exchange exchange_at(const std::string& place, const boost::json::value& x);
+  const boost::json::array* array_at(std::string_view key, std::string_view expected);
   /// The value of a key, which counts as known from then on.
   const boost::json::value* find(std::string_view key);
   std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t min,
