@@ -20,8 +20,10 @@ class Test(ProgramsTest):
         return json.loads(result.stdout)
 
     def test_demo_ends_with_a_summary(self):
-        result = self.run_program("demo", "--seconds", "2")
-        self.assert_ended(result, 0, "3 candles published, 0 refused", "paper profit")
+        # A candle has two seconds of the clock: one of each symbol ends in three at least.
+        result = self.run_program("demo", "--seconds", "3")
+        self.assert_ended(result, 0, "paper profit")
+        self.assertRegex(result.stdout, r" [3-6] candles published, 0 refused")
         self.assertEqual("", result.stderr)
 
         def count(title):

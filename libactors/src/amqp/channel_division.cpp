@@ -17,7 +17,6 @@ constexpr std::uint16_t enough_to_be_apart = 3;
 // Half of what is left after the first three is for topology, so that consumers can be apart.
 channel_division::channel_division(std::uint16_t count) noexcept
     : allowed(count == 0 ? std::uint16_t{0xFFFF} : count),
-      topology(1),
       deliveries(std::min<std::uint16_t>(2, allowed)),
       publishing(std::min(enough_to_be_apart, allowed)) {
   const auto left = allowed - std::min(allowed, enough_to_be_apart);

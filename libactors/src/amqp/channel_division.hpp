@@ -27,7 +27,7 @@ struct ACTORS_EXPORT channel_division {
   std::size_t for_consumers() const noexcept;
 
   std::uint16_t allowed;
-  std::uint16_t topology;
+  std::uint16_t topology = 1;
   std::uint16_t deliveries;
   std::uint16_t publishing;
   /// Of the further ones for deliveries.

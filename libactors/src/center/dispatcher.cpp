@@ -17,10 +17,10 @@ dispatcher_state::dispatcher_state(caf::event_based_actor* self) : self_(self), 
   // nop
 }
 
-void dispatcher_state::init(dispatcher_settings settings, caf::actor supervisor) {
+void dispatcher_state::init(const dispatcher_settings& settings, caf::actor supervisor) {
   supervisor_ = std::move(supervisor);
   self_->monitor(supervisor_);
-  work_ = dispatching{*this, std::move(settings)};
+  work_ = dispatching{*this, settings};
 }
 
 // -- what comes in --------------------------------------------------------------------------
@@ -206,10 +206,10 @@ void dispatcher_state::flush_soon() {
 
 // -- the actor ------------------------------------------------------------------------------
 
-caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher_settings settings,
-                         caf::actor supervisor) {
+caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
+                         const dispatcher_settings& settings, caf::actor supervisor) {
   auto& state = self->state;
-  state.init(std::move(settings), std::move(supervisor));
+  state.init(settings, std::move(supervisor));
   self->set_down_handler(
       guarded(state, [&state](caf::down_msg& x) { state.on_down(x.source, x.reason); }));
   self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.reason); });

@@ -30,7 +30,7 @@ public:
 
   static inline const char* name = "dispatcher";
 
-  void init(dispatcher_settings settings, caf::actor supervisor);
+  void init(const dispatcher_settings& settings, caf::actor supervisor);
 
   caf::result<subscribed> subscribe(subscription what, caf::actor subscriber);
   caf::result<void> unsubscribe(subscription_id id);
@@ -93,7 +93,7 @@ private:
 /// | stop_atom | ends |
 /// | delivery_batch | from a link, settled by its outlet |
 /// | consumer_state, consumers_lost | from the supervisor |
-caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self, dispatcher_settings settings,
-                         caf::actor supervisor);
+caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
+                         const dispatcher_settings& settings, caf::actor supervisor);
 
 } // namespace actors

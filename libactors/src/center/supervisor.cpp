@@ -68,7 +68,7 @@ void supervisor_state::tell_time() {
 }
 
 void supervisor_state::carry_out() {
-  auto each = [this](auto& x) { std::visit([this](auto& y) { carry_out(y); }, x); };
+  auto each = [this](auto& x) { std::visit([this](auto& y) { this->carry_out(y); }, x); };
   if (links_->take_exchanges_changed())
     publications_->on_exchanges_changed();
   take_each(publications_->news, each);

@@ -29,7 +29,7 @@ bool is_failure(const caf::error& reason) noexcept {
 
 } // namespace
 
-dispatching::dispatching(dispatch_door& door, dispatcher_settings settings)
+dispatching::dispatching(dispatch_door& door, const dispatcher_settings& settings)
     : door_(&door), table_(settings), decoder_(settings.limits) {
   // nop
 }

@@ -27,7 +27,7 @@ namespace actors {
 /// A value that reaches the outside by its door alone.
 class dispatching {
 public:
-  explicit dispatching(dispatch_door& door, dispatcher_settings settings = {});
+  explicit dispatching(dispatch_door& door, const dispatcher_settings& settings = {});
 
   // -- subscriptions ---------------------------------------------------------------------
 
