@@ -355,7 +355,8 @@ CAF_TEST(a refused subscription costs those beside it nothing) {
     f.strategies.push_back(f.sys.spawn(flow_strategy, event_center{f.center}, x, books));
   admin.strategies.push_back(
       admin.sys.spawn(flow_publisher, event_center{admin.center}, symbols, books));
-  CAF_REQUIRE(books->goes_on(symbols.size(), 200));
+  // Two seconds: whoever has been running for one shares no channel with a newcomer.
+  CAF_REQUIRE(books->goes_on(symbols.size(), 400));
   lateness late;
   f.add("locked", trades("it", "L").on_durable_queue(unique_name("locked")));
   CAF_CHECK(eventually([&] { return has_line(*f.seen, "locked refused: "); }));
@@ -385,7 +386,7 @@ CAF_TEST(a subscription that is refused later costs those beside it nothing) {
   user.permit(".*", ".*", all_but_locked);
   user.close_connections();
   CAF_CHECK(eventually([&] { return !f.status().supervisor.refused.empty(); }));
-  CAF_CHECK(books->goes_on(symbols.size(), 200));
+  CAF_CHECK(books->goes_on(symbols.size(), 400));
   books->start_over();
   lateness late;
   const auto before = refusals(user);
