@@ -47,7 +47,7 @@ void add(bodies& to, const market_event& x) {
   to.exchange = T::exchange;
   to.routing_key = actors::routing_key_of(*event);
   to.sealed.push_back(
-      actors::payload_encoder::of_this_thread().seal(T::event_name, actors::data_of(*event)));
+      actors::payload_encoder::of_this_thread().encode(T::event_name, actors::data_of(*event)));
   to.events.push_back(x);
 }
 

@@ -52,7 +52,7 @@ caf::error await_link(std::string_view app, caf::scoped_actor& self,
   bool silent = true;
   for (;;) {
     const auto link = look(self, center, role);
-    if (link.state == "up" || link.state == "blocked")
+    if (link.state == actors::link_state::up || link.state == actors::link_state::blocked)
       return caf::none;
     if (is_final(link.last_code))
       return actors::make_error(link.last_code, link.last_error);

@@ -86,7 +86,7 @@ double reading_cost(const std::string& body) {
   auto codec = actors::generic_codec();
   auto begin = bench::usage_now(0);
   for (auto i = 0; i < count; ++i) {
-    auto parts = decoder.open(body);
+    auto parts = decoder.decode(body);
     actors::received_event in;
     in.name = parts->name;
     in.data = parts->data;
@@ -102,7 +102,7 @@ void in_process(const bench::work& x, const strategy_options& how) {
   auto wanted = x;
   wanted.url = "memory:bench";
   wanted.count -= wanted.count % chunk;
-  auto body = std::make_shared<const std::string>(actors::payload_encoder{0}.seal("TICK", "1"));
+  auto body = std::make_shared<const std::string>(actors::payload_encoder{0}.encode("TICK", "1"));
   actors::system_config cfg;
   caf::actor_system system{cfg};
   actors::scoped_event_center center{system, settings_for(wanted, how)};

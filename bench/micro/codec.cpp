@@ -135,7 +135,7 @@ void decode(benchmark::State& state, const char* kind) {
   actors::payload_decoder decoder;
   std::size_t i = 0;
   for (auto _ : state) {
-    auto parts = decoder.open(what.sealed[++i % what.sealed.size()]);
+    auto parts = decoder.decode(what.sealed[++i % what.sealed.size()]);
     actors::received_event in;
     in.name = parts->name;
     in.data = parts->data;
@@ -152,7 +152,7 @@ void encode(benchmark::State& state, const char* kind) {
         [&](auto& x) {
           using type = std::decay_t<decltype(x)>;
           if constexpr (!std::same_as<type, actors::event>)
-            benchmark::DoNotOptimize(encoder.seal(type::event_name, actors::data_of(x)));
+            benchmark::DoNotOptimize(encoder.encode(type::event_name, actors::data_of(x)));
         },
         what.events[++i % what.events.size()]);
 }

@@ -16,7 +16,7 @@ namespace {
 using namespace actors::amqp;
 
 /// Takes all events and counts the deliveries.
-struct counting_sink : sink {
+struct counting_listener : link_listener {
   void up(std::string) override {
   }
   void replied(reply) override {
@@ -95,7 +95,7 @@ void receive_frames(benchmark::State& state) {
   std::string bytes;
   for (std::uint64_t i = 0; i < batch; ++i)
     bytes += message(i + 1, what.sealed[i]);
-  auto events = std::make_shared<counting_sink>();
+  auto events = std::make_shared<counting_listener>();
   session::time_point now{std::chrono::hours{1}};
   session talk{endpoint{}, true, events, now};
   talk.feed(handshake(), now);
@@ -115,7 +115,7 @@ void send_frames(benchmark::State& state) {
   constexpr std::uint64_t batch = 100;
   auto body = std::make_shared<const std::string>(bench::make_bodies("book10", 1).sealed.front());
   session::time_point now{std::chrono::hours{1}};
-  session talk{endpoint{}, false, std::make_shared<counting_sink>(), now};
+  session talk{endpoint{}, false, std::make_shared<counting_listener>(), now};
   talk.feed(handshake(), now);
   std::uint64_t id = 0;
   for (auto _ : state) {

@@ -38,7 +38,7 @@ std::vector<std::string> bodies(const std::vector<received>& xs) {
 
 // -- recorder ---------------------------------------------------------------------
 
-class client::recorder : public sink {
+class client::recorder : public link_listener {
 public:
   void up(std::string broker) override {
     record("up", [&] { up_ = std::move(broker); });
@@ -48,10 +48,10 @@ public:
     record("replied " + std::to_string(x.id), [&] { replies_.emplace(x.id, std::move(x)); });
   }
 
-  void delivered(std::uint32_t incarnation, std::vector<delivery> xs) override {
+  void delivered(std::uint32_t generation, std::vector<delivery> xs) override {
     record("delivered", [&] {
       for (auto& x : xs)
-        deliveries_.push_back(received{std::move(x), incarnation});
+        deliveries_.push_back(received{std::move(x), generation});
     });
   }
 
@@ -84,7 +84,7 @@ public:
   void channel_closed(closed_channel x) override {
     record("closed " + std::string{to_string(x.which)}, [&] {
       ++channels_closed_;
-      publishing_incarnation_ += x.which == channel::publishing ? 1 : 0;
+      publishing_generation_ += x.which == channel::publishing ? 1 : 0;
       for (auto id : x.consumers)
         ended_.insert_or_assign(id, x.reason);
       closed_.push_back(std::move(x));
@@ -139,7 +139,7 @@ public:
   std::map<consumer_id, failure> ended_;
   std::map<std::uint64_t, failure> refused_;
   std::size_t channels_closed_ = 0;
-  std::uint32_t publishing_incarnation_ = 1;
+  std::uint32_t publishing_generation_ = 1;
   std::optional<failure> down_;
   std::vector<std::string> log_;
 
@@ -172,7 +172,7 @@ testing::broker_version client::version() const {
 
 failure client::call(operation what) {
   if (auto* x = std::get_if<start_consumer>(&what))
-    return start(x->what);
+    return start(x->spec);
   return answer(send(std::move(what))).error;
 }
 
@@ -191,10 +191,10 @@ failure client::start(consumer what) {
 }
 
 request_id client::send(operation what) {
-  if (auto* x = std::get_if<declare_queue>(&what); x && !x->passive && !x->what.name.empty())
-    broker_.queues.push_back(x->what.name);
+  if (auto* x = std::get_if<declare_queue>(&what); x && !x->passive && !x->spec.name.empty())
+    broker_.queues.push_back(x->spec.name);
   if (auto* x = std::get_if<declare_exchange>(&what); x && !x->passive)
-    broker_.exchanges.push_back(x->what.name);
+    broker_.exchanges.push_back(x->spec.name);
   link_->request(++last_request_, std::move(what));
   return last_request_;
 }
@@ -244,14 +244,14 @@ bool client::exchange_exists(const std::string& exchange) {
 }
 
 std::uint64_t client::post(publication x) {
-  return post(std::move(x), events_->look([](auto& y) { return y.publishing_incarnation_; }));
+  return post(std::move(x), events_->look([](auto& y) { return y.publishing_generation_; }));
 }
 
-std::uint64_t client::post(publication x, std::uint32_t incarnation) {
+std::uint64_t client::post(publication x, std::uint32_t generation) {
   x.id = ++last_publication_;
   std::vector<publication> xs;
   xs.push_back(std::move(x));
-  link_->out()->publish(incarnation, std::move(xs));
+  link_->out()->publish(generation, std::move(xs));
   return last_publication_;
 }
 
@@ -335,11 +335,11 @@ std::vector<received> client::take_all() {
 }
 
 void client::settle(const received& x, settlement::verdict what, bool multiple) {
-  settle(x.incarnation, {x.tag, what, multiple});
+  settle(x.generation, {x.tag, what, multiple});
 }
 
-void client::settle(std::uint32_t incarnation, settlement x) {
-  link_->out()->settle(incarnation, {x});
+void client::settle(std::uint32_t generation, settlement x) {
+  link_->out()->settle(generation, {x});
 }
 
 consumer_id client::cancelled() {

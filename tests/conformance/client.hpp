@@ -16,7 +16,7 @@ namespace actors::amqp::conformance {
 
 /// A delivery and the life of the channel that it came on.
 struct received : delivery {
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
 };
 
 std::vector<std::string> bodies(const std::vector<received>& xs);
@@ -66,7 +66,7 @@ public:
   std::uint64_t post(publication x);
 
   /// The same, for the given life of the channel.
-  std::uint64_t post(publication x, std::uint32_t incarnation);
+  std::uint64_t post(publication x, std::uint32_t generation);
 
   /// Waits for the confirmation.
   void publish(publication x);
@@ -100,7 +100,7 @@ public:
 
   void settle(const received& x, settlement::verdict what, bool multiple = false);
 
-  void settle(std::uint32_t incarnation, settlement x);
+  void settle(std::uint32_t generation, settlement x);
 
   consumer_id cancelled();
 

@@ -183,7 +183,7 @@ CONFORMANCE_TEST(an_unknown_tag_closes_the_channel_and_returns_its_messages) {
   auto q = x.queue("q");
   x.fill(q, {"1"});
   x.consume({1, q, 5});
-  CAF_CHECK_EQUAL(x.take().incarnation, 1u);
+  CAF_CHECK_EQUAL(x.take().generation, 1u);
   x.settle(1, {99, verdict::ack, false});
   auto closed = x.channel_closed();
   CAF_CHECK(closed.which == channel::deliveries);
@@ -193,7 +193,7 @@ CONFORMANCE_TEST(an_unknown_tag_closes_the_channel_and_returns_its_messages) {
   auto again = x.take();
   CAF_CHECK_EQUAL(again.body, "1");
   CAF_CHECK(again.redelivered);
-  CAF_CHECK_EQUAL(again.incarnation, 2u);
+  CAF_CHECK_EQUAL(again.generation, 2u);
   CAF_CHECK_EQUAL(again.tag, 1u);
 }
 
@@ -345,7 +345,7 @@ CONFORMANCE_TEST(a_consumer_of_a_missing_queue_is_refused_by_the_end_of_its_chan
   CAF_CHECK(closed.which == channel::deliveries);
   CAF_CHECK_EQUAL(to_string(closed.reason.code), "not_found");
   CAF_CHECK(closed.reason.text.find("'" + missing + "'") != std::string::npos);
-  CAF_CHECK_EQUAL(closed.incarnation, 1u);
+  CAF_CHECK_EQUAL(closed.generation, 1u);
   std::sort(closed.consumers.begin(), closed.consumers.end());
   CAF_CHECK(closed.consumers == (std::vector<consumer_id>{1, 2}));
   CAF_CHECK_EQUAL(x.last_event(), "closed deliveries");
@@ -375,13 +375,13 @@ CONFORMANCE_TEST(consumers_of_different_groups_do_not_share_their_ends) {
   for (auto& message : x.take(3))
     got.emplace(message.body, message);
   // Each life has tags of its own.
-  CAF_CHECK_EQUAL(got["1"].incarnation, got["2"].incarnation);
-  CAF_CHECK_NOT_EQUAL(got["1"].incarnation, got["3"].incarnation);
-  CAF_CHECK_NOT_EQUAL(got["3"].incarnation, closed.incarnation);
+  CAF_CHECK_EQUAL(got["1"].generation, got["2"].generation);
+  CAF_CHECK_NOT_EQUAL(got["1"].generation, got["3"].generation);
+  CAF_CHECK_NOT_EQUAL(got["3"].generation, closed.generation);
   CAF_CHECK_EQUAL(got["3"].tag, 1u);
   x.settle(got["3"], verdict::requeue);
   CAF_CHECK_EQUAL(x.take().body, "3");
-  x.settle(got["3"].incarnation, {99, verdict::ack, false});
+  x.settle(got["3"].generation, {99, verdict::ack, false});
   CAF_CHECK(x.channel_closed().consumers == std::vector<consumer_id>{2});
   x.settle(got["1"], verdict::requeue);
   CAF_CHECK_EQUAL(x.take().body, "1");

@@ -6,7 +6,7 @@
 
 #include "amqp/memory/transport.hpp"
 #include "caf/test/unit_test.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 
 using namespace actors;
 using namespace actors::amqp;
@@ -28,7 +28,7 @@ struct fixture {
 };
 
 /// Holds on to nothing but the reason of the end.
-struct end_watcher : testing::silent_sink {
+struct end_watcher : testing::silent_listener {
   void up(std::string) override {
     is_up = true;
   }
@@ -359,7 +359,7 @@ CAF_TEST(a named broker lives as long as somebody holds it) {
   CAF_CHECK(memory_broker::named("memory-faults")->queues().empty());
 }
 
-CAF_TEST(the broker lets go of a sink with its link) {
+CAF_TEST(the broker lets go of a link_listener with its link) {
   auto events = std::make_shared<end_watcher>();
   auto link = make_memory_transport(memory);
   link->connect(broker.where(), events);

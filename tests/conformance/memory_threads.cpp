@@ -9,7 +9,7 @@
 
 #include "amqp/memory/transport.hpp"
 #include "caf/test/unit_test.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 
 using namespace actors;
 using namespace actors::amqp;
@@ -44,9 +44,9 @@ struct progress {
 };
 
 /// Counts, and keeps what its thread is to settle.
-class worker_sink : public testing::silent_sink {
+class worker_listener : public testing::silent_listener {
 public:
-  explicit worker_sink(progress& all) : all_(all) {
+  explicit worker_listener(progress& all) : all_(all) {
     // nop
   }
 
@@ -84,11 +84,11 @@ private:
 
 struct worker {
   worker(const std::shared_ptr<memory_broker>& broker, progress& all)
-      : events(std::make_shared<worker_sink>(all)), link(make_memory_transport(broker)) {
+      : events(std::make_shared<worker_listener>(all)), link(make_memory_transport(broker)) {
     link->connect({}, events);
   }
 
-  std::shared_ptr<worker_sink> events;
+  std::shared_ptr<worker_listener> events;
   transport_ptr link;
 };
 

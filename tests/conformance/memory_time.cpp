@@ -8,7 +8,7 @@
 
 #include "amqp/memory/transport.hpp"
 #include "caf/test/unit_test.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 
 using namespace actors;
 using namespace actors::amqp;
@@ -37,7 +37,7 @@ field_table waits_for(std::chrono::milliseconds time, const std::string& then) {
 }
 
 /// Waits for events with a limit, and knows in which thread they came.
-class waiting_sink : public testing::silent_sink {
+class waiting_listener : public testing::silent_listener {
 public:
   void delivered(std::uint32_t, std::vector<delivery> xs) override {
     std::lock_guard guard{mutex_};
@@ -239,7 +239,7 @@ CAF_TEST_FIXTURE_SCOPE_END()
 
 CAF_TEST(with the systems time messages move on without a call) {
   auto memory = std::make_shared<memory_broker>(memory_broker::time_source::system);
-  auto events = std::make_shared<waiting_sink>();
+  auto events = std::make_shared<waiting_listener>();
   auto link = make_memory_transport(memory);
   link->connect({}, events);
   link->request(1, declare_queue{{"last"}});
@@ -262,7 +262,7 @@ CAF_TEST(with the systems time messages move on without a call) {
 
 CAF_TEST(a named broker has the systems time) {
   auto memory = memory_broker::named("memory-time");
-  auto events = std::make_shared<waiting_sink>();
+  auto events = std::make_shared<waiting_listener>();
   auto link = make_memory_transport(memory);
   link->connect({}, events);
   link->request(1, declare_queue{{"last"}});
@@ -276,7 +276,7 @@ CAF_TEST(a named broker has the systems time) {
 CAF_TEST(time and links share a broker) {
   for (auto i = 0; i < 20; ++i) {
     auto memory = std::make_shared<memory_broker>(memory_broker::time_source::system);
-    auto events = std::make_shared<waiting_sink>();
+    auto events = std::make_shared<waiting_listener>();
     auto reader = make_memory_transport(memory);
     reader->connect({}, events);
     reader->request(1, declare_queue{{"last", false, false, false}});
@@ -287,7 +287,7 @@ CAF_TEST(time and links share a broker) {
     for (auto j = 0; j < 2; ++j)
       threads.emplace_back([memory] {
         auto link = make_memory_transport(memory);
-        link->connect({}, std::make_shared<waiting_sink>());
+        link->connect({}, std::make_shared<waiting_listener>());
         for (std::uint64_t id = 1; id <= 50; ++id)
           link->out()->publish(1, {message_to("first", id)});
       });

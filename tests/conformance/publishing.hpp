@@ -120,7 +120,7 @@ CONFORMANCE_TEST(a_missing_exchange_closes_the_publishing_channel_alone) {
   x.fill(q, {"after"});
   auto got = x.take();
   CAF_CHECK_EQUAL(got.body, "after");
-  CAF_CHECK_EQUAL(got.incarnation, 1u);
+  CAF_CHECK_EQUAL(got.generation, 1u);
 }
 
 // Its sender has not learned yet that the channel is closed, and will send it

@@ -137,11 +137,11 @@ CONFORMANCE_TEST(a_declaration_answers_with_what_waits_and_who_consumes) {
   auto fresh = x.answer(x.send(declare));
   CAF_CHECK_EQUAL(fresh.messages, 0u);
   CAF_CHECK_EQUAL(fresh.consumers, 0u);
-  x.fill(declare.what.name, {"1", "2", "3"});
+  x.fill(declare.spec.name, {"1", "2", "3"});
   CAF_CHECK_EQUAL(x.answer(x.send(check)).messages, 3u);
   // What is in a consumer's hands does not wait.
-  x.consume({1, declare.what.name, 1});
-  other.consume({1, declare.what.name, 1});
+  x.consume({1, declare.spec.name, 1});
+  other.consume({1, declare.spec.name, 1});
   x.take();
   other.take();
   for (auto again : {x.answer(x.send(declare)), x.answer(x.send(check))}) {

@@ -16,7 +16,7 @@ namespace actors::amqp {
 /// makes of `transport`, in its own few terms.
 class door {
 public:
-  door(std::shared_ptr<memory_broker> broker, std::shared_ptr<sink> events)
+  door(std::shared_ptr<memory_broker> broker, std::shared_ptr<link_listener> events)
       : link_(make_memory_transport(std::move(broker))) {
     link_->connect(*parse_endpoint("memory:fuzz"), std::move(events));
   }
@@ -25,7 +25,7 @@ public:
     link_->request(id, std::move(what));
   }
 
-  void publish(std::uint32_t incarnation, std::uint64_t id, const std::string& exchange,
+  void publish(std::uint32_t generation, std::uint64_t id, const std::string& exchange,
                const std::string& key, std::string body, bool mandatory) {
     publication x;
     x.id = id;
@@ -37,11 +37,11 @@ public:
     x.properties.persistent = id % 2 == 0;
     std::vector<publication> xs;
     xs.push_back(std::move(x));
-    link_->out()->publish(incarnation, std::move(xs));
+    link_->out()->publish(generation, std::move(xs));
   }
 
-  void settle(std::uint32_t incarnation, settlement x) {
-    link_->out()->settle(incarnation, {x});
+  void settle(std::uint32_t generation, settlement x) {
+    link_->out()->settle(generation, {x});
   }
 
   void close() {

@@ -65,7 +65,7 @@ struct held {
 using finished = std::set<std::pair<std::string, std::string>>;
 
 /// Takes the events of a link and checks each against what was asked.
-class witness : public sink {
+class witness : public link_listener {
 public:
   explicit witness(finished& gone) : gone_(gone) {
     // nop
@@ -87,7 +87,7 @@ public:
 
   void delivered(std::uint32_t life, std::vector<delivery> xs) override {
     running();
-    require(life == incarnation && !xs.empty());
+    require(life == generation && !xs.empty());
     for (auto& x : xs)
       take(x);
   }
@@ -133,14 +133,14 @@ public:
     running();
     require(x.which != channel::topology && x.reason);
     if (x.which == channel::publishing) {
-      ++publishing_incarnation;
+      ++publishing_generation;
       return swept_away.merge(published);
     }
     // Whoever was being started there is not answered any more.
     for (auto& [id, what] : starts)
       if (std::count(x.consumers.begin(), x.consumers.end(), what.id) > 0)
         requested.erase(id);
-    ++incarnation;
+    ++generation;
     last_tag = 0;
     in_hand.clear();
     consumers.clear();
@@ -154,8 +154,8 @@ public:
 
   bool is_up = false;
   bool is_down = false;
-  std::uint32_t incarnation = 1;
-  std::uint32_t publishing_incarnation = 1;
+  std::uint32_t generation = 1;
+  std::uint32_t publishing_generation = 1;
   std::uint64_t last_tag = 0;
   /// What was asked for, unanswered.
   std::set<request_id> requested;
@@ -297,7 +297,7 @@ private:
     if (!x.events->is_down)
       x.events->published.insert(id);
     auto direct = script_.coin();
-    x.link->publish(x.events->publishing_incarnation, id, direct ? std::string{} : exchange(),
+    x.link->publish(x.events->publishing_generation, id, direct ? std::string{} : exchange(),
                     direct ? queue() : key(), std::to_string(id), script_.coin());
   }
 
@@ -306,23 +306,23 @@ private:
     auto which = script_.below(16);
     auto multiple = script_.coin();
     settlement what{which, settlement::verdict{script_.below(3)}, multiple};
-    auto incarnation = x.events->incarnation;
+    auto generation = x.events->generation;
     if (which < 14 && !open.empty())
       what.tag = std::next(open.begin(), static_cast<std::ptrdiff_t>(which % open.size()))->first;
     if (which == 15)
-      incarnation -= 1; // as from before the channel was closed
+      generation -= 1; // as from before the channel was closed
     // One that waits is carried out or lost later: the witness cannot know.
     if (stalled_)
       return;
-    let_go(*x.events, what, incarnation);
-    x.link->settle(incarnation, what);
+    let_go(*x.events, what, generation);
+    x.link->settle(generation, what);
   }
 
   // What will have been settled, if the tag is known.
-  void let_go(witness& x, const settlement& what, std::uint32_t incarnation) {
+  void let_go(witness& x, const settlement& what, std::uint32_t generation) {
     auto& open = x.in_hand;
     auto all = what.multiple && what.tag == 0;
-    if (x.is_down || incarnation != x.incarnation || (open.count(what.tag) == 0 && !all))
+    if (x.is_down || generation != x.generation || (open.count(what.tag) == 0 && !all))
       return;
     for (auto i = open.begin(); i != open.end();) {
       auto hit = i->first == what.tag || all || (what.multiple && i->first < what.tag);

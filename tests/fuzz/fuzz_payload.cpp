@@ -43,7 +43,7 @@ void read_data(std::string_view data) {
 }
 
 void open(payload_decoder& decoder, std::string_view body) {
-  auto parts = decoder.open(body);
+  auto parts = decoder.decode(body);
   if (!parts)
     return;
   read_data(parts->data);
@@ -60,7 +60,7 @@ void open(payload_decoder& decoder, std::string_view body) {
     require(checked->name == name && checked->data == data);
   require(static_cast<bool>(json::parse(checked->data)));
   payload_decoder other;
-  auto again = other.open(payload_encoder::of_this_thread().seal(checked->name, checked->data));
+  auto again = other.decode(payload_encoder::of_this_thread().encode(checked->name, checked->data));
   require(again && again->name == checked->name && again->data == checked->data);
 }
 

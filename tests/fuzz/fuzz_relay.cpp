@@ -14,7 +14,7 @@
 #include "amqp/relay/frames.hpp"
 #include "relay/session.hpp"
 #include "support/scripted_transport.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 
 using namespace actors;
 using namespace actors::amqp;
@@ -81,7 +81,7 @@ void feed_session(std::string_view bytes, bool greeted) {
 }
 
 void feed_client(std::string_view bytes, bool greeted) {
-  relay_client talk{*parse_endpoint("relay://x"), std::make_shared<silent_sink>(), now};
+  relay_client talk{*parse_endpoint("relay://x"), std::make_shared<silent_listener>(), now};
   if (greeted) {
     std::string welcome;
     append(welcome, relay_frame{relay_welcome{"broker"}});

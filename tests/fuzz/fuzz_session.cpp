@@ -22,7 +22,7 @@ void require(bool condition) {
 }
 
 /// What a link promises about its events.
-class promises : public sink {
+class promises : public link_listener {
 public:
   void up(std::string) override {
     require(!up_ && !down_);
@@ -34,10 +34,10 @@ public:
     require(x.id >= 1 && x.id <= 3 && answered_.insert(x.id).second);
   }
 
-  void delivered(std::uint32_t incarnation, std::vector<delivery> xs) override {
+  void delivered(std::uint32_t generation, std::vector<delivery> xs) override {
     running();
-    require(incarnation >= incarnation_ && !xs.empty());
-    incarnation_ = incarnation;
+    require(generation >= generation_ && !xs.empty());
+    generation_ = generation;
   }
 
   void confirmed(std::vector<confirmation> xs) override {
@@ -90,7 +90,7 @@ private:
 
   bool up_ = false;
   bool down_ = false;
-  std::uint32_t incarnation_ = 1;
+  std::uint32_t generation_ = 1;
   std::set<request_id> answered_;
   std::set<std::uint64_t> confirmed_;
 };

@@ -39,9 +39,9 @@ void check_alarm(const std::string& raise, const std::string& clear) {
   CAF_REQUIRE(f.consumes(1));
   CAF_REQUIRE(f.books->more_confirmed(20, patience));
   test_broker::ctl(raise);
-  CAF_CHECK(
-      eventually([&] { return f.link(link_role::publishing).state == "blocked"; }, heartbeat));
-  CAF_CHECK_EQUAL(f.link(link_role::consuming).state, "up");
+  CAF_CHECK(eventually([&] { return f.link(link_role::publishing).state == link_state::blocked; },
+                       heartbeat));
+  CAF_CHECK_EQUAL(f.link(link_role::consuming).state, link_state::up);
   CAF_CHECK(eventually([&] { return f.status().supervisor.outbox.waiting > 20; }));
   f.handle("late", kept);
   CAF_CHECK(f.books->catches_up("late", patience));
@@ -49,7 +49,7 @@ void check_alarm(const std::string& raise, const std::string& clear) {
   CAF_CHECK(!f.books->more_confirmed(1, 3 * heartbeat));
   test_broker::ctl(clear);
   CAF_CHECK(f.goes_on());
-  CAF_CHECK_EQUAL(f.link(link_role::publishing).state, "up");
+  CAF_CHECK_EQUAL(f.link(link_role::publishing).state, link_state::up);
   CAF_CHECK_EQUAL(f.link(link_role::publishing).losses, 0u);
   CAF_CHECK_EQUAL(f.link(link_role::consuming).losses, 0u);
   CAF_CHECK(f.status().supervisor.outbox.rejected == 0u);
@@ -289,7 +289,7 @@ CAF_TEST(a queue that does not answer holds up publications to its exchange alon
   CAF_CHECK(x.f.books->more_confirmed(200, patience));
   CAF_CHECK(x.f.goes_on());
   CAF_CHECK(x.f.link(link_role::publishing).losses <= 1);
-  CAF_CHECK_EQUAL(x.f.link(link_role::quarantine).state, "up");
+  CAF_CHECK_EQUAL(x.f.link(link_role::quarantine).state, link_state::up);
   x.resume(1'000);
   CAF_CHECK(x.f.link(link_role::publishing).losses <= 1);
 }

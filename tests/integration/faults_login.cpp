@@ -25,7 +25,7 @@ CAF_TEST(a wrong password is tried again at leisure until it is right) {
   numbered_fixture f{settings};
   for (auto role : {link_role::consuming, link_role::publishing}) {
     CAF_CHECK(eventually([&] { return f.link(role).last_code == ec::login_refused; }));
-    CAF_CHECK_EQUAL(f.link(role).state, "down");
+    CAF_CHECK_EQUAL(f.link(role).state, link_state::down);
     CAF_CHECK(f.link(role).last_error.find("unspeakable") == std::string::npos);
   }
   // However slow this machine is, each link has waited before each further attempt.
@@ -61,8 +61,8 @@ CAF_TEST(permissions that are lost stop what they are about and come back) {
   CAF_CHECK(eventually([&] { return f.status().supervisor.outbox.rejected > 0; }));
   CAF_CHECK(eventually([&] { return !f.status().dispatcher.handlers.at(0).consuming; }));
   CAF_CHECK(eventually([&] { return !f.status().supervisor.refused.empty(); }));
-  CAF_CHECK_EQUAL(f.link(link_role::consuming).state, "up");
-  CAF_CHECK_EQUAL(f.link(link_role::publishing).state, "up");
+  CAF_CHECK_EQUAL(f.link(link_role::consuming).state, link_state::up);
+  CAF_CHECK_EQUAL(f.link(link_role::publishing).state, link_state::up);
   user.permit(".*");
   CAF_CHECK(f.goes_on());
   CAF_CHECK(eventually([&] { return f.status().supervisor.refused.empty(); }));

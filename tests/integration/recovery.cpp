@@ -47,7 +47,7 @@ struct fixture : center_fixture {
   /// the clock, in ms. Says in which steps.
   std::int64_t time_since(clock::time_point start) {
     auto elapsed = [=] { return (clock::now() - start) / 1ms; };
-    CAF_CHECK(eventually([this] { return link(link_role::consuming).state == "up"; }));
+    CAF_CHECK(eventually([this] { return link(link_role::consuming).state == link_state::up; }));
     const auto up = elapsed();
     CAF_CHECK(consumes());
     const auto all = elapsed();

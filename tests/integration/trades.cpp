@@ -50,7 +50,7 @@ struct desk : proxied, center_fixture {
   }
 
   bool is_up(link_role role) {
-    return eventually([=, this] { return link(role).state == "up"; });
+    return eventually([=, this] { return link(role).state == link_state::up; });
   }
 };
 

@@ -81,7 +81,7 @@ void publish(attempt& x, const std::string& exchange, const std::string& key,
   amqp::publication sent;
   sent.exchange = exchange;
   sent.routing_key = key;
-  sent.body = std::make_shared<const std::string>(payload_encoder{}.seal(name, "{}"));
+  sent.body = std::make_shared<const std::string>(payload_encoder{}.encode(name, "{}"));
   for (std::size_t i = 0; i < times; ++i)
     x.other().publish(sent);
 }

@@ -13,7 +13,7 @@ namespace {
 using bodies = std::vector<std::string>;
 
 std::string sealed(const std::string& data, const std::string& name = "EVENT_POISON") {
-  return payload_encoder{}.seal(name, data);
+  return payload_encoder{}.encode(name, data);
 }
 
 void send(attempt& x, const std::string& exchange, const std::string& body,

@@ -8,7 +8,7 @@
 #include "actors/amqp/memory_broker.hpp"
 #include "amqp/memory/transport.hpp"
 #include "amqp/rabbitmq/transport.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 
 namespace actors::poison {
 
@@ -20,7 +20,7 @@ constexpr std::chrono::seconds patience{10};
 
 } // namespace
 
-class peer::recorder : public testing::silent_sink {
+class peer::recorder : public testing::silent_listener {
 public:
   void up(std::string) override {
     record([&] { is_up_ = true; });
@@ -44,7 +44,7 @@ public:
   void channel_closed(closed_channel x) override {
     record([&] {
       if (x.which == channel::publishing) {
-        ++incarnation_;
+        ++generation_;
         is_closed_ = true;
       }
     });
@@ -66,10 +66,10 @@ public:
     return wait([&] { return is_closed_ || answers_.count(id) > 0; }) && answers_[id];
   }
 
-  std::uint32_t incarnation() {
+  std::uint32_t generation() {
     std::lock_guard guard{mutex_};
     is_closed_ = false;
-    return incarnation_;
+    return generation_;
   }
 
 private:
@@ -91,7 +91,7 @@ private:
   bool is_up_ = false;
   bool is_down_ = false;
   bool is_closed_ = false;
-  std::uint32_t incarnation_ = 1;
+  std::uint32_t generation_ = 1;
   std::map<request_id, bool> replies_;
   std::map<std::uint64_t, bool> answers_;
 };
@@ -115,7 +115,7 @@ bool peer::publish(publication x) {
   x.id = ++last_publication_;
   std::vector<publication> xs;
   xs.push_back(std::move(x));
-  link_->out()->publish(events_->incarnation(), std::move(xs));
+  link_->out()->publish(events_->generation(), std::move(xs));
   return events_->taken(last_publication_);
 }
 

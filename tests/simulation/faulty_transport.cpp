@@ -30,10 +30,10 @@ constexpr std::array<std::pair<const char*, defect>, 16> names{{
 /// Every so many chances, the defect shows.
 constexpr int rarity = 10;
 
-class listening_sink : public amqp::sink {
+class listening_listener : public amqp::link_listener {
 public:
-  listening_sink(std::shared_ptr<amqp::sink> inner, defect what, complaint on_complaint,
-                 std::shared_ptr<wire_books> books)
+  listening_listener(std::shared_ptr<amqp::link_listener> inner, defect what,
+                     complaint on_complaint, std::shared_ptr<wire_books> books)
       : inner_(std::move(inner)),
         what_(what),
         complain_(std::move(on_complaint)),
@@ -51,12 +51,12 @@ public:
     inner_->replied(std::move(x));
   }
 
-  void delivered(std::uint32_t incarnation, std::vector<amqp::delivery> xs) override {
-    incarnation_ = incarnation;
+  void delivered(std::uint32_t generation, std::vector<amqp::delivery> xs) override {
+    generation_ = generation;
     if (what_ == defect::unnumbered_deliveries)
       for (auto& x : xs)
         x.properties.position.reset();
-    inner_->delivered(incarnation, std::move(xs));
+    inner_->delivered(generation, std::move(xs));
   }
 
   void confirmed(std::vector<amqp::confirmation> xs) override {
@@ -131,32 +131,32 @@ public:
     other_ = x;
   }
 
-  std::uint32_t incarnation() const noexcept {
-    return incarnation_;
+  std::uint32_t generation() const noexcept {
+    return generation_;
   }
 
 private:
-  std::shared_ptr<amqp::sink> inner_;
+  std::shared_ptr<amqp::link_listener> inner_;
   defect what_;
   complaint complain_;
   std::shared_ptr<wire_books> books_;
   amqp::publication other_;
-  std::uint32_t incarnation_ = 0;
+  std::uint32_t generation_ = 0;
   int chances_ = 0;
 };
 
-class faulty_outlet : public amqp::outlet {
+class faulty_sender : public amqp::link_sender {
 public:
-  faulty_outlet(amqp::outlet_ptr inner, defect what, std::shared_ptr<wire_books> books)
+  faulty_sender(amqp::link_sender_ptr inner, defect what, std::shared_ptr<wire_books> books)
       : inner_(std::move(inner)), what_(what), books_(std::move(books)) {
     // nop
   }
 
-  void listen(const std::shared_ptr<listening_sink>& events) {
+  void listen(const std::shared_ptr<listening_listener>& events) {
     events_ = events;
   }
 
-  void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
+  void publish(std::uint32_t generation, std::vector<amqp::publication> xs) override {
     if (what_ == defect::reordered_publications && xs.size() > 1) {
       std::swap(xs.front(), xs.back());
     } else if (what_ == defect::lost_publication && ++chances_ % rarity == 0) {
@@ -181,19 +181,19 @@ public:
       for (auto& x : xs)
         books_->published(x);
     if (!xs.empty())
-      inner_->publish(incarnation, std::move(xs));
+      inner_->publish(generation, std::move(xs));
   }
 
-  void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
+  void settle(std::uint32_t generation, std::vector<amqp::settlement> xs) override {
     using verdict = amqp::settlement::verdict;
     if (what_ == defect::acknowledged_failure)
       for (auto& x : xs)
-        x.what = verdict::ack;
+        x.outcome = verdict::ack;
     // Twice: its tags are settled by then.
     if (auto events = events_.lock();
         events && what_ == defect::stale_settlement && ++chances_ % rarity == 0)
-      inner_->settle(events->incarnation(), xs);
-    inner_->settle(incarnation, std::move(xs));
+      inner_->settle(events->generation(), xs);
+    inner_->settle(generation, std::move(xs));
   }
 
 private:
@@ -202,11 +202,11 @@ private:
       events->confirm(id);
   }
 
-  amqp::outlet_ptr inner_;
+  amqp::link_sender_ptr inner_;
   defect what_;
   std::shared_ptr<wire_books> books_;
   /// The link's, which holds on to us.
-  std::weak_ptr<listening_sink> events_;
+  std::weak_ptr<listening_listener> events_;
   int chances_ = 0;
 };
 
@@ -218,7 +218,7 @@ public:
         what_(what),
         complain_(std::move(on_complaint)),
         books_(std::move(books)),
-        outlet_(std::make_shared<faulty_outlet>(inner_->out(), what, books_)) {
+        outlet_(std::make_shared<faulty_sender>(inner_->out(), what, books_)) {
     // nop
   }
 
@@ -230,8 +230,8 @@ public:
   faulty_transport(const faulty_transport&) = delete;
   faulty_transport& operator=(const faulty_transport&) = delete;
 
-  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
-    sink_ = std::make_shared<listening_sink>(std::move(events), what_, complain_, books_);
+  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::link_listener> events) override {
+    sink_ = std::make_shared<listening_listener>(std::move(events), what_, complain_, books_);
     outlet_->listen(sink_);
     inner_->connect(where, sink_);
   }
@@ -244,7 +244,7 @@ public:
       inner_->request(id, std::move(what));
   }
 
-  amqp::outlet_ptr out() override {
+  amqp::link_sender_ptr out() override {
     return outlet_;
   }
 
@@ -261,8 +261,8 @@ private:
   defect what_;
   complaint complain_;
   std::shared_ptr<wire_books> books_;
-  std::shared_ptr<faulty_outlet> outlet_;
-  std::shared_ptr<listening_sink> sink_;
+  std::shared_ptr<faulty_sender> outlet_;
+  std::shared_ptr<listening_listener> sink_;
   int chances_ = 0;
 };
 

@@ -4,11 +4,11 @@
 
 #include "actors/amqp/memory_broker.hpp"
 #include "amqp/memory/transport.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 
 namespace actors::simulation {
 
-struct operator_link::collecting_sink : testing::silent_sink {
+struct operator_link::collecting_listener : testing::silent_listener {
   std::vector<amqp::delivery> deliveries;
 
   void delivered(std::uint32_t, std::vector<amqp::delivery> xs) override {
@@ -18,7 +18,7 @@ struct operator_link::collecting_sink : testing::silent_sink {
 };
 
 operator_link::operator_link(std::shared_ptr<amqp::memory_broker> broker)
-    : sink_(std::make_shared<collecting_sink>()),
+    : sink_(std::make_shared<collecting_listener>()),
       link_(amqp::make_memory_transport(std::move(broker))) {
   link_->connect({}, sink_);
 }

@@ -24,9 +24,9 @@ public:
   std::vector<amqp::delivery> take_all(const std::string& queue);
 
 private:
-  struct collecting_sink;
+  struct collecting_listener;
 
-  std::shared_ptr<collecting_sink> sink_;
+  std::shared_ptr<collecting_listener> sink_;
   amqp::transport_ptr link_;
 };
 

@@ -35,7 +35,7 @@ constexpr auto platform = "sim";
 constexpr std::array keys{"A", "B", "C"};
 constexpr std::uint64_t max_outbox = 40;
 /// Few, so that what an earlier life has left is sent in many turns.
-constexpr std::uint64_t max_on_wire = 5;
+constexpr std::uint64_t max_in_flight = 5;
 /// Fewer than there are keys.
 constexpr std::uint64_t max_window = 2;
 
@@ -135,7 +135,7 @@ private:
     config.server_id = name;
     config.shutdown.unsent_file = std::move(unsent_file);
     config.outbox.each.max_messages = max_outbox;
-    config.outbox.window = max_on_wire;
+    config.outbox.window = max_in_flight;
     // However long consumers are away.
     config.outbox.restore_timeout = what_.fault == defect::impatient_outbox ? 0h : 10'000h;
     if (what_.fault == defect::swallowed_confirmation)
@@ -592,7 +592,7 @@ private:
     dead_letters result;
     payload_decoder decoder;
     for (auto& x : operator_link{broker_}.take_all("retried.dead")) {
-      auto parts = decoder.open(x.body);
+      auto parts = decoder.decode(x.body);
       trade y;
       if (parts && !from_json(parts->data, y, 32))
         result.emplace(y.symbol, number_of(y));

@@ -27,13 +27,13 @@ bool all_notice(target& on, const std::vector<link_status>& before) {
   return eventually([&] {
     const auto links = on.fleet.links();
     for (std::size_t i = 0; i < links.size(); ++i)
-      if (links[i].state == "up" && links[i].losses == before[i].losses)
+      if (links[i].state == link_state::up && links[i].losses == before[i].losses)
         return false;
     return true;
   });
 }
 
-bool all_are(target& on, const std::string& state, std::size_t first = 0) {
+bool all_are(target& on, link_state state, std::size_t first = 0) {
   return eventually([&] {
     const auto links = on.fleet.links();
     for (auto i = first; i < links.size(); ++i)
@@ -88,7 +88,7 @@ result queue_deleted(target& on) {
 result alarm(target& on, const std::string& raise, const std::string& clear) {
   constexpr std::size_t first_publisher = 2;
   on.broker.ctl(raise);
-  const auto blocked = all_are(on, "blocked", first_publisher)
+  const auto blocked = all_are(on, link_state::blocked, first_publisher)
                        && eventually([&] { return on.fleet.waiting() > 100; });
   on.broker.ctl(clear);
   return blocked ? result{now()} : result{};
@@ -162,7 +162,7 @@ result network_stands_still(target& on) {
 result hung_handshake(target& on) {
   on.proxy.tell("hold");
   on.proxy.tell("cut");
-  const auto hung = all_are(on, "connecting");
+  const auto hung = all_are(on, link_state::connecting);
   on.proxy.tell("pass");
   return hung ? result{now()} : result{};
 }
@@ -177,7 +177,7 @@ result slow_link(target& on) {
 result port_refuses(target& on) {
   on.proxy.tell("refuse");
   on.proxy.tell("cut");
-  const auto down = all_are(on, "down");
+  const auto down = all_are(on, link_state::down);
   on.proxy.tell("listen");
   return down ? result{now()} : result{};
 }

@@ -82,7 +82,8 @@ struct center_fixture {
   /// Whether both links come up.
   bool comes_up() {
     return eventually([this] {
-      return link(link_role::consuming).state == "up" && link(link_role::publishing).state == "up";
+      return link(link_role::consuming).state == link_state::up
+             && link(link_role::publishing).state == link_state::up;
     });
   }
 

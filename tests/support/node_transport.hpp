@@ -62,7 +62,7 @@ class node_transport : public amqp::transport {
 public:
   /// `prepare` lets the next connection of the node succeed, if it is to.
   node_transport(caf::actor_system& system, std::function<bool()> prepare)
-      : system_(system), prepare_(std::move(prepare)), out_(std::make_shared<node_outlet>()) {
+      : system_(system), prepare_(std::move(prepare)), out_(std::make_shared<node_sender>()) {
     // nop
   }
 
@@ -72,7 +72,7 @@ public:
     out_->link = nullptr;
   }
 
-  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
+  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::link_listener> events) override {
     if (!prepare_())
       return events->down({ec::connect_failed, "no such node"});
     auto quiet = where;
@@ -88,7 +88,7 @@ public:
     out_->send(amqp::request_command{id, std::move(what)});
   }
 
-  amqp::outlet_ptr out() override {
+  amqp::link_sender_ptr out() override {
     return out_;
   }
 
@@ -101,13 +101,13 @@ public:
   }
 
 private:
-  struct node_outlet : amqp::outlet {
-    void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
-      send(amqp::publish_command{incarnation, std::move(xs)});
+  struct node_sender : amqp::link_sender {
+    void publish(std::uint32_t generation, std::vector<amqp::publication> xs) override {
+      send(amqp::publish_command{generation, std::move(xs)});
     }
 
-    void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
-      send(amqp::settle_command{incarnation, std::move(xs)});
+    void settle(std::uint32_t generation, std::vector<amqp::settlement> xs) override {
+      send(amqp::settle_command{generation, std::move(xs)});
     }
 
     void send(amqp::command x) {
@@ -120,7 +120,7 @@ private:
 
   caf::actor_system& system_;
   std::function<bool()> prepare_;
-  std::shared_ptr<node_outlet> out_;
+  std::shared_ptr<node_sender> out_;
 };
 
 } // namespace actors::testing

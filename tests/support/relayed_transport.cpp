@@ -73,14 +73,14 @@ public:
     });
   }
 
-  void connect(const endpoint& where, std::shared_ptr<sink> events) {
+  void connect(const endpoint& where, std::shared_ptr<link_listener> events) {
     auto quiet = where;
     quiet.heartbeat = std::chrono::seconds{0}; // time does not pass here
     client_ = std::make_unique<relay_client>(quiet, std::move(events), clock::now());
     session_ = std::make_unique<relay_session>(
         session_limits{},
         [this](const relay_hello&, const relay_tune& tune) {
-          return attempt<transport_ptr>{start_link(tune.known), {}};
+          return outcome<transport_ptr>{start_link(tune.known), {}};
         },
         clock::now());
   }
@@ -112,7 +112,7 @@ private:
     };
     endpoint where;
     where.known = known;
-    result->connect(where, make_relay_sink(std::move(take)));
+    result->connect(where, make_relay_listener(std::move(take)));
     return result;
   }
 
@@ -140,18 +140,18 @@ private:
 namespace {
 
 /// Publications and settlements of a host.
-class wire_outlet : public outlet {
+class wire_sender : public link_sender {
 public:
-  explicit wire_outlet(const std::shared_ptr<relay_network::wire>& to) : to_(to) {
+  explicit wire_sender(const std::shared_ptr<relay_network::wire>& to) : to_(to) {
     // nop
   }
 
-  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
-    post(publish_command{incarnation, std::move(xs)});
+  void publish(std::uint32_t generation, std::vector<publication> xs) override {
+    post(publish_command{generation, std::move(xs)});
   }
 
-  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
-    post(settle_command{incarnation, std::move(xs)});
+  void settle(std::uint32_t generation, std::vector<settlement> xs) override {
+    post(settle_command{generation, std::move(xs)});
   }
 
 private:
@@ -168,7 +168,7 @@ private:
 class relayed_transport : public transport {
 public:
   explicit relayed_transport(std::shared_ptr<relay_network::wire> to)
-      : to_(std::move(to)), out_(std::make_shared<wire_outlet>(to_)) {
+      : to_(std::move(to)), out_(std::make_shared<wire_sender>(to_)) {
     // nop
   }
 
@@ -178,8 +178,8 @@ public:
     to_->post([](relay_network::wire& x) { x.cut(); });
   }
 
-  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
-    silent_ = std::make_shared<ending_sink>(std::move(events));
+  void connect(const endpoint& where, std::shared_ptr<link_listener> events) override {
+    silent_ = std::make_shared<ending_listener>(std::move(events));
     to_->post([=, me = silent_](relay_network::wire& x) { x.connect(where, me); });
   }
 
@@ -188,7 +188,7 @@ public:
     to_->post([x](relay_network::wire& y) { y.execute(std::move(*x)); });
   }
 
-  outlet_ptr out() override {
+  link_sender_ptr out() override {
     return out_;
   }
 
@@ -202,9 +202,9 @@ public:
 
 private:
   /// Passes events on until the link is gone.
-  class ending_sink : public sink {
+  class ending_listener : public link_listener {
   public:
-    explicit ending_sink(std::shared_ptr<sink> to) : to_(std::move(to)) {
+    explicit ending_listener(std::shared_ptr<link_listener> to) : to_(std::move(to)) {
       // nop
     }
 
@@ -214,55 +214,55 @@ private:
     }
 
     void up(std::string x) override {
-      pass([&](sink& to) { to.up(std::move(x)); });
+      pass([&](link_listener& to) { to.up(std::move(x)); });
     }
 
     void replied(reply x) override {
-      pass([&](sink& to) { to.replied(std::move(x)); });
+      pass([&](link_listener& to) { to.replied(std::move(x)); });
     }
 
-    void delivered(std::uint32_t incarnation, std::vector<delivery> xs) override {
-      pass([&](sink& to) { to.delivered(incarnation, std::move(xs)); });
+    void delivered(std::uint32_t generation, std::vector<delivery> xs) override {
+      pass([&](link_listener& to) { to.delivered(generation, std::move(xs)); });
     }
 
     void confirmed(std::vector<confirmation> xs) override {
-      pass([&](sink& to) { to.confirmed(std::move(xs)); });
+      pass([&](link_listener& to) { to.confirmed(std::move(xs)); });
     }
 
     void returned(returned_message x) override {
-      pass([&](sink& to) { to.returned(std::move(x)); });
+      pass([&](link_listener& to) { to.returned(std::move(x)); });
     }
 
     void blocked(std::string x) override {
-      pass([&](sink& to) { to.blocked(std::move(x)); });
+      pass([&](link_listener& to) { to.blocked(std::move(x)); });
     }
 
     void unblocked() override {
-      pass([](sink& to) { to.unblocked(); });
+      pass([](link_listener& to) { to.unblocked(); });
     }
 
     void cancelled(consumer_id x) override {
-      pass([&](sink& to) { to.cancelled(x); });
+      pass([&](link_listener& to) { to.cancelled(x); });
     }
 
     void refused(std::uint64_t id, failure x) override {
-      pass([&](sink& to) { to.refused(id, std::move(x)); });
+      pass([&](link_listener& to) { to.refused(id, std::move(x)); });
     }
 
     void channel_closed(closed_channel x) override {
-      pass([&](sink& to) { to.channel_closed(std::move(x)); });
+      pass([&](link_listener& to) { to.channel_closed(std::move(x)); });
     }
 
     void suspected(std::vector<request_id> xs) override {
-      pass([&](sink& to) { to.suspected(std::move(xs)); });
+      pass([&](link_listener& to) { to.suspected(std::move(xs)); });
     }
 
     void learned(broker_limits x) override {
-      pass([&](sink& to) { to.learned(x); });
+      pass([&](link_listener& to) { to.learned(x); });
     }
 
     void down(failure x) override {
-      pass([&](sink& to) { to.down(std::move(x)); });
+      pass([&](link_listener& to) { to.down(std::move(x)); });
     }
 
   private:
@@ -274,12 +274,12 @@ private:
     }
 
     std::recursive_mutex mutex_;
-    std::shared_ptr<sink> to_;
+    std::shared_ptr<link_listener> to_;
   };
 
   std::shared_ptr<relay_network::wire> to_;
-  outlet_ptr out_;
-  std::shared_ptr<ending_sink> silent_ = std::make_shared<ending_sink>(nullptr);
+  link_sender_ptr out_;
+  std::shared_ptr<ending_listener> silent_ = std::make_shared<ending_listener>(nullptr);
 };
 
 } // namespace

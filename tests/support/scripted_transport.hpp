@@ -9,22 +9,22 @@
 
 namespace actors::testing {
 
-/// What a connection asked of its transport, and the sink to raise events on.
+/// What a connection asked of its transport, and the listener to raise events on.
 struct scripted_link {
   struct settled {
-    std::uint32_t incarnation = 0;
+    std::uint32_t generation = 0;
     std::vector<amqp::settlement> items;
   };
 
   amqp::endpoint where;
-  std::shared_ptr<amqp::sink> events;
+  std::shared_ptr<amqp::link_listener> events;
   std::vector<std::pair<amqp::request_id, amqp::operation>> requests;
   std::vector<amqp::publication> published;
   /// Of the last publications.
-  std::uint32_t publishing_incarnation = 0;
+  std::uint32_t publishing_generation = 0;
   std::vector<settled> settlements;
   bool closing = false;
-  /// Makes the next call of the outlet throw, as a fault of ours would.
+  /// Makes the next call of the sender throw, as a fault of ours would.
   bool throws = false;
 
   void throw_if_told() {
@@ -39,7 +39,7 @@ struct scripted_link {
     for (auto& [id, what] : open) {
       amqp::reply reply{.id = id};
       if (auto x = std::get_if<amqp::declare_queue>(&what))
-        reply.queue = x->what.name.empty() ? "amq.gen-1" : x->what.name;
+        reply.queue = x->spec.name.empty() ? "amq.gen-1" : x->spec.name;
       events->replied(std::move(reply));
     }
     return open.size();
@@ -47,22 +47,22 @@ struct scripted_link {
 };
 
 /// Notes what goes out.
-class scripted_outlet : public amqp::outlet {
+class scripted_sender : public amqp::link_sender {
 public:
-  explicit scripted_outlet(std::shared_ptr<scripted_link> link) : link_(std::move(link)) {
+  explicit scripted_sender(std::shared_ptr<scripted_link> link) : link_(std::move(link)) {
     // nop
   }
 
-  void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
+  void publish(std::uint32_t generation, std::vector<amqp::publication> xs) override {
     link_->throw_if_told();
-    link_->publishing_incarnation = incarnation;
+    link_->publishing_generation = generation;
     for (auto& x : xs)
       link_->published.push_back(std::move(x));
   }
 
-  void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
+  void settle(std::uint32_t generation, std::vector<amqp::settlement> xs) override {
     link_->throw_if_told();
-    link_->settlements.push_back({incarnation, std::move(xs)});
+    link_->settlements.push_back({generation, std::move(xs)});
   }
 
 private:
@@ -80,7 +80,7 @@ public:
     link_->events = nullptr;
   }
 
-  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
+  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::link_listener> events) override {
     link_->where = where;
     link_->events = std::move(events);
   }
@@ -89,8 +89,8 @@ public:
     link_->requests.emplace_back(id, std::move(what));
   }
 
-  amqp::outlet_ptr out() override {
-    return std::make_shared<scripted_outlet>(link_);
+  amqp::link_sender_ptr out() override {
+    return std::make_shared<scripted_sender>(link_);
   }
 
   bool has_thread() const noexcept override {

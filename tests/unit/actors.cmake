@@ -13,9 +13,9 @@ actors_add_suites(
           center/dispatcher_windows.cpp center/event_center.cpp
           dispatch/dispatching.cpp
           settings/feed.cpp
-          guarantees.cpp runtime/hand_over.cpp
+          guarantees.cpp runtime/run_inline.cpp
           instances.cpp
-          shutdown.cpp runtime/woken_actors.cpp
+          shutdown.cpp runtime/link_run_queue.cpp
           monitoring/status_text.cpp runtime/stop_signal.cpp
           runtime/system_config.cpp runtime/work_sharing.cpp)
 

@@ -17,11 +17,11 @@ actors_add_suites(
   topology/endpoint_memory.cpp
   topology/endpoint_rotation.cpp
   delivery/handler_table.cpp
-  topology/ledger.cpp
-  topology/ledger_places.cpp
-  topology/ledger_storm.cpp
-  topology/ledger_suspects.cpp
-  topology/ledger_upkeep.cpp
+  topology/topology_state.cpp
+  topology/topology_state_places.cpp
+  topology/topology_state_storm.cpp
+  topology/topology_state_suspects.cpp
+  topology/topology_state_upkeep.cpp
   dispatch/subscription_table.cpp
   topology/link_set.cpp
   topology/stop_sequence.cpp

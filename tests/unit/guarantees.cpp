@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "amqp/memory/transport.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 #include "unit/memory_center_fixture.hpp"
 #include "wire/payload.hpp"
 
@@ -240,14 +240,14 @@ CAF_TEST(retries of unnumbered messages are not lost) {
     publish(some_trade(i));
   seen->failures = 5;
   auto python = amqp::make_memory_transport(broker);
-  python->connect({}, std::make_shared<silent_sink>());
+  python->connect({}, std::make_shared<silent_listener>());
   std::vector<amqp::publication> xs;
   for (std::int64_t i = 11; i <= 15; ++i) {
     auto& x = xs.emplace_back();
     x.exchange = "Trade";
     x.routing_key = "binance.ETH/USDT";
     x.body = std::make_shared<const std::string>(
-        payload_encoder{}.seal(trade::event_name, data_of(some_trade(i))));
+        payload_encoder{}.encode(trade::event_name, data_of(some_trade(i))));
   }
   python->out()->publish(1, std::move(xs));
   sched.run();

@@ -42,7 +42,7 @@ struct shutdown_config {
 /// An exchange of which only the name is said: of type topic, and durable, so that it outlives
 /// the broker. AIOQuant's three ("Orderbook", "Trade", "Kline") are not: its fleets declare them
 /// so.
-ACTORS_EXPORT amqp::exchange exchange_named(std::string name);
+ACTORS_EXPORT amqp::exchange exchange_named(std::string name, std::optional<bool> durable = {});
 
 /// Everything that an event center is started with. The keys of the file are
 /// documented in `config/actors.json`.

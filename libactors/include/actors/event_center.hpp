@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -13,11 +14,13 @@
 #include <caf/actor_cast.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/duration.hpp>
+#include <caf/error.hpp>
 #include <caf/event_based_actor.hpp> // a strategy is one
 #include <caf/message.hpp>
 #include <caf/message_id.hpp>
 
 #include "actors/config.hpp"
+#include "actors/delivery_info.hpp"
 #include "actors/event_type.hpp"
 #include "actors/export.hpp"
 #include "actors/market.hpp"
@@ -38,6 +41,13 @@ struct supervisor_settings;
 template <class T>
 concept calling_actor = requires(T& self) {
   self->name();
+};
+
+/// What `event_center::subscribe` gives back: the answer that comes (`.then(...)`), and what
+/// names the subscription from now on.
+template <class Response>
+struct pending_subscription : Response {
+  subscription_id subscription = 0;
 };
 
 /// Market events to and from strategy actors: a small value, copied freely into
@@ -80,15 +90,24 @@ public:
   /// of `self`. Answer: `subscribed` once the broker has confirmed the
   /// consumer, however long it takes to reach one, or a `caf::error`. After the timeout
   /// (0 is none) it is `caf::sec::request_timeout`, and the subscription goes on.
+  ///
+  /// What it gives back has the subscription's id, by which `unsubscribe` ends it at any time,
+  /// also before the answer, which is `ec::not_subscribed` then:
+  ///
+  ///     auto pending = center.subscribe(self, trades("binance", "ETH/USDT"));
+  ///     center.unsubscribe(self, pending.subscription);
   template <calling_actor Self>
   auto subscribe(Self&& self, subscription what, std::chrono::milliseconds timeout = {}) const {
     introduce(self, what);
-    return self->request(dispatcher_, limit_of(timeout),
-                         subscribe_request(std::move(what), caf::actor_cast<caf::actor>(self)));
+    const auto id = next_subscription_id();
+    auto answer =
+        self->request(dispatcher_, limit_of(timeout),
+                      subscribe_request(id, std::move(what), caf::actor_cast<caf::actor>(self)));
+    return pending_subscription<decltype(answer)>{std::move(answer), id};
   }
 
-  /// The same for a strategy from outside; an error goes to the log.
-  void subscribe(caf::actor strategy, subscription what) const;
+  /// The same for a strategy from outside; an error goes to the log. Gives back its id.
+  subscription_id subscribe(caf::actor strategy, subscription what) const;
 
   /// Ends a subscription. Answer: nothing, or `ec::not_subscribed`.
   template <calling_actor Self>
@@ -140,6 +159,18 @@ public:
     return self->request(dispatcher_, caf::infinite, status_request());
   }
 
+  /// Sends `self` a `link_status` for each link: how it is now, then each time that its state
+  /// changes, until the end of `self`. Publishing has a link of its own (`link_role`).
+  template <calling_actor Self>
+  void on_link(Self&& self) const {
+    watch_links(caf::actor_cast<caf::actor>(self));
+  }
+
+  /// Waits until consuming and publishing links are up, and blocks the calling thread
+  /// meanwhile: for a program's start, not for actors. Error: `ec::connect_timeout` after the
+  /// limit, with the last reason for which a link was not made.
+  caf::error wait_until_up(std::chrono::milliseconds limit) const;
+
   explicit operator bool() const noexcept {
     return static_cast<bool>(dispatcher_);
   }
@@ -152,7 +183,9 @@ public:
 protected:
   // -- requests to the actors, which only the library can read -------------------------
 
-  static caf::message subscribe_request(subscription what, caf::actor subscriber);
+  static subscription_id next_subscription_id() noexcept;
+  static caf::message subscribe_request(subscription_id id, subscription what,
+                                        caf::actor subscriber);
   static caf::message unsubscribe_request(subscription_id id);
   static caf::message status_request();
 
@@ -163,6 +196,8 @@ protected:
     std::string routing_key;
     /// What it is about beyond its routing key.
     std::string subject;
+    /// How its exchange is declared; nothing, if its type does not say.
+    std::optional<bool> durable_exchange;
     /// Whether its data is never nested as deep as any limit.
     bool is_flat = false;
   };
@@ -173,7 +208,8 @@ protected:
   template <event_type T>
   static caf::message publish_request(const T& x, std::string routing_key,
                                       publish_options options) {
-    envelope to{T::event_name, T::exchange, std::move(routing_key), {}, false};
+    envelope to{T::event_name, T::exchange, std::move(routing_key), {}, durable_exchange_of<T>(),
+                false};
     if constexpr (requires { T::is_flat; })
       to.is_flat = T::is_flat;
     if constexpr (event_with_subject<T>)
@@ -202,6 +238,8 @@ protected:
 
   void send(caf::message request) const;
 
+  void watch_links(const caf::actor& watcher) const;
+
   /// Lets the log know who subscribes, and why it ends if it does. Called by the actor
   /// itself, as its name is nobody else's to read.
   template <class Self>
@@ -219,7 +257,7 @@ protected:
   caf::actor dispatcher_;
   caf::actor supervisor_;
   /// Whether a publisher's thread does the supervisor's part as well.
-  bool hands_over_ = false;
+  bool runs_inline_ = false;
 };
 
 /// Owns the actors of an event center: the constructor starts them, and they

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,6 +37,13 @@
 /// Read numbers by `in.at("rate").to_number<double>()`: a peer may write 1 for 1.0.
 /// Whatever `from_json` or a constructor throws counts as `ec::malformed_json`. It runs where
 /// the link is read: a slow one holds up all events, a blocking one loses the link.
+///
+/// Without `platform` and `symbol` it needs a routing key: `center.publish(self, x, "key")`, or a
+/// function `std::string routing_key_of(const funding& x)` beside it.
+///
+/// Its exchange is declared durable, so that bindings survive a restart of the broker; with
+/// `static constexpr bool durable_exchange = false;` it is not. What the config says of the
+/// exchange goes before both.
 ///
 /// A third function says what an event is about where its routing key does not: candles
 /// are about their interval, the options of a chain about their strike. The newest of each
@@ -73,6 +81,15 @@ template <class T>
 concept event_with_subject = event_type<T> && requires(const T& x) {
   requires std::constructible_from<std::string, decltype(subject_of(x))>;
 };
+
+/// What an event type says of its exchange, if anything.
+template <class T>
+constexpr std::optional<bool> durable_exchange_of() noexcept {
+  if constexpr (requires { T::durable_exchange; })
+    return T::durable_exchange;
+  else
+    return std::nullopt;
+}
 
 /// "{platform}.{symbol}", the routing key of market data.
 template <class T>

@@ -17,16 +17,21 @@ namespace actors {
 class json;
 
 /// The links of an event center: RabbitMQ throttles publishers by connection, so
-/// consuming has its own. Consumers for which the broker has ended a connection have one
-/// apart, while there are any.
+/// consuming has its own. Consumers and publications for which the broker has ended a connection
+/// have one apart, while there are any.
 enum class link_role : std::uint8_t { consuming, publishing, quarantine };
 
 ACTORS_EXPORT std::string_view to_string(link_role x) noexcept;
 
+/// What a link can do now. A blocked one is connected, but its broker takes no publications.
+enum class link_state : std::uint8_t { down, connecting, up, blocked };
+
+ACTORS_EXPORT std::string_view to_string(link_state x) noexcept;
+
+/// How a link is. `event_center::on_link` sends it as a message, `status` has all of them.
 struct link_status {
   link_role role = link_role::consuming;
-  /// "down", "connecting", "up", "blocked".
-  std::string state;
+  link_state state = link_state::down;
   /// Without credentials.
   std::string endpoint;
   std::string broker;
@@ -129,6 +134,7 @@ ACTORS_EXPORT json to_json(const center_status& x);
 
 } // namespace actors
 
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::supervisor_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::dispatcher_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::center_status)

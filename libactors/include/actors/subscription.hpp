@@ -84,6 +84,9 @@ struct queue_limits {
 ///     center.subscribe(self, subscription::to<order>("#").on_quorum_queue("orders").retried());
 struct ACTORS_EXPORT subscription {
   std::string exchange;
+  /// How the exchange is declared; nothing: as the config says, else durable, unless it is one of
+  /// AIOQuant's three.
+  std::optional<bool> durable_exchange;
   /// The binding key: words separated by dots; `*` stands for one word, `#`
   /// for any number.
   std::string routing_key = "#";
@@ -133,6 +136,8 @@ struct ACTORS_EXPORT subscription {
   /// Send it `stream_stale` when a routing key has been silent for this long. 0
   /// is never.
   std::chrono::milliseconds stale_after{0};
+  /// Give the handler a `delivery_info` as its second argument.
+  bool has_delivery_info = false;
   /// What the handler gets: a struct, or the generic `event`.
   event_codec codec = generic_codec();
   /// Who subscribes, for the log; `event_center::subscribe` knows.
@@ -143,6 +148,7 @@ struct ACTORS_EXPORT subscription {
   static subscription to(std::string routing_key) {
     subscription result;
     result.exchange = T::exchange;
+    result.durable_exchange = durable_exchange_of<T>();
     result.routing_key = std::move(routing_key);
     result.codec = codec_of<T>();
     return result;
@@ -167,6 +173,12 @@ struct ACTORS_EXPORT subscription {
   [[nodiscard]] subscription limited(queue_limits limits) const;
   [[nodiscard]] subscription single_active_consumer() const;
   [[nodiscard]] subscription prefetch(std::uint16_t count) const;
+  /// The same in AIOQuant's word.
+  [[nodiscard]] subscription pre_fetch_count(std::uint16_t count) const;
+  /// Without acknowledgements: the broker forgets each message on sending it (AMQP's no-ack,
+  /// RabbitMQ's automatic acknowledgement mode).
+  [[nodiscard]] subscription auto_acked(bool on = true) const;
+  /// The same in AIOQuant's word.
   [[nodiscard]] subscription multi(bool on = true) const;
   /// On success switches `no_ack` off, which a wildcard has switched on.
   [[nodiscard]] subscription acked(ack_policy policy) const;
@@ -183,6 +195,8 @@ struct ACTORS_EXPORT subscription {
   [[nodiscard]] subscription of_type(std::string type) const;
   [[nodiscard]] subscription deduplicated(bool on) const;
   [[nodiscard]] subscription with_stream_events(std::chrono::milliseconds stale_after = {}) const;
+  /// For a handler with two arguments: `[](const trade& x, const delivery_info& about) {...}`.
+  [[nodiscard]] subscription with_delivery_info() const;
 
   bool operator==(const subscription&) const = default;
 };

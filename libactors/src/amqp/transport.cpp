@@ -23,13 +23,13 @@ std::string binding_text(const binding& x, std::string_view preposition) {
 struct describe {
   std::string operator()(const declare_exchange& x) const {
     if (x.passive)
-      return "check exchange " + quoted(x.what.name);
-    return "declare exchange " + quoted(x.what.name) + " (" + std::string{to_string(x.what.type)}
+      return "check exchange " + quoted(x.spec.name);
+    return "declare exchange " + quoted(x.spec.name) + " (" + std::string{to_string(x.spec.type)}
            + ")";
   }
 
   std::string operator()(const declare_queue& x) const {
-    return (x.passive ? "check " : "declare ") + queue_text(x.what.name);
+    return (x.passive ? "check " : "declare ") + queue_text(x.spec.name);
   }
 
   std::string operator()(const amqp::delete_queue& x) const {
@@ -37,15 +37,15 @@ struct describe {
   }
 
   std::string operator()(const bind_queue& x) const {
-    return "bind " + binding_text(x.what, " to exchange ");
+    return "bind " + binding_text(x.spec, " to exchange ");
   }
 
   std::string operator()(const unbind_queue& x) const {
-    return "unbind " + binding_text(x.what, " from exchange ");
+    return "unbind " + binding_text(x.spec, " from exchange ");
   }
 
   std::string operator()(const start_consumer& x) const {
-    return "start consumer " + std::to_string(x.what.id) + " on " + queue_text(x.what.queue);
+    return "start consumer " + std::to_string(x.spec.id) + " on " + queue_text(x.spec.queue);
   }
 
   std::string operator()(const cancel_consumer& x) const {
@@ -78,9 +78,9 @@ bool properties::operator==(const properties& x) const {
          && headers == x.headers;
 }
 
-sink::~sink() = default;
+link_listener::~link_listener() = default;
 
-outlet::~outlet() = default;
+link_sender::~link_sender() = default;
 
 transport::~transport() = default;
 

@@ -12,7 +12,7 @@
 #include "actors/amqp/topology.hpp"
 #include "actors/ec.hpp"
 #include "actors/export.hpp"
-#include "runtime/receivers.hpp"
+#include "runtime/run_queue.hpp"
 
 /// The one narrow door to a broker. There are two behind it, RabbitMQ
 /// (`rabbitmq.hpp`) and the in-process `memory_broker`; one conformance suite
@@ -72,7 +72,7 @@ using body_ptr = std::shared_ptr<const std::string>;
 
 /// A message on its way to the broker.
 struct publication {
-  /// Chosen by the sender, ascending; comes back in `sink::confirmed`.
+  /// Chosen by the sender, ascending; comes back in `link_listener::confirmed`.
   std::uint64_t id = 0;
   std::string exchange;
   std::string routing_key;
@@ -80,10 +80,12 @@ struct publication {
   std::string subject = {};
   amqp::properties properties;
   body_ptr body;
-  /// Ask for the message back (`sink::returned`) if no queue takes it.
+  /// Ask for the message back (`link_listener::returned`) if no queue takes it.
   bool mandatory = false;
   /// `check` has found nothing against it: a link need not look again. Not sent.
   bool checked = false;
+  /// How its exchange is declared, if nobody has said so yet. Not sent.
+  std::optional<bool> durable_exchange = {};
 };
 
 /// A message on its way to a consumer.
@@ -115,7 +117,7 @@ struct settlement {
   };
 
   std::uint64_t tag = 0;
-  verdict what = verdict::ack;
+  verdict outcome = verdict::ack;
   bool multiple = false;
 
   bool operator==(const settlement&) const = default;
@@ -125,13 +127,13 @@ struct settlement {
 
 /// Declares an exchange; passive only checks that it exists.
 struct declare_exchange {
-  exchange what;
+  exchange spec;
   bool passive = false;
 };
 
 /// Declares a queue; passive only checks that it exists.
 struct declare_queue {
-  queue what;
+  queue spec;
   bool passive = false;
 };
 
@@ -140,15 +142,15 @@ struct delete_queue {
 };
 
 struct bind_queue {
-  binding what;
+  binding spec;
 };
 
 struct unbind_queue {
-  binding what;
+  binding spec;
 };
 
 struct start_consumer {
-  consumer what;
+  consumer spec;
 };
 
 struct cancel_consumer {
@@ -203,7 +205,7 @@ struct closed_channel {
   failure reason;
   /// For `channel::deliveries`: which life ended, and whose it was, running or asked for.
   /// Requests to start these are not answered any more.
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   std::vector<consumer_id> consumers = {};
 };
 
@@ -219,12 +221,12 @@ struct confirmation {
 
 /// Takes the events of one link, in their order. The calls come from one
 /// thread at a time, not the caller's: they must not block.
-class sink {
+class link_listener {
 public:
-  virtual ~sink();
+  virtual ~link_listener();
 
   /// Whom the link is to run; null, if it is not to run anybody. Always the same.
-  virtual receivers* woken() noexcept {
+  virtual run_queue* runnable_actors() noexcept {
     return nullptr;
   }
 
@@ -233,9 +235,9 @@ public:
 
   virtual void replied(reply x) = 0;
 
-  /// Never empty. `incarnation` names one life of one channel `deliveries`, within the
+  /// Never empty. `generation` names one life of one channel `deliveries`, within the
   /// link: settlements go back with it, as each life has tags of its own.
-  virtual void delivered(std::uint32_t incarnation, std::vector<delivery> xs) = 0;
+  virtual void delivered(std::uint32_t generation, std::vector<delivery> xs) = 0;
 
   /// Never empty, in the order of the broker's answers.
   virtual void confirmed(std::vector<confirmation> xs) = 0;
@@ -275,42 +277,42 @@ public:
 /// What a link is told with every message: the part of it that is shared, so that
 /// whoever has something to send needs nobody in between. Its calls may come from
 /// any thread, return at once, and do nothing once the link has ended.
-class ACTORS_EXPORT outlet {
+class ACTORS_EXPORT link_sender {
 public:
-  virtual ~outlet();
+  virtual ~link_sender();
 
-  /// Sends messages in order, each answered by `sink::confirmed`. `incarnation`
+  /// Sends messages in order, each answered by `link_listener::confirmed`. `generation`
   /// counts the lives of the channel `publishing`: the first is 1, each
-  /// `sink::channel_closed` for it begins the next. Messages for a former life
+  /// `link_listener::channel_closed` for it begins the next. Messages for a former life
   /// are dropped without an answer: they were on their way here when the channel
   /// closed, so that whoever handles that event sends them again, in order.
-  virtual void publish(std::uint32_t incarnation, std::vector<publication> xs) = 0;
+  virtual void publish(std::uint32_t generation, std::vector<publication> xs) = 0;
 
   /// Settles deliveries of the given life of the channel `deliveries`; those of
   /// a former life are ignored.
-  virtual void settle(std::uint32_t incarnation, std::vector<settlement> xs) = 0;
+  virtual void settle(std::uint32_t generation, std::vector<settlement> xs) = 0;
 };
 
-using outlet_ptr = std::shared_ptr<outlet>;
+using link_sender_ptr = std::shared_ptr<link_sender>;
 
 /// One connection to a broker, for that connection's life; it never retries.
 /// All calls return at once and never fail: what goes wrong is an event. After
-/// the destructor returns the sink is not called again.
+/// the destructor returns the listener is not called again.
 class ACTORS_EXPORT transport {
 public:
   virtual ~transport();
 
-  /// Called once, first. Ends in `sink::up` or `sink::down`.
-  virtual void connect(const endpoint& where, std::shared_ptr<sink> events) = 0;
+  /// Called once, first. Ends in `link_listener::up` or `link_listener::down`.
+  virtual void connect(const endpoint& where, std::shared_ptr<link_listener> events) = 0;
 
-  /// Answered by `sink::replied`. For `deliveries` and `topology` alike: a
+  /// Answered by `link_listener::replied`. For `deliveries` and `topology` alike: a
   /// refusal of one request leaves all others in place.
   virtual void request(request_id id, operation what) = 0;
 
   /// Takes publications and settlements, from before `connect` on.
-  virtual outlet_ptr out() = 0;
+  virtual link_sender_ptr out() = 0;
 
-  /// Whether the sink is called from a thread that this link has to itself.
+  /// Whether the listener is called from a thread that this link has to itself.
   virtual bool has_thread() const noexcept = 0;
 
   /// Sends what was handed over before, closes in good order, then `down`.

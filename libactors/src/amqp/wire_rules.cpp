@@ -214,11 +214,11 @@ std::string stream_reader(const consumer& x) {
 
 struct operation_problem {
   std::string operator()(const declare_exchange& x) const {
-    return first_of({name("the exchange's name", x.what.name), arguments(x.what.arguments)});
+    return first_of({name("the exchange's name", x.spec.name), arguments(x.spec.arguments)});
   }
 
   std::string operator()(const declare_queue& x) const {
-    return first_of({name("the queue's name", x.what.name), arguments(x.what.arguments)});
+    return first_of({name("the queue's name", x.spec.name), arguments(x.spec.arguments)});
   }
 
   std::string operator()(const delete_queue& x) const {
@@ -226,16 +226,16 @@ struct operation_problem {
   }
 
   std::string operator()(const bind_queue& x) const {
-    return (*this)(x.what);
+    return (*this)(x.spec);
   }
 
   std::string operator()(const unbind_queue& x) const {
-    return (*this)(x.what);
+    return (*this)(x.spec);
   }
 
   std::string operator()(const start_consumer& x) const {
-    return first_of({name("the queue's name", x.what.queue), arguments(x.what.arguments),
-                     stream_reader(x.what)});
+    return first_of({name("the queue's name", x.spec.queue), arguments(x.spec.arguments),
+                     stream_reader(x.spec)});
   }
 
   std::string operator()(const cancel_consumer&) const {

@@ -3,18 +3,18 @@
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
+#include "runtime/link_run_queue.hpp"
 #include "runtime/run_on_links.hpp"
-#include "runtime/woken_actors.hpp"
 
 namespace actors {
 
 namespace {
 
 /// Turns a link's events into messages. Called from the link's thread.
-class actor_sink : public amqp::sink {
+class actor_listener : public amqp::link_listener {
 public:
-  actor_sink(link_role role, amqp::outlet_ptr out, caf::actor self, caf::actor owner,
-             caf::actor dispatcher)
+  actor_listener(link_role role, amqp::link_sender_ptr out, caf::actor self, caf::actor owner,
+                 caf::actor dispatcher)
       : role_(role),
         out_(std::move(out)),
         self_(std::move(self)),
@@ -31,8 +31,8 @@ public:
     caf::anon_send(owner_, link_reply{role_, std::move(x)});
   }
 
-  void delivered(std::uint32_t incarnation, std::vector<amqp::delivery> xs) override {
-    send(dispatcher_, caf::make_message(delivery_batch{out_, incarnation, std::move(xs)}));
+  void delivered(std::uint32_t generation, std::vector<amqp::delivery> xs) override {
+    send(dispatcher_, caf::make_message(delivery_batch{out_, generation, std::move(xs)}));
   }
 
   void confirmed(std::vector<amqp::confirmation> xs) override {
@@ -83,23 +83,24 @@ protected:
 
 private:
   link_role role_;
-  amqp::outlet_ptr out_;
+  amqp::link_sender_ptr out_;
   caf::actor self_;
   caf::actor owner_;
   caf::actor dispatcher_;
 };
 
-/// Of a link with a thread of its own, which has the time to run its receivers.
-class running_sink : public actor_sink {
+/// Of a link with a thread of its own, which has the time to run its actors.
+class running_listener : public actor_listener {
 public:
-  running_sink(caf::actor_system& system, link_role role, amqp::outlet_ptr out, caf::actor self,
-               caf::actor owner, caf::actor dispatcher)
-      : actor_sink(role, std::move(out), std::move(self), std::move(owner), std::move(dispatcher)),
+  running_listener(caf::actor_system& system, link_role role, amqp::link_sender_ptr out,
+                   caf::actor self, caf::actor owner, caf::actor dispatcher)
+      : actor_listener(role, std::move(out), std::move(self), std::move(owner),
+                       std::move(dispatcher)),
         woken_(system) {
     // nop
   }
 
-  receivers* woken() noexcept override {
+  run_queue* runnable_actors() noexcept override {
     return &woken_;
   }
 
@@ -109,7 +110,7 @@ protected:
   }
 
 private:
-  woken_actors woken_;
+  link_run_queue woken_;
 };
 
 } // namespace
@@ -121,12 +122,12 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
   auto& link = *self->state.transport;
   auto me = caf::actor_cast<caf::actor>(self);
   if (link.has_thread() && runs_on_links(self->system()))
-    link.connect(where, std::make_shared<running_sink>(self->system(), role, link.out(), me, owner,
-                                                       dispatcher));
+    link.connect(where, std::make_shared<running_listener>(self->system(), role, link.out(), me,
+                                                           owner, dispatcher));
   else
-    link.connect(where, std::make_shared<actor_sink>(role, link.out(), me, owner, dispatcher));
+    link.connect(where, std::make_shared<actor_listener>(role, link.out(), me, owner, dispatcher));
   return {
-      [=](link_request& x) { self->state.transport->request(x.id, std::move(x.what)); },
+      [=](link_request& x) { self->state.transport->request(x.id, std::move(x.op)); },
       [=](close_atom) { self->state.transport->close(); },
       [=](link_down& x) { self->quit(x.reason ? make_error(std::move(x.reason)) : caf::error{}); },
   };

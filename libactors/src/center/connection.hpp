@@ -27,7 +27,7 @@ struct connection_state {
 ///
 /// It never retries: it ends with the link's failure, and whoever is linked to
 /// it decides. Control events go to `owner`, deliveries straight to
-/// `dispatcher`. Both get the link's outlet, by which publications and settlements
+/// `dispatcher`. Both get the link's link_sender, by which publications and settlements
 /// go straight to it.
 ///
 /// | message | answer |

@@ -25,10 +25,11 @@ void dispatcher_state::init(const dispatcher_settings& settings, caf::actor supe
 
 // -- what comes in --------------------------------------------------------------------------
 
-caf::result<subscribed> dispatcher_state::subscribe(subscription what, caf::actor subscriber) {
+caf::result<subscribed> dispatcher_state::subscribe(subscription_id id, subscription what,
+                                                    caf::actor subscriber) {
   if (auto refused = work_.refusal(what, static_cast<bool>(subscriber)))
     return refused;
-  work_.subscribe(std::move(what), number_of(subscriber), [&](event_handler& x) {
+  work_.subscribe(std::move(what), number_of(subscriber), id, [&](event_handler& x) {
     x.counters.subscriber = subscriber.id();
     promises_[x.id()] = self_->make_response_promise();
   });
@@ -52,7 +53,7 @@ caf::result<void> dispatcher_state::unsubscribe(subscription_id id) {
 
 void dispatcher_state::on_deliveries(delivery_batch& batch) {
   batched_wake_up later{*self_};
-  work_.on_deliveries(batch.out, batch.incarnation, batch.items);
+  work_.on_deliveries(batch.out, batch.generation, batch.items);
 }
 
 void dispatcher_state::on_unasked_error(const caf::error& reason) {
@@ -139,6 +140,13 @@ std::chrono::steady_clock::time_point dispatcher_state::now() const {
   return self_->clock().now();
 }
 
+// Where the actors' clock is not the system's, as in tests, wall time passes with it.
+std::chrono::system_clock::time_point dispatcher_state::wall_time() const {
+  return std::chrono::system_clock::now()
+         + std::chrono::duration_cast<std::chrono::system_clock::duration>(
+             now() - std::chrono::steady_clock::now());
+}
+
 void dispatcher_state::send(subscriber_id to, caf::message what) {
   self_->send(strategies_.at(to), std::move(what));
 }
@@ -192,7 +200,7 @@ void dispatcher_state::publish(amqp::publication copy, delivery_key of) {
 }
 
 void dispatcher_state::pause(delivery_key key, std::chrono::milliseconds time) {
-  self_->delayed_send(self_, time, requeue_atom_v, key.life, key.tag);
+  self_->delayed_send(self_, time, requeue_atom_v, key.generation, key.tag);
 }
 
 void dispatcher_state::tick_after(std::chrono::milliseconds time) {
@@ -225,13 +233,14 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
       guarded(state, [&state](delivery_batch& x) { state.on_deliveries(x); }),
       guarded(state, [&work](flush_atom) { work.on_flush(); }),
       guarded(state,
-              [&work](requeue_atom, std::uint64_t life, std::uint64_t tag) {
-                work.on_pause_over({life, tag});
+              [&work](requeue_atom, std::uint64_t generation, std::uint64_t tag) {
+                work.on_pause_over({generation, tag});
               }),
-      guarded(state,
-              [&state](subscribe_atom, subscription& what, caf::actor& subscriber) {
-                return state.subscribe(std::move(what), std::move(subscriber));
-              }),
+      guarded(
+          state,
+          [&state](subscribe_atom, subscription_id id, subscription& what, caf::actor& subscriber) {
+            return state.subscribe(id, std::move(what), std::move(subscriber));
+          }),
       guarded(state,
               [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); }),
       guarded(state, [&work](const consumer_state& x) { work.on_consumer_state(x); }),

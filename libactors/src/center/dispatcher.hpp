@@ -32,7 +32,7 @@ public:
 
   void init(const dispatcher_settings& settings, caf::actor supervisor);
 
-  caf::result<subscribed> subscribe(subscription what, caf::actor subscriber);
+  caf::result<subscribed> subscribe(subscription_id id, subscription what, caf::actor subscriber);
   caf::result<void> unsubscribe(subscription_id id);
   void on_deliveries(delivery_batch& batch);
   void on_unasked_error(const caf::error& reason);
@@ -51,6 +51,7 @@ public:
 
 private:
   std::chrono::steady_clock::time_point now() const override;
+  std::chrono::system_clock::time_point wall_time() const override;
   void send(subscriber_id to, caf::message what) override;
   void ask(subscriber_id to, const caf::message& what, question about) override;
   void ask(subscriber_id to, caf::message what, subscription_id id, std::uint64_t mark) override;
@@ -86,12 +87,12 @@ private:
 ///
 /// | message | answer |
 /// | --- | --- |
-/// | subscribe_atom, subscription, subscriber | `subscribed`, or an error |
+/// | subscribe_atom, its id, subscription, subscriber | `subscribed`, or an error |
 /// | unsubscribe_atom, subscription id | nothing, or an error |
 /// | status_atom | `center_status`, with the supervisor's part |
 /// | drain_atom, limit | `drained`, when nothing is consumed and all is answered |
 /// | stop_atom | ends |
-/// | delivery_batch | from a link, settled by its outlet |
+/// | delivery_batch | from a link, settled by its sender |
 /// | consumer_state, consumers_lost | from the supervisor |
 caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
                          const dispatcher_settings& settings, caf::actor supervisor);

@@ -1,10 +1,13 @@
 #include "actors/event_center.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <random>
 
+#include <caf/after.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -22,8 +25,8 @@
 #include "center/event_center_watch.hpp"
 #include "center/supervisor.hpp"
 #include "publishing/unsent_file.hpp"
-#include "runtime/hand_over.hpp"
 #include "runtime/repeated_log.hpp"
+#include "runtime/run_inline.hpp"
 #include "runtime/run_on_links.hpp"
 #include "wire/payload.hpp"
 
@@ -66,7 +69,7 @@ failure check_text(std::string_view name, std::string_view data) {
 constexpr std::string_view frame_of_event = R"({"n": "", "d": })";
 
 /// Puts an event's body into a message, or says why no receiver takes it.
-failure seal(amqp::publication& out, std::string_view name, std::string_view data, bool is_flat) {
+failure encode(amqp::publication& out, std::string_view name, std::string_view data, bool is_flat) {
   const payload_limits limits;
   const auto size = name.size() + data.size() + frame_of_event.size();
   // What is too large as it is need not be compressed to see.
@@ -77,8 +80,19 @@ failure seal(amqp::publication& out, std::string_view name, std::string_view dat
   if (auto refused = is_flat ? failure{} : check_depth(data, limits))
     return refused;
   out.body =
-      std::make_shared<const std::string>(payload_encoder::of_this_thread().seal(name, data));
+      std::make_shared<const std::string>(payload_encoder::of_this_thread().encode(name, data));
   return check_size(size, out.body->size(), limits);
+}
+
+/// Which links are not up, and why, as far as that is known.
+std::string not_up_text(std::chrono::milliseconds limit,
+                        const std::map<link_role, link_status>& links) {
+  auto result = fmt::format("no link after {} ms", limit.count());
+  for (auto& [role, x] : links)
+    if (x.state == link_state::down || x.state == link_state::connecting)
+      result += fmt::format("; {} link to {}: {}", to_string(role), x.endpoint,
+                            x.last_error.empty() ? to_string(x.state) : x.last_error);
+  return result;
 }
 
 /// Longer than any stop takes; then something is wrong.
@@ -107,8 +121,14 @@ config event_center::remote(std::string host, std::uint16_t port, amqp::tls_opti
   return remote({std::move(where)}, std::move(settings));
 }
 
-caf::message event_center::subscribe_request(subscription what, caf::actor subscriber) {
-  return caf::make_message(subscribe_atom_v, std::move(what), std::move(subscriber));
+subscription_id event_center::next_subscription_id() noexcept {
+  static std::atomic<subscription_id> last{0};
+  return ++last;
+}
+
+caf::message event_center::subscribe_request(subscription_id id, subscription what,
+                                             caf::actor subscriber) {
+  return caf::make_message(subscribe_atom_v, id, std::move(what), std::move(subscriber));
 }
 
 caf::message event_center::unsubscribe_request(subscription_id id) {
@@ -119,8 +139,10 @@ caf::message event_center::status_request() {
   return caf::make_message(status_atom_v);
 }
 
-void event_center::subscribe(caf::actor strategy, subscription what) const {
-  caf::anon_send(dispatcher_, subscribe_request(std::move(what), std::move(strategy)));
+subscription_id event_center::subscribe(caf::actor strategy, subscription what) const {
+  const auto id = next_subscription_id();
+  caf::anon_send(dispatcher_, subscribe_request(id, std::move(what), std::move(strategy)));
+  return id;
 }
 
 void event_center::publish(const event& x, publish_options options) const {
@@ -128,22 +150,26 @@ void event_center::publish(const event& x, publish_options options) const {
 }
 
 caf::message event_center::publish_request(const event& x, publish_options options) {
-  return publish_request({x.name, x.exchange, x.routing_key, {}, false}, x.data.text(),
+  return publish_request({x.name, x.exchange, x.routing_key, {}, {}, false}, x.data.text(),
                          std::move(options));
 }
 
 caf::message event_center::publish_request(envelope to, std::string_view data,
                                            publish_options options) {
   amqp::publication message;
-  message.exchange =
-      options.exchange.empty() ? std::string{to.exchange} : std::move(options.exchange);
+  if (options.exchange.empty()) {
+    message.exchange = to.exchange;
+    message.durable_exchange = to.durable_exchange;
+  } else {
+    message.exchange = std::move(options.exchange);
+  }
   message.routing_key = std::move(to.routing_key);
   message.subject = std::move(to.subject);
   message.mandatory = options.mandatory;
   message.properties.persistent = options.persistent;
   message.properties.message_id = std::move(options.message_id);
   message.properties.expiration = options.ttl;
-  if (auto refused = seal(message, to.event_name, data, to.is_flat))
+  if (auto refused = encode(message, to.event_name, data, to.is_flat))
     return caf::make_message(publish_atom_v, std::move(refused), std::move(message));
   return caf::make_message(publish_atom_v, std::move(message));
 }
@@ -154,8 +180,8 @@ caf::message_id event_center::request_here(caf::scheduled_actor& self, caf::mess
   if (!supervisor_) {
     self.eq_impl(id.response_id(), self.ctrl(), self.context(),
                  caf::make_error(caf::sec::invalid_argument));
-  } else if (hands_over_) {
-    hand_over here{self.system()};
+  } else if (runs_inline_) {
+    run_inline here{self.system()};
     supervisor_->enqueue(self.ctrl(), id, std::move(request), &here);
   } else {
     supervisor_->enqueue(self.ctrl(), id, std::move(request), self.context());
@@ -166,10 +192,41 @@ caf::message_id event_center::request_here(caf::scheduled_actor& self, caf::mess
 }
 
 void event_center::send(caf::message request) const {
-  if (!supervisor_ || !hands_over_)
+  if (!supervisor_ || !runs_inline_)
     return caf::anon_send(supervisor_, std::move(request));
-  hand_over here{supervisor_->home_system()};
+  run_inline here{supervisor_->home_system()};
   supervisor_->enqueue(nullptr, caf::make_message_id(), std::move(request), &here);
+}
+
+void event_center::watch_links(const caf::actor& watcher) const {
+  caf::anon_send(supervisor_, watch_atom_v, watcher);
+}
+
+caf::error event_center::wait_until_up(std::chrono::milliseconds limit) const {
+  if (!supervisor_)
+    return make_error(ec::invalid_argument, "the event center is not started: nothing to wait for");
+  const auto until = std::chrono::steady_clock::now() + limit;
+  caf::scoped_actor self{supervisor_->home_system()};
+  self->monitor(supervisor_);
+  on_link(self);
+  std::map<link_role, link_status> links;
+  auto is_up = [&links](link_role x) {
+    const auto found = links.find(x);
+    return found != links.end()
+           && (found->second.state == link_state::up || found->second.state == link_state::blocked);
+  };
+  auto has_ended = false;
+  while (!is_up(link_role::consuming) || !is_up(link_role::publishing)) {
+    const auto left = until - std::chrono::steady_clock::now();
+    if (has_ended)
+      return make_error(ec::shutting_down, "the event center has ended: start another one");
+    if (left.count() <= 0)
+      return make_error(ec::connect_timeout, not_up_text(limit, links));
+    self->receive([&](link_status& x) { links.insert_or_assign(x.role, std::move(x)); },
+                  [&](const caf::down_msg&) { has_ended = true; },
+                  caf::after(std::chrono::ceil<std::chrono::milliseconds>(left)) >> [] {});
+  }
+  return {};
 }
 
 // -- scoped_event_center --------------------------------------------------------------
@@ -194,7 +251,7 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
   dispatcher_ = system.spawn(dispatcher, std::move(queues), supervisor_);
   // An in-process broker does its work in the thread that publishes: it had better
   // be the supervisor's, with many messages at once.
-  hands_over_ = brokers_.empty() && runs_on_links(system);
+  runs_inline_ = brokers_.empty() && runs_on_links(system);
   watch_center(system, dispatcher_, supervisor_, settings.on_failure);
   caf::anon_send(supervisor_, start_atom_v, dispatcher_);
 }
@@ -216,7 +273,7 @@ std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
   self->send(dispatcher_, stop_atom_v);
   self->wait_for(supervisor_, dispatcher_);
   supervisor_ = nullptr;
-  hands_over_ = false;
+  runs_inline_ = false;
   dispatcher_ = nullptr;
   return unsent;
 }

@@ -18,7 +18,7 @@
 #include "actors/subscription.hpp"
 #include "amqp/transport.hpp"
 #include "delivery/raw_codec.hpp"
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 /// Every value that travels between the actors. The actors meet only here.
 /// `docs/messages.md` lists who sends what to whom.
@@ -36,7 +36,7 @@ struct link_up {
   link_role role = link_role::consuming;
   std::string broker;
   /// Where publications go.
-  amqp::outlet_ptr out;
+  amqp::link_sender_ptr out;
 };
 
 struct link_blocked {
@@ -55,7 +55,7 @@ struct link_reply {
 
 struct channel_lost {
   link_role role = link_role::consuming;
-  amqp::closed_channel what;
+  amqp::closed_channel channel;
 };
 
 /// The link is about to end, and one of these requests may be why.
@@ -86,17 +86,17 @@ struct confirmations {
 };
 
 /// Deliveries of one life of a link's consuming channel. They are settled by the
-/// outlet of their link.
+/// sender of their link.
 struct delivery_batch {
-  amqp::outlet_ptr out;
-  std::uint32_t incarnation = 0;
+  amqp::link_sender_ptr out;
+  std::uint32_t generation = 0;
   std::vector<amqp::delivery> items;
 };
 
 /// A request for a connection.
 struct link_request {
   amqp::request_id id = 0;
-  amqp::operation what;
+  amqp::operation op;
 };
 
 /// The link has ended; from a link to its connection actor.
@@ -106,7 +106,7 @@ struct link_down {
 
 // -- between dispatcher and supervisor -----------------------------------------------
 
-// `wanted_consumer` and `consumer_state` are the ledger's.
+// `wanted_consumer` and `consumer_state` are the topology state's.
 
 /// These consumers have stopped: their channel or link is gone. They come back by
 /// themselves, each with a `consumer_state`.
@@ -156,6 +156,7 @@ CAF_ADD_ATOM(actors, actors, probe_atom, "probe")
 CAF_ADD_ATOM(actors, actors, stop_atom, "stop")
 CAF_ADD_ATOM(actors, actors, deadline_atom, "deadline")
 CAF_ADD_ATOM(actors, actors, heartbeat_atom, "heartbeat")
+CAF_ADD_ATOM(actors, actors, watch_atom, "watch")
 
 CAF_END_TYPE_ID_BLOCK(actors)
 

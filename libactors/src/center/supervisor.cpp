@@ -98,7 +98,7 @@ void supervisor_state::carry_out(const link_set::close_link& x) {
 }
 
 void supervisor_state::carry_out(link_set::ask& x) {
-  self_->send(connection(x.by), link_request{x.id, std::move(x.what)});
+  self_->send(connection(x.by), link_request{x.id, std::move(x.op)});
 }
 
 void supervisor_state::carry_out(link_set::lost_consumers& x) {
@@ -125,6 +125,11 @@ void supervisor_state::carry_out(const link_set::wake& x) {
   }
 }
 
+void supervisor_state::carry_out(const link_set::link_changed& x) {
+  for (auto& watcher : link_watchers_)
+    self_->send(watcher, links_->status(x.role));
+}
+
 void supervisor_state::carry_out(publication_tracker::answer& x) {
   if (auto publisher = take_publisher(x.id)) {
     if (x.reason)
@@ -143,7 +148,7 @@ void supervisor_state::carry_out(publication_tracker::overflow& x) {
 
 void supervisor_state::carry_out(publication_tracker::batch& x) {
   auto& by = links_->link(x.by);
-  by.out->publish(by.incarnation, std::move(x.messages));
+  by.out->publish(by.generation, std::move(x.messages));
 }
 
 void supervisor_state::carry_out(publication_tracker::redeclare_exchanges) {
@@ -220,10 +225,10 @@ void supervisor_state::on_exception(const std::exception_ptr& what) {
 
 void supervisor_state::on_channel_lost(const channel_lost& x) {
   tell_time();
-  links_->on_channel_lost(x.role, x.what);
+  links_->on_channel_lost(x.role, x.channel);
   carry_out();
-  if (x.what.which == amqp::channel::publishing)
-    publications_->blame(x.role, x.what.reason);
+  if (x.channel.which == amqp::channel::publishing)
+    publications_->blame(x.role, x.channel.reason);
   carry_out();
   links_->follow_channel_lost(x.role);
   carry_out();
@@ -238,7 +243,7 @@ caf::result<published> supervisor_state::publish(amqp::publication x) {
   if (how.refused)
     return refuse(std::move(how.refused), x);
   if (how.is_exchange_new)
-    links_->want_for_publications(exchange_named(x.exchange));
+    links_->want_for_publications(exchange_named(x.exchange, x.durable_exchange));
   publications_->stamp(x, how);
   await_answer(x);
   publications_->push(std::move(x), how);
@@ -340,6 +345,19 @@ supervisor_status supervisor_state::status() const {
   return result;
 }
 
+void supervisor_state::tell_links(const caf::actor& watcher) {
+  if (std::find(link_watchers_.begin(), link_watchers_.end(), watcher) == link_watchers_.end()) {
+    link_watchers_.push_back(watcher);
+    self_->monitor(watcher);
+  }
+  for (auto& x : links_->status())
+    self_->send(watcher, std::move(x));
+}
+
+void supervisor_state::on_watcher_down(const caf::actor_addr& who) {
+  std::erase_if(link_watchers_, [&](const caf::actor& x) { return x.address() == who; });
+}
+
 // -- handlers -------------------------------------------------------------------------------
 
 namespace {
@@ -369,6 +387,8 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
   auto& publications = state.publications();
   self->set_exit_handler(
       guarded(state, [&state](caf::exit_msg& x) { state.on_exit(x.source, x.reason); }));
+  self->set_down_handler(
+      guarded(state, [&state](caf::down_msg& x) { state.on_watcher_down(x.source); }));
   return {
       guarded(state,
               [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); }),
@@ -426,6 +446,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       guarded(state, [&state](flush_atom) { state.flush(); }),
       guarded(state,
               [&state](status_atom) -> caf::result<supervisor_status> { return state.status(); }),
+      guarded(state, [&state](watch_atom, const caf::actor& x) { state.tell_links(x); }),
       guarded(state,
               [&state](stop_atom, std::uint64_t limit) {
                 return state.stop(std::chrono::milliseconds{limit});

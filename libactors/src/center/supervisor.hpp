@@ -76,6 +76,10 @@ public:
   void on_deadline(stop_stage stage);
   void on_heartbeat();
 
+  /// Tells it how the links are, now and whenever one changes.
+  void tell_links(const caf::actor& watcher);
+  void on_watcher_down(const caf::actor_addr& who);
+
   supervisor_status status() const;
 
 private:
@@ -96,6 +100,7 @@ private:
   void carry_out(link_set::lost_consumers& x);
   void carry_out(consumer_state& x);
   void carry_out(const link_set::wake& x);
+  void carry_out(const link_set::link_changed& x);
   void carry_out(publication_tracker::answer& x);
   void carry_out(publication_tracker::overflow& x);
   void carry_out(publication_tracker::batch& x);
@@ -117,6 +122,7 @@ private:
   std::optional<publication_tracker> publications_;
   std::unordered_map<std::uint64_t, waiting_publisher> publishers_;
   caf::response_promise stop_promise_;
+  std::vector<caf::actor> link_watchers_;
 };
 
 /// Owns the wanted topology, the outbox and the links of an event center.
@@ -130,6 +136,7 @@ private:
 /// | unwant_atom, consumer id [, binding] | nothing |
 /// | publish_atom, publication | `published`, or an error |
 /// | status_atom | `supervisor_status` |
+/// | watch_atom, watcher | nothing; later a `link_status` to it for each link that changes |
 /// | stop_atom, limit | `stopped`, when the links are closed |
 /// | link_up, link_reply, ... | from its connections |
 caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self, supervisor_settings settings);

@@ -12,9 +12,9 @@ void ack_window::open(std::uint64_t tag) {
 bool ack_window::settle(std::uint64_t tag, verdict what) {
   auto i = std::lower_bound(entries_.begin(), entries_.end(), tag,
                             [](const entry& x, std::uint64_t y) { return x.tag < y; });
-  if (i == entries_.end() || i->tag != tag || i->what)
+  if (i == entries_.end() || i->tag != tag || i->outcome)
     return false;
-  i->what = what;
+  i->outcome = what;
   --open_;
   return true;
 }
@@ -26,21 +26,21 @@ std::vector<amqp::settlement> ack_window::flush() {
   // Requeued and rejected deliveries go first: an acknowledgement with
   // `multiple` behind them must not cover them.
   for (auto& x : entries_)
-    if (x.what && *x.what != verdict::ack)
-      result.push_back({x.tag, *x.what});
+    if (x.outcome && *x.outcome != verdict::ack)
+      result.push_back({x.tag, *x.outcome});
   // Up to the first open delivery: one acknowledgement with `multiple`.
   auto i = entries_.begin();
   amqp::settlement prefix;
-  for (auto acks = 0; i != entries_.end() && i->what; ++i)
-    if (i->what == verdict::ack)
+  for (auto acks = 0; i != entries_.end() && i->outcome; ++i)
+    if (i->outcome == verdict::ack)
       prefix = {i->tag, verdict::ack, ++acks > 1};
   if (prefix.tag != 0)
     result.push_back(prefix);
   // Behind it: one by one.
   for (; i != entries_.end(); ++i)
-    if (i->what == verdict::ack)
+    if (i->outcome == verdict::ack)
       result.push_back({i->tag, verdict::ack});
-  std::erase_if(entries_, [](const entry& x) { return x.what.has_value(); });
+  std::erase_if(entries_, [](const entry& x) { return x.outcome.has_value(); });
   return result;
 }
 

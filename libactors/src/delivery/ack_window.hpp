@@ -41,7 +41,7 @@ private:
   struct entry {
     std::uint64_t tag = 0;
     /// None while it is open.
-    std::optional<verdict> what;
+    std::optional<verdict> outcome;
   };
 
   /// What is open, and what has a verdict that `flush` has not told yet.

@@ -37,14 +37,14 @@ caf::expected<caf::message> delivery_decoder::make(const event_codec& codec) {
   if (codec.raw)
     return caf::make_message(*delivery_);
   if (!std::exchange(opened_, true))
-    unreadable_ = open();
+    unreadable_ = decode_body();
   if (unreadable_)
     return unreadable_;
   return decode(codec);
 }
 
-caf::error delivery_decoder::open() {
-  auto parts = decoder_.open(delivery_->body);
+caf::error delivery_decoder::decode_body() {
+  auto parts = decoder_.decode(delivery_->body);
   if (!parts)
     return std::move(parts.error());
   checked_ = parts->checked;

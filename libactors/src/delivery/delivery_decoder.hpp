@@ -39,7 +39,7 @@ private:
   };
 
   caf::expected<caf::message> make(const event_codec& codec);
-  caf::error open();
+  caf::error decode_body();
   caf::expected<caf::message> decode(const event_codec& codec);
   caf::expected<caf::message> call(const event_codec& codec) const;
 

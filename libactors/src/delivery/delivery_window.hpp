@@ -39,7 +39,7 @@ public:
 
   /// A message to hand over now.
   struct item {
-    T what;
+    T value;
     /// Set: ask for an answer, and call `handled` with this when it comes.
     std::uint64_t mark = 0;
   };

@@ -2,23 +2,28 @@
 
 #include <utility>
 
+#include <caf/make_message.hpp>
+
+#include "actors/delivery_info.hpp"
+#include "delivery/retry.hpp"
+
 namespace actors {
 
 namespace {
 
-std::string subject_of(const event_codec& codec, const caf::message& what) noexcept try {
-  return codec.subject(what);
+std::string subject_of(const event_codec& codec, const caf::message& event) noexcept try {
+  return codec.subject(event);
 } catch (...) { // it may be the user's
   return {};
 }
 
 /// What `delivery_policy::latest_per_key` keeps one of.
 std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
-                           const caf::message& what) {
+                           const caf::message& event) {
   auto result = x.routing_key;
   if (codec.subject) {
     result += '\n';
-    result += subject_of(codec, what);
+    result += subject_of(codec, event);
   }
   return result;
 }
@@ -34,17 +39,17 @@ amqp::delivery without_body(const amqp::delivery& x) {
 } // namespace
 
 bool event_handler::wants(const caf::message& x) const {
-  return what.subject.empty() || subject_of(what.codec, x) == what.subject;
+  return spec.subject.empty() || subject_of(spec.codec, x) == spec.subject;
 }
 
 stream_tracker::verdict event_handler::arrived(const amqp::delivery& x, time_point now) {
-  if (!what.stream_events && !(what.deduplicate && x.properties.position))
+  if (!spec.stream_events && !(spec.deduplicate && x.properties.position))
     return stream_tracker::verdict::fresh;
   auto arrival = streams.arrived(x.exchange, x.routing_key, x.properties.position, now);
-  if (what.stream_events)
+  if (spec.stream_events)
     for (auto& notice : arrival.before)
       append(arriving, std::move(notice));
-  return what.deduplicate ? arrival.what : stream_tracker::verdict::fresh;
+  return spec.deduplicate ? arrival.outcome : stream_tracker::verdict::fresh;
 }
 
 void event_handler::passed_over(const amqp::delivery& x, time_point now) {
@@ -58,15 +63,35 @@ void event_handler::skipped(const amqp::delivery& x, time_point now) {
     streams.failed(x.exchange, x.routing_key, x.properties.position);
 }
 
-bool event_handler::offer(const amqp::delivery& x, const caf::message& message) {
-  offered_event added{message, std::exchange(arriving, {}), {}};
-  if (what.stream_events && x.properties.position) {
+caf::message event_handler::message_for(const amqp::delivery& x, const caf::message& event,
+                                        std::chrono::system_clock::time_point received) const {
+  if (!spec.has_delivery_info)
+    return event;
+  delivery_info about;
+  about.subscription = counters.id;
+  about.exchange = x.exchange;
+  about.routing_key = x.routing_key;
+  about.message_id = x.properties.message_id;
+  about.redelivered = x.redelivered;
+  about.attempt = 1 + attempts_of(x.properties) + returns_of(x.properties);
+  about.stream_offset = stream_offset(x.properties);
+  if (x.properties.timestamp != 0)
+    about.sent =
+        std::chrono::system_clock::time_point{std::chrono::seconds{x.properties.timestamp}};
+  about.received = received;
+  return event + caf::make_message(std::move(about));
+}
+
+bool event_handler::offer(const amqp::delivery& x, const caf::message& event,
+                          std::chrono::system_clock::time_point received) {
+  offered_event added{message_for(x, event, received), std::exchange(arriving, {}), {}};
+  if (spec.stream_events && x.properties.position) {
     const auto sequence = x.properties.position->sequence;
     added.self = stream_gap{x.exchange, x.routing_key, sequence, sequence};
   }
   std::string key;
-  if (what.window.policy == delivery_policy::latest_per_key)
-    key = conflation_key(x, what.codec, message);
+  if (spec.window.policy == delivery_policy::latest_per_key)
+    key = conflation_key(x, spec.codec, event);
   auto dropped = window.push(key, std::move(added));
   if (!dropped)
     return true;
@@ -77,7 +102,7 @@ bool event_handler::offer(const amqp::delivery& x, const caf::message& message) 
 // A strategy that follows its streams is told of what it did not get for being
 // slow as well; not of what a newer event of the same key has replaced.
 void event_handler::on_dropped(offered_event dropped) {
-  const auto policy = what.window.policy;
+  const auto policy = spec.window.policy;
   auto& notices = policy == delivery_policy::drop_newest ? arriving : overdue;
   for (auto& notice : dropped.before)
     append(notices, std::move(notice));
@@ -85,20 +110,21 @@ void event_handler::on_dropped(offered_event dropped) {
     append(notices, std::move(*dropped.self));
 }
 
-void event_handler::hold(const amqp::delivery& x, const caf::message& message, delivery_key key,
+void event_handler::hold(const amqp::delivery& x, const caf::message& event,
+                         std::chrono::system_clock::time_point received, delivery_key key,
                          open_delivery& open) {
   open.waiting.push_back(id());
   if (!open.from)
     open.from = origin_of(x);
-  held.emplace(key, held_message{without_body(x), message});
+  held.emplace(key, held_message{without_body(x), message_for(x, event, received)});
 }
 
 handler_status event_handler::status(std::string queue) const {
   auto result = counters;
-  result.exchange = what.exchange;
-  result.routing_key = what.routing_key;
+  result.exchange = spec.exchange;
+  result.routing_key = spec.routing_key;
   result.queue = std::move(queue);
-  result.strategy = what.strategy;
+  result.strategy = spec.strategy;
   result.waiting = window.waiting();
   result.dropped = window.drops();
   result.forgotten = streams.forgotten();

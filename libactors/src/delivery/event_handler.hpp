@@ -22,7 +22,7 @@ using subscriber_id = std::uint64_t;
 
 /// An event on its way to a strategy that is told of its stream as well.
 struct offered_event {
-  caf::message what;
+  caf::message event;
   /// To be told ahead of it.
   std::vector<stream_notice> before;
   /// What is missing if this is dropped; only for a strategy that wants to know.
@@ -33,21 +33,23 @@ struct offered_event {
 struct held_message {
   /// Without its body.
   amqp::delivery about;
-  caf::message what;
+  caf::message event;
 };
 
 /// A subscription, and what its strategy has in hand, waits for and has missed. A plain value.
 struct event_handler {
   using time_point = std::chrono::steady_clock::time_point;
 
-  subscription what;
+  /// Names it in the tables; its strategy knows it as `counters.id`.
+  subscription_id number = 0;
+  subscription spec;
   /// None: it has ended, and its place is kept for a moment.
   subscriber_id subscriber = 0;
   amqp::consumer_id consumer = 0;
   /// The broker has confirmed its consumer and binding.
   bool established = false;
   /// It was told that its link is lost.
-  bool told_lost = false;
+  bool link_loss_reported = false;
   /// No longer in the table: only what its strategy has not answered yet keeps it.
   bool removed = false;
   handler_status counters;
@@ -59,7 +61,7 @@ struct event_handler {
   /// ... and ahead of the next one that is handed over.
   std::vector<stream_notice> overdue;
   /// What it was too late for.
-  std::set<delivery_key> given_up;
+  std::set<delivery_key> expired_deliveries;
   /// Opens when it is late.
   circuit_breaker breaker;
   /// Until when its place is kept.
@@ -68,7 +70,7 @@ struct event_handler {
   std::map<delivery_key, held_message> held;
 
   subscription_id id() const noexcept {
-    return counters.id;
+    return number;
   }
 
   /// Whether it wants a message of its routing key.
@@ -89,13 +91,18 @@ struct event_handler {
   /// The message cannot be read as what this handler wants.
   void skipped(const amqp::delivery& x, time_point now);
 
+  /// What the strategy is sent for a message: the event, and a `delivery_info` if it wants one.
+  caf::message message_for(const amqp::delivery& x, const caf::message& event,
+                           std::chrono::system_clock::time_point received) const;
+
   /// Lets a message wait for room. False: another one, or this one, was dropped for it, see
   /// `counters` and the notices.
-  bool offer(const amqp::delivery& x, const caf::message& what);
+  bool offer(const amqp::delivery& x, const caf::message& event,
+             std::chrono::system_clock::time_point received);
 
   /// Lets a message wait until the strategy is back, or has answered others.
-  void hold(const amqp::delivery& x, const caf::message& what, delivery_key key,
-            open_delivery& open);
+  void hold(const amqp::delivery& x, const caf::message& event,
+            std::chrono::system_clock::time_point received, delivery_key key, open_delivery& open);
 
   /// What `event_center::status` shows of it.
   handler_status status(std::string queue) const;

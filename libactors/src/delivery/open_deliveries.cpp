@@ -53,22 +53,25 @@ verdict stronger(verdict x, verdict y) noexcept {
   return strength(x) >= strength(y) ? x : y;
 }
 
-// -- lives ---------------------------------------------------------------------------------
+// -- generations ---------------------------------------------------------------------------------
 
-std::uint64_t open_deliveries::enter(const amqp::outlet_ptr& out, std::uint32_t incarnation) {
-  auto is_it = [&](const life& x) { return x.out == out && x.incarnation == incarnation; };
+std::uint64_t open_deliveries::enter(const amqp::link_sender_ptr& out, std::uint32_t generation) {
+  auto is_it = [&](const channel_generation& x) {
+    return x.out == out && x.generation == generation;
+  };
   if (current_ && is_it(*current_))
     return current_->id;
   drop_idle();
-  auto known = std::find_if(lives_.begin(), lives_.end(), [&](auto& x) { return is_it(*x); });
-  if (known != lives_.end()) {
+  auto known =
+      std::find_if(generations_.begin(), generations_.end(), [&](auto& x) { return is_it(*x); });
+  if (known != generations_.end()) {
     current_ = known->get();
     return current_->id;
   }
-  auto& added = lives_.emplace_back(std::make_unique<life>());
+  auto& added = generations_.emplace_back(std::make_unique<channel_generation>());
   added->id = ++last_life_;
   added->out = out;
-  added->incarnation = incarnation;
+  added->generation = generation;
   current_ = added.get();
   return current_->id;
 }
@@ -85,7 +88,7 @@ void open_deliveries::began(amqp::consumer_id id, std::uint64_t where) {
 }
 
 // Should the channel live on after all, what the consumer had there is given back, which
-// is of no effect on one that is gone. Hence its life does not end here: an acknowledgement
+// is of no effect on one that is gone. Hence its generation does not end here: an acknowledgement
 // of what comes next must not cover what others still have in hand.
 void open_deliveries::lost(amqp::consumer_id id) {
   auto entry = life_of_.extract(id);
@@ -116,15 +119,15 @@ void open_deliveries::retired(amqp::consumer_id id) {
     where->consumers.erase(id);
 }
 
-bool open_deliveries::is_idle(const life& x) noexcept {
+bool open_deliveries::is_idle(const channel_generation& x) noexcept {
   return x.consumers.empty() && x.waiting.empty() && x.paused.empty() && x.moving.empty()
          && x.window.empty();
 }
 
-open_deliveries::life* open_deliveries::find(std::uint64_t id) noexcept {
+open_deliveries::channel_generation* open_deliveries::find(std::uint64_t id) noexcept {
   if (current_ && current_->id == id)
     return current_;
-  for (auto& x : lives_)
+  for (auto& x : generations_)
     if (x->id == id)
       return x.get();
   return nullptr;
@@ -132,7 +135,7 @@ open_deliveries::life* open_deliveries::find(std::uint64_t id) noexcept {
 
 // Nobody tells when a channel is gone for good.
 void open_deliveries::drop_idle() {
-  std::erase_if(lives_, [&](auto& x) {
+  std::erase_if(generations_, [&](auto& x) {
     const auto idle = is_idle(*x);
     if (idle && current_ == x.get())
       current_ = nullptr;
@@ -143,13 +146,13 @@ void open_deliveries::drop_idle() {
 // -- deliveries ------------------------------------------------------------------------------
 
 bool open_deliveries::settle(delivery_key key, amqp::consumer_id id, verdict what) {
-  auto* where = find(key.life);
+  auto* where = find(key.generation);
   return where && where->window.settle(key.tag, reads_stream(id) ? verdict::ack : what);
 }
 
 void open_deliveries::wait(delivery_key key, open_delivery x) {
   x.asked = x.waiting.size();
-  if (auto* where = find(key.life))
+  if (auto* where = find(key.generation))
     where->waiting.emplace(key.tag, std::move(x));
 }
 
@@ -164,7 +167,7 @@ void open_deliveries::unwanted(delivery_key key) {
 }
 
 open_delivery* open_deliveries::find_open(delivery_key key) noexcept {
-  auto* where = find(key.life);
+  auto* where = find(key.generation);
   if (where == nullptr)
     return nullptr;
   auto i = where->waiting.find(key.tag);
@@ -188,14 +191,14 @@ std::optional<open_delivery> open_deliveries::take(delivery_key key, waiting_lis
     return is_done(x);
   };
   std::optional<open_delivery> result;
-  if (auto* where = find(key.life)) {
+  if (auto* where = find(key.generation)) {
     auto i = where->waiting.find(key.tag);
     if (i != where->waiting.end() && note(i->second)) {
       result = std::move(i->second);
       where->waiting.erase(i);
     }
   }
-  // In vain, if it was found above: what hangs is open in no life.
+  // In vain, if it was found above: what hangs is open in no generation.
   if (auto i = hanging_.find(key); i != hanging_.end() && note(i->second))
     hanging_.erase(i);
   return result;
@@ -204,7 +207,7 @@ std::optional<open_delivery> open_deliveries::take(delivery_key key, waiting_lis
 std::vector<std::pair<delivery_key, open_delivery>>
 open_deliveries::give_back(const std::set<subscription_id>& gone) {
   std::vector<std::pair<delivery_key, open_delivery>> result;
-  for (auto& where : lives_)
+  for (auto& where : generations_)
     take_if(where->waiting, [&](auto& y) {
       const auto done = actors::give_back(y.second, gone);
       if (done)
@@ -217,12 +220,12 @@ open_deliveries::give_back(const std::set<subscription_id>& gone) {
 }
 
 void open_deliveries::pause(delivery_key key, paused_delivery x) {
-  if (auto* where = find(key.life))
+  if (auto* where = find(key.generation))
     where->paused.emplace(key.tag, std::move(x));
 }
 
 std::optional<open_deliveries::paused_delivery> open_deliveries::resume(delivery_key key) {
-  auto* where = find(key.life);
+  auto* where = find(key.generation);
   if (!where)
     return std::nullopt;
   auto entry = where->paused.extract(key.tag);
@@ -230,21 +233,21 @@ std::optional<open_deliveries::paused_delivery> open_deliveries::resume(delivery
 }
 
 void open_deliveries::resume_all(amqp::consumer_id id) {
-  for (auto& where : lives_)
+  for (auto& where : generations_)
     std::erase_if(where->paused, [&](auto& y) {
       if (y.second.consumer == id)
-        settle({where->id, y.first}, id, y.second.what);
+        settle({where->id, y.first}, id, y.second.outcome);
       return y.second.consumer == id;
     });
 }
 
 void open_deliveries::move(delivery_key key, amqp::consumer_id id) {
-  if (auto* where = find(key.life))
+  if (auto* where = find(key.generation))
     where->moving.emplace(key.tag, id);
 }
 
 std::optional<amqp::consumer_id> open_deliveries::moved(delivery_key key) {
-  auto* where = find(key.life);
+  auto* where = find(key.generation);
   if (!where)
     return std::nullopt;
   auto entry = where->moving.extract(key.tag);
@@ -292,7 +295,7 @@ std::vector<open_deliveries::late_answer> open_deliveries::late(
   // The first of a message ahead of its copies.
   for (auto& [key, x] : hanging_)
     look(key, x);
-  for (auto& where : lives_)
+  for (auto& where : generations_)
     for (auto& [tag, x] : where->waiting)
       look({where->id, tag}, x);
   return result;
@@ -300,7 +303,7 @@ std::vector<open_deliveries::late_answer> open_deliveries::late(
 
 std::optional<std::int64_t> open_deliveries::first_offset(amqp::consumer_id id) const {
   std::optional<std::int64_t> result;
-  for (auto& where : lives_)
+  for (auto& where : generations_)
     for (auto& [tag, x] : where->waiting)
       if (x.consumer == id && x.offset && (!result || *x.offset < *result))
         result = x.offset;
@@ -309,14 +312,15 @@ std::optional<std::int64_t> open_deliveries::first_offset(amqp::consumer_id id) 
 
 std::size_t open_deliveries::unfinished() const noexcept {
   auto result = hanging_.size();
-  for (auto& x : lives_)
+  for (auto& x : generations_)
     result += x->waiting.size() + x->moving.size();
   return result;
 }
 
 bool open_deliveries::awaits_answers() const noexcept {
-  return !hanging_.empty()
-         || std::any_of(lives_.begin(), lives_.end(), [](auto& x) { return !x->waiting.empty(); });
+  return !hanging_.empty() || std::any_of(generations_.begin(), generations_.end(), [](auto& x) {
+    return !x->waiting.empty();
+  });
 }
 
 } // namespace actors

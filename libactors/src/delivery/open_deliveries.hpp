@@ -57,15 +57,15 @@ struct open_delivery {
   std::optional<std::int64_t> offset = {};
 };
 
-/// Names a delivery for ever: a tag means something in one life of one channel only.
+/// Names a delivery for ever: a tag means something in one generation of one channel only.
 struct delivery_key {
-  std::uint64_t life = 0;
+  std::uint64_t generation = 0;
   std::uint64_t tag = 0;
 
   bool operator==(const delivery_key&) const = default;
 
   bool operator<(const delivery_key& x) const noexcept {
-    return std::tie(life, tag) < std::tie(x.life, x.tag);
+    return std::tie(generation, tag) < std::tie(x.generation, x.tag);
   }
 };
 
@@ -74,7 +74,7 @@ struct delivery_key {
 ack_window::verdict stronger(ack_window::verdict x, ack_window::verdict y) noexcept;
 
 /// The deliveries that the broker waits for, of all channels that deliver, and what to
-/// tell it. Several lives of channels may be open at once. When a consumer is lost, the
+/// tell it. Several generations of channels may be open at once. When a consumer is lost, the
 /// broker takes back what it had delivered: what strategies still have of that is
 /// remembered as `hanging` until they answer, and settles nothing. A plain value:
 ///
@@ -87,14 +87,14 @@ public:
   using time_point = std::chrono::steady_clock::time_point;
   using verdict = ack_window::verdict;
 
-  // -- lives ---------------------------------------------------------------------------
+  // -- generations ---------------------------------------------------------------------------
 
-  /// Deliveries come by this channel: gives back its life, a new one if need be, which is
+  /// Deliveries come by this channel: gives back its generation, a new one if need be, which is
   /// that of the next `arrived`.
-  std::uint64_t enter(const amqp::outlet_ptr& out, std::uint32_t incarnation);
+  std::uint64_t enter(const amqp::link_sender_ptr& out, std::uint32_t generation);
 
-  /// A consumer delivers in this life from now on: what it had in a former one is lost.
-  void began(amqp::consumer_id id, std::uint64_t life);
+  /// A consumer delivers in this generation from now on: what it had in a former one is lost.
+  void began(amqp::consumer_id id, std::uint64_t generation);
 
   /// A consumer delivers no more, and the broker takes back what it had: most often its
   /// channel is gone.
@@ -103,19 +103,19 @@ public:
   /// A consumer delivers no more; what it has delivered can still be settled.
   void retired(amqp::consumer_id id);
 
-  /// How many lives are open.
-  std::size_t lives() const noexcept {
-    return lives_.size();
+  /// How many generations are open.
+  std::size_t generations() const noexcept {
+    return generations_.size();
   }
 
   // -- deliveries ------------------------------------------------------------------------
 
-  /// A delivery without a verdict, in the life entered last; tags ascend.
+  /// A delivery without a verdict, in the generation entered last; tags ascend.
   void arrived(std::uint64_t tag) {
     current_->window.open(tag);
   }
 
-  /// A delivery has its verdict. False: it is not open, or its life is over. A stream
+  /// A delivery has its verdict. False: it is not open, or its generation is over. A stream
   /// takes nothing back, and RabbitMQ ends the connection of whoever tries.
   bool settle(delivery_key key, amqp::consumer_id id, verdict what);
 
@@ -138,7 +138,7 @@ public:
   /// It gets its verdict, or its copy, later.
   struct paused_delivery {
     amqp::consumer_id consumer = 0;
-    verdict what = verdict::release;
+    verdict outcome = verdict::release;
     /// Sent when the pause is over.
     std::optional<amqp::publication> copy = {};
   };
@@ -155,7 +155,7 @@ public:
   /// Its copy is under way.
   void move(delivery_key key, amqp::consumer_id id);
 
-  /// Its copy has been answered. Nothing: its life is over.
+  /// Its copy has been answered. Nothing: its generation is over.
   std::optional<amqp::consumer_id> moved(delivery_key key);
 
   // -- copies of what hangs -------------------------------------------------------------
@@ -194,21 +194,21 @@ public:
   /// Whether any handler is waited for.
   bool awaits_answers() const noexcept;
 
-  /// Calls `send(outlet, incarnation, settlements)` for each life with verdicts to tell.
+  /// Calls `send(link_sender, generation, settlements)` for each generation with verdicts to tell.
   template <class Send>
   void flush(Send send) {
-    for (auto& x : lives_)
+    for (auto& x : generations_)
       if (auto settlements = x->window.flush(); !settlements.empty())
-        send(*x->out, x->incarnation, std::move(settlements));
+        send(*x->out, x->generation, std::move(settlements));
   }
 
 private:
   using waiting_list = std::vector<subscription_id> open_delivery::*;
 
-  struct life {
+  struct channel_generation {
     std::uint64_t id = 0;
-    amqp::outlet_ptr out;
-    std::uint32_t incarnation = 0;
+    amqp::link_sender_ptr out;
+    std::uint32_t generation = 0;
     /// Who delivers in it; none, if all have retired.
     std::set<amqp::consumer_id> consumers;
     ack_window window;
@@ -224,14 +224,14 @@ private:
   std::optional<open_delivery> take(delivery_key key, waiting_list list, subscription_id id,
                                     verdict what, std::string error);
   static in_hand in_hand_of(subscription_id id, const message_origin& x);
-  static bool is_idle(const life& x) noexcept;
-  life* find(std::uint64_t id) noexcept;
+  static bool is_idle(const channel_generation& x) noexcept;
+  channel_generation* find(std::uint64_t id) noexcept;
   open_delivery* find_open(delivery_key key) noexcept;
   void drop_idle();
 
   std::uint64_t last_life_ = 0;
-  std::vector<std::unique_ptr<life>> lives_;
-  life* current_ = nullptr;
+  std::vector<std::unique_ptr<channel_generation>> generations_;
+  channel_generation* current_ = nullptr;
   std::unordered_map<amqp::consumer_id, std::uint64_t> life_of_;
   /// What strategies have of consumers that are lost.
   std::map<delivery_key, open_delivery> hanging_;

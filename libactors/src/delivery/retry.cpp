@@ -48,7 +48,7 @@ std::string_view cut(std::string_view text) noexcept {
   return text.substr(0, size);
 }
 
-amqp::queue beside(const amqp::queue& of, std::string name) {
+amqp::queue companion_of(const amqp::queue& of, std::string name) {
   amqp::queue result{.name = std::move(name), .durable = true, .auto_delete = false};
   result.arguments = {{"x-queue-type", std::string{is_quorum(of) ? "quorum" : "classic"}}};
   return result;
@@ -56,7 +56,7 @@ amqp::queue beside(const amqp::queue& of, std::string name) {
 
 /// A message rests there for so long, then the broker moves it back to `of`.
 amqp::queue delaying(const amqp::queue& of, std::string name, std::chrono::milliseconds delay) {
-  auto result = beside(of, std::move(name));
+  auto result = companion_of(of, std::move(name));
   result.arguments.emplace_back("x-message-ttl", std::int64_t{delay.count()});
   result.arguments.emplace_back("x-dead-letter-exchange", std::string{});
   result.arguments.emplace_back("x-dead-letter-routing-key", of.name);
@@ -167,7 +167,7 @@ std::vector<amqp::queue> retry_queues(const amqp::queue& of, const retry_policy&
 
 // As a subscription of it by `on_quorum_queue` would declare it.
 amqp::queue dead_letter_queue(const amqp::queue& of) {
-  auto result = beside(of, dead_letter_queue_name(of.name));
+  auto result = companion_of(of, dead_letter_queue_name(of.name));
   if (is_quorum(of))
     result.arguments.emplace_back("x-delivery-limit", std::int64_t{-1});
   return result;
@@ -184,6 +184,15 @@ amqp::field_table dead_letter_arguments(std::string_view queue) {
 
 std::uint32_t attempts_of(const amqp::properties& x) noexcept {
   return count_of(x, attempts_header);
+}
+
+std::uint32_t returns_of(const amqp::properties& x) noexcept {
+  return count_of(x, "x-delivery-count");
+}
+
+std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
+  auto* offset = find<std::int64_t>(x.headers, "x-stream-offset");
+  return offset ? std::optional{*offset} : std::nullopt;
 }
 
 std::uint32_t unmatched_rounds_of(const amqp::properties& x) noexcept {

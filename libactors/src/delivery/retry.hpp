@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +62,12 @@ amqp::field_table dead_letter_arguments(std::string_view queue);
 
 /// How often a handler has failed with this message.
 std::uint32_t attempts_of(const amqp::properties& x) noexcept;
+
+/// How often it came back to its quorum queue, in the broker's count.
+std::uint32_t returns_of(const amqp::properties& x) noexcept;
+
+/// Its place in a stream queue.
+std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept;
 
 /// How often it was set aside, as no handler was for it.
 std::uint32_t unmatched_rounds_of(const amqp::properties& x) noexcept;

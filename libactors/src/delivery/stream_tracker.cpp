@@ -56,10 +56,10 @@ stream_tracker::arrived(std::string_view exchange, std::string_view routing_key,
           stream_gap{from.exchange, from.routing_key, x->highest + 1, sequence - 1});
     x->highest = sequence;
   } else if (x->handled.contains(sequence)) {
-    result.what = verdict::handled;
+    result.outcome = verdict::handled;
     return result;
   } else if (x->in_hand.contains(sequence)) {
-    result.what = verdict::in_hand;
+    result.outcome = verdict::in_hand;
     return result;
   }
   x->in_hand.insert(sequence);

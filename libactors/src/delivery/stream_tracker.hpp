@@ -69,7 +69,7 @@ public:
   };
 
   struct arrival {
-    verdict what = verdict::fresh;
+    verdict outcome = verdict::fresh;
     /// To be told ahead of the message, in order.
     std::vector<stream_notice> before;
   };

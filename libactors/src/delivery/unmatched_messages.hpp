@@ -31,7 +31,7 @@ public:
   };
 
   struct verdict {
-    fate what = fate::release;
+    fate outcome = fate::release;
     /// For the copy.
     std::uint32_t round = 0;
   };

@@ -51,9 +51,9 @@ caf::error dispatching::refusal(const subscription& what, bool has_strategy) con
 }
 
 void dispatching::begin(event_handler& x) {
-  if (x.what.stale_after.count() > 0)
+  if (x.spec.stale_after.count() > 0)
     schedule_tick();
-  if (table_.consumer_of(x).has_bound(x.what))
+  if (table_.consumer_of(x).has_bound(x.spec))
     establish(x);
   follow();
   now_ = door_->now();
@@ -66,7 +66,7 @@ void dispatching::follow() {
     std::visit(amqp::overloaded{
                    [this](wanted_consumer& x) { door_->want(std::move(x)); },
                    [this](subscription_table::unwanted_binding& x) {
-                     door_->unwant(x.id, std::move(x.what));
+                     door_->unwant(x.id, std::move(x.spec));
                    },
                    [this](subscription_table::unwanted_consumer& x) {
                      // What its strategies leave behind goes back ahead of all that follows.
@@ -85,7 +85,7 @@ void dispatching::fail(subscription_id id, const failure& reason) {
   x.counters.consuming = false;
   if (x.established)
     return;
-  const auto text = fmt::format("not subscribed: {}: {}", to_string(x.what), reason.text);
+  const auto text = fmt::format("not subscribed: {}: {}", to_string(x.spec), reason.text);
   log_repeated(log_level::error, "not subscribed", text, text);
   remove(id, make_error(reason));
 }
@@ -96,10 +96,10 @@ void dispatching::establish(event_handler& x) {
   if (std::exchange(x.established, true))
     return;
   const auto& from = table_.consumer_of(x);
-  const auto text = fmt::format("subscribed: {} on queue '{}'", to_string(x.what), from.queue_name);
+  const auto text = fmt::format("subscribed: {} on queue '{}'", to_string(x.spec), from.queue_name);
   log_repeated(log_level::info, "subscribed", text, text);
-  door_->grant(x.id(), {x.id(), x.what.exchange, x.what.routing_key, from.queue_name,
-                        !from.assumed.contains({x.what.exchange, from.queue, x.what.routing_key})});
+  door_->grant(x.id(), {x.counters.id, x.spec.exchange, x.spec.routing_key, from.queue_name,
+                        !from.assumed.contains({x.spec.exchange, from.queue, x.spec.routing_key})});
 }
 
 // -- what the broker says -----------------------------------------------------------------
@@ -179,26 +179,27 @@ void dispatching::on_exception(const failure& reason) {
 
 // At once, whatever waits: a strategy may have to act on it.
 void dispatching::tell_lost(event_handler& x, const failure& reason) {
-  if (!x.what.stream_events || !x.established || x.removed || x.subscriber == 0 || x.told_lost)
+  if (!x.spec.stream_events || !x.established || x.removed || x.subscriber == 0
+      || x.link_loss_reported)
     return;
-  x.told_lost = true;
+  x.link_loss_reported = true;
   door_->send(x.subscriber,
-              caf::make_message(link_lost{x.what.exchange, x.what.routing_key, to_string(reason)}));
+              caf::make_message(link_lost{x.spec.exchange, x.spec.routing_key, to_string(reason)}));
 }
 
 void dispatching::tell_restored(event_handler& x) {
-  if (std::exchange(x.told_lost, false))
+  if (std::exchange(x.link_loss_reported, false))
     door_->send(x.subscriber,
-                caf::make_message(link_restored{x.what.exchange, x.what.routing_key}));
+                caf::make_message(link_restored{x.spec.exchange, x.spec.routing_key}));
 }
 
 // -- how they end -------------------------------------------------------------------------
 
-caf::error dispatching::unsubscribe(subscription_id id) {
-  const auto* x = table_.find(id);
-  if (!x || x->removed)
-    return make_error(ec::not_subscribed, fmt::format("there is no subscription {}", id));
-  remove(id, make_error(ec::not_subscribed, "unsubscribed before the broker answered"));
+caf::error dispatching::unsubscribe(subscription_id known_as) {
+  const auto* x = table_.find_known(known_as);
+  if (!x)
+    return make_error(ec::not_subscribed, fmt::format("there is no subscription {}", known_as));
+  remove(x->id(), make_error(ec::not_subscribed, "unsubscribed before the broker answered"));
   return {};
 }
 
@@ -244,15 +245,15 @@ void dispatching::on_strategy_down(subscriber_id who, const caf::error& reason) 
 
 void dispatching::report_end(const std::set<subscription_id>& gone, const caf::error& reason) {
   const auto& first = table_.at(*gone.begin());
-  const auto& named = first.what.strategy;
+  const auto& named = first.spec.strategy;
   const auto who = named.empty() ? fmt::format("actor {}", first.counters.subscriber)
                                  : fmt::format("'{}' (actor {})", named, first.counters.subscriber);
   const auto what = gone.size() == 1
-                        ? fmt::format("its subscription ({}) is removed", to_string(first.what))
+                        ? fmt::format("its subscription ({}) is removed", to_string(first.spec))
                         : fmt::format("its {} subscriptions ({}, ...) are removed", gone.size(),
-                                      to_string(first.what));
+                                      to_string(first.spec));
   // Each time that it is started anew it is another actor.
-  const auto entity = named.empty() ? to_string(first.what) : named;
+  const auto entity = named.empty() ? to_string(first.spec) : named;
   if (is_failure(reason))
     log_repeated(log_level::warning, "strategy failed", entity,
                  fmt::format("strategy {} has failed: {}: {}", who, text_of(reason), what));

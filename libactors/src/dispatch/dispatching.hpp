@@ -37,21 +37,21 @@ public:
   /// Adds a subscription that is not refused. The door's `grant` or `refuse`
   /// answers it, at once perhaps; before, `named` is called with its handler.
   template <class Named>
-  void subscribe(subscription what, subscriber_id who, Named named) {
-    auto& x = table_.add(std::move(what), who);
+  void subscribe(subscription what, subscriber_id who, subscription_id known_as, Named named) {
+    auto& x = table_.add(std::move(what), who, known_as);
     named(x);
     begin(x);
   }
 
-  caf::error unsubscribe(subscription_id id);
+  caf::error unsubscribe(subscription_id known_as);
   void on_strategy_down(subscriber_id who, const caf::error& reason);
   void on_consumer_state(const consumer_state& x);
   void on_consumers_lost(const std::vector<amqp::consumer_id>& xs, const failure& reason);
 
   // -- deliveries ------------------------------------------------------------------------
 
-  /// Deliveries of one life of a link's consuming channel. They are settled by its outlet.
-  void on_deliveries(const amqp::outlet_ptr& out, std::uint32_t incarnation,
+  /// Deliveries of one life of a link's consuming channel. They are settled by its sender.
+  void on_deliveries(const amqp::link_sender_ptr& out, std::uint32_t generation,
                      std::vector<amqp::delivery>& xs);
   void on_answer(const question& to, const caf::error& err);
   void on_mark(subscription_id id, std::uint64_t mark, const caf::error& err);
@@ -116,8 +116,8 @@ private:
 
   // -- a message comes in ------------------------------------------------------------------
 
-  void dispatch(std::uint64_t life, amqp::delivery& x);
-  void settle_unknown(std::uint64_t life, const amqp::delivery& x);
+  void dispatch(std::uint64_t generation, amqp::delivery& x);
+  void settle_unknown(std::uint64_t generation, const amqp::delivery& x);
   void settle_unreadable(delivery_key key, const amqp::delivery& x, shared_consumer& from);
   void settle_poison(delivery_key key, amqp::consumer_id id, const std::exception_ptr& what);
   void settle_unmatched(delivery_key key, amqp::delivery& x, shared_consumer& from);
@@ -132,7 +132,7 @@ private:
 
   // -- to a strategy, on dispatch ----------------------------------------------------------
 
-  void hand_over(event_handler& to, const amqp::delivery& x, const caf::message& what);
+  void offer_event(event_handler& to, const amqp::delivery& x, const caf::message& what);
   void pump(event_handler& to);
   void count_failure(event_handler& x, const caf::error& reason);
   void tell(const event_handler& to, std::vector<stream_notice>& notices);

@@ -58,7 +58,7 @@ bool waits_for_others(const subscription& x) noexcept {
 
 void dispatching::ask(event_handler& to, const caf::message& what, delivery_key key,
                       const origin_ptr& from) {
-  question about{key, to.id(), from, to.breaker.passed(now_, to.what.time_limit)};
+  question about{key, to.id(), from, to.breaker.passed(now_, to.spec.time_limit)};
   ++to.counters.delivered;
   ++to.counters.in_flight;
   door_->ask(to.subscriber, what, std::move(about));
@@ -70,7 +70,7 @@ void dispatching::on_answer(const question& to, const caf::error& err) {
   if (auto* x = table_.find(to.id)) {
     outcome = take_answer(*x, to, err, outcome);
     // Too late for anything else.
-    const auto late = x->given_up.erase(to.key) > 0;
+    const auto late = x->expired_deliveries.erase(to.key) > 0;
     if (!late)
       count(*x, err);
     if (to.from && (!late || outcome == verdict::ack))
@@ -88,7 +88,7 @@ void dispatching::on_answer(const question& to, const caf::error& err) {
 ack_window::verdict dispatching::take_answer(event_handler& x, const question& to,
                                              const caf::error& err, verdict outcome) {
   x.breaker.answered(to.number);
-  const auto unwanted = err == caf::sec::unexpected_message && waits_for_others(x.what);
+  const auto unwanted = err == caf::sec::unexpected_message && waits_for_others(x.spec);
   const auto again = outcome == verdict::requeue || outcome == verdict::release || unwanted;
   if (to.from && again)
     x.streams.failed(to.from->exchange, to.from->routing_key, to.from->position);
@@ -98,7 +98,7 @@ ack_window::verdict dispatching::take_answer(event_handler& x, const question& t
     deliveries_.unwanted(to.key);
     return verdict::ack;
   }
-  return outcome == verdict::requeue && x.what.error == error_policy::reject ? verdict::reject
+  return outcome == verdict::requeue && x.spec.error == error_policy::reject ? verdict::reject
                                                                              : outcome;
 }
 
@@ -127,14 +127,14 @@ void dispatching::count(event_handler& x, const caf::error& err) {
   const auto outcome = verdict_of(err);
   ++(outcome == verdict::ack ? x.counters.succeeded : x.counters.failed);
   if (outcome == verdict::requeue)
-    log_repeated(log_level::warning, "handler failed", to_string(x.what),
-                 fmt::format("handler of {} failed ({}): {}", to_string(x.what),
-                             to_string(x.what.error), text_of(err)));
+    log_repeated(log_level::warning, "handler failed", to_string(x.spec),
+                 fmt::format("handler of {} failed ({}): {}", to_string(x.spec),
+                             to_string(x.spec.error), text_of(err)));
   else if (outcome == verdict::reject)
-    log_repeated(log_level::error, "no handler", to_string(x.what),
+    log_repeated(log_level::error, "no handler", to_string(x.spec),
                  fmt::format("the strategy that subscribed {} has no handler for its events: {}",
-                             to_string(x.what),
-                             waits_for_others(x.what) ? "they go back for whoever has"
+                             to_string(x.spec),
+                             waits_for_others(x.spec) ? "they go back for whoever has"
                                                       : "message rejected"));
   if (x.removed && x.counters.in_flight == 0)
     forget(x.id());
@@ -167,7 +167,7 @@ void dispatching::hand_over_held(event_handler& to, delivery_key key, const held
   const auto id = to.id();
   const auto place = arrive(to, x.about);
   if (place == stream_tracker::verdict::fresh)
-    return ask(to, x.what, key, origin_of(x.about));
+    return ask(to, x.event, key, origin_of(x.about));
   if (place == stream_tracker::verdict::in_hand)
     return deliveries_.follow(id, *origin_of(x.about), key);
   ++to.counters.duplicates;
@@ -184,7 +184,7 @@ void dispatching::answer_held(event_handler& to, verdict what) {
 // It has waited for as long as a handler may take, and was not handled: no fault of its own, and
 // others may be less late. Of a stream nobody else waits for it.
 void dispatching::give_back_held(event_handler& to, delivery_key key) {
-  if (to.what.kind == queue_kind::stream)
+  if (to.spec.kind == queue_kind::stream)
     return;
   to.held.erase(key);
   if (auto done = deliveries_.answered(key, to.id(), verdict::release, {}))
@@ -236,10 +236,10 @@ void dispatching::on_tick() {
       continue; // it is told nothing more
     give_up_marks(x);
     hand_over_held(x);
-    if (x.what.stale_after.count() > 0)
-      for (auto& notice : x.streams.stale(now_, x.what.stale_after))
+    if (x.spec.stale_after.count() > 0)
+      for (auto& notice : x.streams.stale(now_, x.spec.stale_after))
         door_->send(x.subscriber, caf::make_message(std::move(notice)));
-    goes_on = goes_on || x.window.in_hand() > 0 || x.what.stale_after.count() > 0;
+    goes_on = goes_on || x.window.in_hand() > 0 || x.spec.stale_after.count() > 0;
   }
   if (goes_on)
     schedule_tick();
@@ -250,7 +250,7 @@ void dispatching::on_tick() {
 void dispatching::give_up_answers() {
   auto limit_of = [this](subscription_id id) {
     auto& x = table_.at(id);
-    return x.subscriber != 0 ? x.what.time_limit : std::chrono::milliseconds{0};
+    return x.subscriber != 0 ? x.spec.time_limit : std::chrono::milliseconds{0};
   };
   for (auto& x : deliveries_.late(now_, limit_of)) {
     auto& handler = table_.at(x.id);
@@ -262,23 +262,23 @@ void dispatching::give_up_answers() {
     handler.breaker.late();
     on_answer({x.key, x.id, x.from},
               make_error(ec::handler_timeout,
-                         fmt::format("no answer within {} ms", handler.what.time_limit.count())));
+                         fmt::format("no answer within {} ms", handler.spec.time_limit.count())));
     if (auto* late = table_.find(x.id))
-      late->given_up.insert(x.key);
+      late->expired_deliveries.insert(x.key);
   }
 }
 
 void dispatching::give_up_marks(event_handler& x) {
-  if (x.what.time_limit.count() == 0)
+  if (x.spec.time_limit.count() == 0)
     return;
-  const auto late = x.window.give_up(now_ - x.what.time_limit);
+  const auto late = x.window.give_up(now_ - x.spec.time_limit);
   if (late == 0)
     return;
   x.counters.timed_out += late;
-  log_repeated(log_level::warning, "no answer", to_string(x.what),
+  log_repeated(log_level::warning, "no answer", to_string(x.spec),
                fmt::format("the strategy that subscribed {} has not answered within {} "
                            "ms: it gets more all the same",
-                           to_string(x.what), x.what.time_limit.count()));
+                           to_string(x.spec), x.spec.time_limit.count()));
   pump(x);
 }
 
@@ -320,7 +320,7 @@ void dispatching::on_pause_over(delivery_key key) {
   if (paused->copy)
     send_copy(key, paused->consumer, std::move(*paused->copy));
   else
-    settle(key, paused->consumer, paused->what);
+    settle(key, paused->consumer, paused->outcome);
 }
 
 // To the retries or the dead letters.
@@ -371,7 +371,7 @@ void dispatching::on_moved(delivery_key key, const caf::error& err) {
 void dispatching::settle_uncopied(delivery_key key, amqp::consumer_id id, const caf::error& why) {
   const auto* from = table_.find_consumer(id);
   const auto queue = from ? from->queue_name : std::string{};
-  const auto fate = from && has_dead_letters(from->what) ? "to the broker's dead letters" : "away";
+  const auto fate = from && has_dead_letters(from->spec) ? "to the broker's dead letters" : "away";
   log_repeated(log_level::error, "copy never sent", queue,
                fmt::format("queue '{}': a message is rejected, and goes {}, as its copy for the "
                            "retries or dead letters can never be sent: {}",
@@ -406,10 +406,10 @@ void dispatching::on_flush() {
 }
 
 void dispatching::flush() {
-  deliveries_.flush(
-      [](amqp::outlet& out, std::uint32_t incarnation, std::vector<amqp::settlement> settlements) {
-        out.settle(incarnation, std::move(settlements));
-      });
+  deliveries_.flush([](amqp::link_sender& out, std::uint32_t generation,
+                       std::vector<amqp::settlement> settlements) {
+    out.settle(generation, std::move(settlements));
+  });
 }
 
 } // namespace actors

@@ -14,23 +14,11 @@
 
 namespace actors {
 
-namespace {
-
-std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
-  for (auto& [name, value] : x.headers)
-    if (name == "x-stream-offset")
-      if (auto offset = std::get_if<std::int64_t>(&value))
-        return *offset;
-  return std::nullopt;
-}
-
-} // namespace
-
 // -- a message comes in -------------------------------------------------------------------
 
-void dispatching::on_deliveries(const amqp::outlet_ptr& out, std::uint32_t incarnation,
+void dispatching::on_deliveries(const amqp::link_sender_ptr& out, std::uint32_t number,
                                 std::vector<amqp::delivery>& xs) {
-  const auto life = deliveries_.enter(out, incarnation);
+  const auto generation = deliveries_.enter(out, number);
   now_ = door_->now();
   // One flush at the end does for all of them.
   const auto scheduled = std::exchange(flush_scheduled_, true);
@@ -38,30 +26,30 @@ void dispatching::on_deliveries(const amqp::outlet_ptr& out, std::uint32_t incar
     const auto id = x.consumer; // it may be moved from
     const auto tag = x.tag;
     try {
-      dispatch(life, x);
+      dispatch(generation, x);
     } catch (...) {
-      settle_poison({life, tag}, id, std::current_exception());
+      settle_poison({generation, tag}, id, std::current_exception());
     }
   }
   flush();
   flush_scheduled_ = scheduled;
 }
 
-void dispatching::dispatch(std::uint64_t life, amqp::delivery& x) {
+void dispatching::dispatch(std::uint64_t generation, amqp::delivery& x) {
   ++counters_.received;
   auto* consumer = table_.find_consumer(x.consumer);
   if (!consumer)
-    return settle_unknown(life, x);
+    return settle_unknown(generation, x);
   auto& from = *consumer;
-  if (from.life != life) {
-    deliveries_.began(x.consumer, life);
-    from.life = life;
+  if (from.generation != generation) {
+    deliveries_.began(x.consumer, generation);
+    from.generation = generation;
   }
-  if (draining_ && !from.what.no_ack)
-    return settle_unknown(life, x);
-  if (!from.what.no_ack)
+  if (draining_ && !from.spec.no_ack)
+    return settle_unknown(generation, x);
+  if (!from.spec.no_ack)
     deliveries_.arrived(x.tag);
-  const delivery_key key{life, x.tag};
+  const delivery_key key{generation, x.tag};
   if (x.unreadable)
     return settle_unreadable(key, x, from);
   restore_origin(x);
@@ -73,7 +61,7 @@ void dispatching::dispatch(std::uint64_t life, amqp::delivery& x) {
   open.pause = x.redelivered;
   open.since = now_;
   open.plan = from.plan;
-  if (from.what.kind == queue_kind::stream) {
+  if (from.spec.kind == queue_kind::stream) {
     open.offset = stream_offset(x.properties);
     if (open.offset)
       from.next_offset = *open.offset + 1;
@@ -82,19 +70,19 @@ void dispatching::dispatch(std::uint64_t life, amqp::delivery& x) {
   auto readable = false;
   auto wanted = false;
   std::vector<subscription_id> places;
-  decoder_.begin(x, from.queue_name, from.what.prefetch_count);
+  decoder_.begin(x, from.queue_name, from.spec.prefetch_count);
   for (auto id : ids) {
     auto& to = table_.at(id);
     if (to.subscriber == 0) {
       places.push_back(id);
       continue;
     }
-    auto& message = decoder_.get(to.what.codec);
+    auto& message = decoder_.get(to.spec.codec);
     if (message) {
       readable = true;
       wanted = dispatch_to(to, x, *message, key, open) || wanted;
     } else if (code_of(message.error()) == ec::unexpected_event
-               && gives_back_unmatched(from.what)) {
+               && gives_back_unmatched(from.spec)) {
       pass_over(to, x);
     } else {
       wanted = true;
@@ -103,7 +91,7 @@ void dispatching::dispatch(std::uint64_t life, amqp::delivery& x) {
         skip(to, x);
     }
   }
-  if (!wanted && gives_back_unmatched(from.what))
+  if (!wanted && gives_back_unmatched(from.spec))
     return settle_unmatched(key, x, from);
   hold_for(places, x, key, open);
   if (malformed)
@@ -112,7 +100,7 @@ void dispatching::dispatch(std::uint64_t life, amqp::delivery& x) {
     open.outcome = stronger(open.outcome, verdict::reject);
     open.error = text_of(malformed);
   }
-  if (open.plan || (x.redelivered && gives_back_unmatched(from.what)))
+  if (open.plan || (x.redelivered && gives_back_unmatched(from.spec)))
     open.original = std::move(x);
   if (open.waiting.empty() && open.following.empty())
     return finish(key, open);
@@ -122,15 +110,15 @@ void dispatching::dispatch(std::uint64_t life, amqp::delivery& x) {
 
 // A consumer that was cancelled while this was on its way: back to its queue, for
 // others; once the consumer has ended, as it would only get it again.
-void dispatching::settle_unknown(std::uint64_t life, const amqp::delivery& x) {
+void dispatching::settle_unknown(std::uint64_t generation, const amqp::delivery& x) {
   ++counters_.unmatched;
   if (is_no_ack(x.consumer))
     return;
   deliveries_.arrived(x.tag);
   if (table_.is_retiring(x.consumer))
-    deliveries_.pause({life, x.tag}, {x.consumer, verdict::release});
+    deliveries_.pause({generation, x.tag}, {x.consumer, verdict::release});
   else
-    settle({life, x.tag}, x.consumer, verdict::release);
+    settle({generation, x.tag}, x.consumer, verdict::release);
 }
 
 // Skipped by the link, which cannot take it. A strategy that follows its streams sees the
@@ -161,9 +149,9 @@ void dispatching::settle_poison(delivery_key key, amqp::consumer_id id,
 void dispatching::settle_unmatched(delivery_key key, amqp::delivery& x, shared_consumer& from) {
   using fate = unmatched_messages::fate;
   ++counters_.unmatched;
-  if (!gives_back_unmatched(from.what))
+  if (!gives_back_unmatched(from.spec))
     return settle(key, x.consumer, verdict::ack);
-  const auto what = from.unmatched.judge(x, has_dead_letters(from.what));
+  const auto what = from.unmatched.judge(x, has_dead_letters(from.spec));
   if (!std::exchange(from.told_unmatched, true))
     log(log_level::warning,
         fmt::format("queue '{}': no handler here is for {}:{}: it goes back for whoever wants it, "
@@ -175,9 +163,9 @@ void dispatching::settle_unmatched(delivery_key key, amqp::delivery& x, shared_c
     table_.set_aside(consumer, from, now_);
     follow();
   }
-  if (what.what == fate::release)
+  if (what.outcome == fate::release)
     return settle(key, consumer, verdict::release);
-  if (what.what == fate::dead_letter) {
+  if (what.outcome == fate::dead_letter) {
     ++counters_.dead_lettered;
     return send_copy(
         key, consumer,
@@ -194,9 +182,9 @@ bool dispatching::dispatch_to(event_handler& to, const amqp::delivery& x, const 
     pass_over(to, x);
     return false;
   }
-  const auto on_success = to.what.ack == ack_policy::on_success;
+  const auto on_success = to.spec.ack == ack_policy::on_success;
   if (on_success && to.must_wait(now_)) {
-    to.hold(x, what, key, open);
+    to.hold(x, what, door_->wall_time(), key, open);
     return true;
   }
   const auto place = arrive(to, x);
@@ -210,10 +198,13 @@ bool dispatching::dispatch_to(event_handler& to, const amqp::delivery& x, const 
     open.waiting.push_back(to.id());
     if (!open.from)
       open.from = origin_of(x);
-    ask(to, what, key, open.from);
+    if (to.spec.has_delivery_info)
+      ask(to, to.message_for(x, what, door_->wall_time()), key, open.from);
+    else
+      ask(to, what, key, open.from);
   } else {
     to.streams.handled(x.exchange, x.routing_key, x.properties.position);
-    hand_over(to, x, what);
+    offer_event(to, x, what);
   }
   return true;
 }
@@ -222,9 +213,9 @@ void dispatching::hold_for(const std::vector<subscription_id>& places, const amq
                            delivery_key key, open_delivery& open) {
   for (auto id : places) {
     auto& place = table_.at(id);
-    auto& message = decoder_.get(place.what.codec);
+    auto& message = decoder_.get(place.spec.codec);
     if (message && place.wants(*message))
-      place.hold(x, *message, key, open);
+      place.hold(x, *message, door_->wall_time(), key, open);
   }
 }
 
@@ -260,24 +251,27 @@ void dispatching::report_malformed(const amqp::delivery& x, const shared_consume
 
 // -- to a strategy, on dispatch ---------------------------------------------------------
 
-void dispatching::hand_over(event_handler& to, const amqp::delivery& x, const caf::message& what) {
-  if (!to.offer(x, what) && to.window.drops().total() == 1)
+void dispatching::offer_event(event_handler& to, const amqp::delivery& x,
+                              const caf::message& what) {
+  const auto received =
+      to.spec.has_delivery_info ? door_->wall_time() : std::chrono::system_clock::time_point{};
+  if (!to.offer(x, what, received) && to.window.drops().total() == 1)
     log(log_level::warning,
         fmt::format("the strategy that subscribed {} is slower than its events: {}, {} wait",
-                    to_string(to.what), to_string(to.what.window.policy), to.window.waiting()));
+                    to_string(to.spec), to_string(to.spec.window.policy), to.window.waiting()));
   pump(to);
 }
 
 void dispatching::pump(event_handler& to) {
   while (auto item = to.window.next(now_)) {
     tell(to, to.overdue);
-    tell(to, item->what.before);
+    tell(to, item->value.before);
     ++to.counters.delivered;
     if (item->mark == 0) {
-      door_->send(to.subscriber, std::move(item->what.what));
+      door_->send(to.subscriber, std::move(item->value.event));
     } else {
       schedule_tick();
-      door_->ask(to.subscriber, std::move(item->what.what), to.id(), item->mark);
+      door_->ask(to.subscriber, std::move(item->value.event), to.id(), item->mark);
     }
   }
 }
@@ -293,15 +287,15 @@ void dispatching::tell(const event_handler& to, std::vector<stream_notice>& noti
 void dispatching::on_unasked_error(subscriber_id who, const caf::error& reason) {
   for (auto id : table_.of(who)) {
     auto& x = table_.at(id);
-    if (x.what.ack == ack_policy::on_dispatch)
+    if (x.spec.ack == ack_policy::on_dispatch)
       return count_failure(x, reason);
   }
 }
 
 void dispatching::count_failure(event_handler& x, const caf::error& reason) {
   ++x.counters.failed;
-  log_repeated(log_level::warning, "handler failed", to_string(x.what),
-               fmt::format("handler of {} failed: {}", to_string(x.what), text_of(reason)));
+  log_repeated(log_level::warning, "handler failed", to_string(x.spec),
+               fmt::format("handler of {} failed: {}", to_string(x.spec), text_of(reason)));
 }
 
 } // namespace actors

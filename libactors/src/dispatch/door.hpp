@@ -11,7 +11,7 @@
 #include "amqp/transport.hpp"
 #include "delivery/event_handler.hpp"
 #include "delivery/open_deliveries.hpp"
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 namespace actors {
 
@@ -30,6 +30,7 @@ public:
   virtual ~dispatch_door() = default;
 
   virtual std::chrono::steady_clock::time_point now() const = 0;
+  virtual std::chrono::system_clock::time_point wall_time() const = 0;
 
   // -- to a strategy ---------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ bool reads_stream(const subscription& x) noexcept {
 
 bool is_same_place(const subscription& x, const subscription& y) {
   return x.exchange == y.exchange && x.routing_key == y.routing_key && x.codec == y.codec
-         && x.subject == y.subject && x.ack == y.ack;
+         && x.subject == y.subject && x.ack == y.ack && x.has_delivery_info == y.has_delivery_info;
 }
 
 } // namespace
@@ -81,11 +81,11 @@ caf::error subscription_table::conflict(const subscription& what, const std::str
   auto asked = what;
   asked.no_ack = what.no_ack || (settings_.feeds && is_feed(what));
   auto& x = consumers_.at(known->second);
-  const auto agree = reads_stream(x.what) && reads_stream(asked) ? x.what.limits == asked.limits
-                                                                 : share_consumer(x.what, asked);
+  const auto agree = reads_stream(x.spec) && reads_stream(asked) ? x.spec.limits == asked.limits
+                                                                 : share_consumer(x.spec, asked);
   if (agree)
     return {};
-  const auto mine = consumer_text(x.what);
+  const auto mine = consumer_text(x.spec);
   const auto theirs = consumer_text(asked);
   return make_error(
       ec::subscription_conflict,
@@ -95,7 +95,8 @@ caf::error subscription_table::conflict(const subscription& what, const std::str
                   mine == theirs ? "with other limits, retries or dead letters" : theirs));
 }
 
-event_handler& subscription_table::add(subscription what, subscriber_id who) {
+event_handler& subscription_table::add(subscription what, subscriber_id who,
+                                       subscription_id known_as) {
   auto queue = queue_name(settings_, what);
   // A feed goes on by credit: answers would say nothing more.
   if (settings_.feeds && is_feed(what))
@@ -107,13 +108,20 @@ event_handler& subscription_table::add(subscription what, subscriber_id who) {
   auto* place = find_place(from, what);
   auto& x = place ? *place : add_handler(consumer, what);
   x.window = delivery_window<offered_event>{what.window};
-  x.what = std::move(what);
+  x.spec = std::move(what);
   x.subscriber = who;
   x.established = false;
+  x.counters.id = known_as;
+  known_.emplace(known_as, x.id());
   strategies_[who].insert(x.id());
-  if (!from.has_bound(x.what))
-    want(consumer, from, x.what);
+  if (!from.has_bound(x.spec))
+    want(consumer, from, x.spec);
   return x;
+}
+
+event_handler* subscription_table::find_known(subscription_id known_as) {
+  const auto found = known_.find(known_as);
+  return found == known_.end() ? nullptr : find(found->second);
 }
 
 amqp::consumer_id subscription_table::add_consumer(const subscription& what, std::string queue) {
@@ -122,7 +130,7 @@ amqp::consumer_id subscription_table::add_consumer(const subscription& what, std
     by_queue_.emplace(queue, id);
   auto& x = consumers_[id];
   x.queue_name = queue;
-  x.what = what;
+  x.spec = what;
   const auto fails_apart =
       what.error == error_policy::dead_letter || what.error == error_policy::retry;
   if (what.ack == ack_policy::on_success && fails_apart)
@@ -135,9 +143,9 @@ event_handler& subscription_table::add_handler(amqp::consumer_id consumer,
                                                const subscription& what) {
   const auto id = ++last_subscription_;
   auto& x = handlers_[id];
-  x.what = what;
+  x.spec = what;
   x.consumer = consumer;
-  x.counters.id = id;
+  x.number = id;
   auto& from = consumers_.at(consumer);
   from.members.push_back(id);
   from.handlers.insert(id, what.exchange, what.routing_key);
@@ -147,7 +155,7 @@ event_handler& subscription_table::add_handler(amqp::consumer_id consumer,
 event_handler* subscription_table::find_place(const shared_consumer& from,
                                               const subscription& what) {
   for (auto id : from.members)
-    if (auto& x = handlers_.at(id); x.subscriber == 0 && is_same_place(x.what, what))
+    if (auto& x = handlers_.at(id); x.subscriber == 0 && is_same_place(x.spec, what))
       return &x;
   return nullptr;
 }
@@ -155,10 +163,10 @@ event_handler* subscription_table::find_place(const shared_consumer& from,
 bool subscription_table::keep_place(subscription_id id, time_point until) {
   const auto& ended = handlers_.at(id);
   const auto is_kept =
-      ended.what.kind == queue_kind::durable || ended.what.kind == queue_kind::quorum;
-  if (!is_kept || !ended.established || ended.what.ack != ack_policy::on_success || ends_)
+      ended.spec.kind == queue_kind::durable || ended.spec.kind == queue_kind::quorum;
+  if (!is_kept || !ended.established || ended.spec.ack != ack_policy::on_success || ends_)
     return false;
-  auto& place = add_handler(ended.consumer, ended.what);
+  auto& place = add_handler(ended.consumer, ended.spec);
   place.established = true;
   place.kept_until = until;
   return true;
@@ -174,6 +182,7 @@ bool subscription_table::is_last(subscription_id id) const {
 void subscription_table::remove(subscription_id id, ending how) {
   auto& x = handlers_.at(id);
   x.removed = true;
+  known_.erase(x.counters.id);
   take_out(x);
   auto& from = consumers_.at(x.consumer);
   if (from.members.empty()) {
@@ -181,11 +190,11 @@ void subscription_table::remove(subscription_id id, ending how) {
       retire(x.consumer, from);
     forget_queue(x.consumer, from.queue);
     consumers_.erase(x.consumer);
-  } else if (how == ending::strategy_ended && from.what.kind != queue_kind::transient) {
+  } else if (how == ending::strategy_ended && from.spec.kind != queue_kind::transient) {
     // The binding of a queue that is kept stays: what comes until the strategy is back
     // waits for it.
-  } else if (from.handlers.bound_to(x.what.exchange, x.what.routing_key).empty()) {
-    amqp::binding unused{x.what.exchange, from.queue, x.what.routing_key};
+  } else if (from.handlers.bound_to(x.spec.exchange, x.spec.routing_key).empty()) {
+    amqp::binding unused{x.spec.exchange, from.queue, x.spec.routing_key};
     from.bound.erase(unused);
     wishes_.emplace_back(unwanted_binding{x.consumer, std::move(unused)});
   }
@@ -198,7 +207,7 @@ void subscription_table::drop_place(subscription_id id) {
 
 void subscription_table::take_out(event_handler& x) {
   auto& from = consumers_.at(x.consumer);
-  from.handlers.erase(x.id(), x.what.exchange, x.what.routing_key);
+  from.handlers.erase(x.id(), x.spec.exchange, x.spec.routing_key);
   std::erase(from.members, x.id());
 }
 
@@ -238,23 +247,24 @@ void subscription_table::want(amqp::consumer_id id, const shared_consumer& x,
     return; // until `retired`
   wanted_consumer wanted;
   wanted.consumer = {
-      .id = id, .queue = x.queue, .prefetch_count = x.what.prefetch_count, .no_ack = x.what.no_ack};
-  if (reads_stream(x.what))
+      .id = id, .queue = x.queue, .prefetch_count = x.spec.prefetch_count, .no_ack = x.spec.no_ack};
+  if (reads_stream(x.spec))
     wanted.consumer.arguments = {
-        {"x-stream-offset", x.next_offset ? amqp::field_value{*x.next_offset} : x.what.offset}};
+        {"x-stream-offset", x.next_offset ? amqp::field_value{*x.next_offset} : x.spec.offset}};
   wanted.queue =
-      settings_.feeds && is_feed(x.what) ? feed_queue(x.what, x.queue) : queue_for(x.what, x.queue);
-  wanted.beside = queues_beside(x.what, wanted.queue);
+      settings_.feeds && is_feed(x.spec) ? feed_queue(x.spec, x.queue) : queue_for(x.spec, x.queue);
+  wanted.companion_queues = companion_queues(x.spec, wanted.queue);
   if (x.sets_aside_since)
-    wanted.beside.push_back(unmatched_queue(wanted.queue));
+    wanted.companion_queues.push_back(unmatched_queue(wanted.queue));
   wanted.binding = {what.exchange, x.queue, what.routing_key};
+  wanted.durable_exchange = what.durable_exchange;
   wanted.goes_on = goes_on;
   wishes_.emplace_back(std::move(wanted));
 }
 
 void subscription_table::set_aside(amqp::consumer_id id, shared_consumer& x, time_point now) {
   x.sets_aside_since = now;
-  want(id, x, handlers_.at(x.members.front()).what);
+  want(id, x, handlers_.at(x.members.front()).spec);
 }
 
 void subscription_table::retire(amqp::consumer_id id, const shared_consumer& x) {
@@ -262,7 +272,7 @@ void subscription_table::retire(amqp::consumer_id id, const shared_consumer& x) 
     return; // it was never wanted
   wishes_.emplace_back(unwanted_consumer{id});
   // To a stream nothing goes back: its next reader need not wait.
-  const auto awaited = reads_stream(x.what) ? std::string{} : x.queue;
+  const auto awaited = reads_stream(x.spec) ? std::string{} : x.queue;
   retiring_.emplace(id, awaited);
   if (!awaited.empty())
     busy_queues_.insert(awaited);
@@ -285,7 +295,7 @@ void subscription_table::retired(amqp::consumer_id id) {
     return;
   auto& x = consumers_.at(next->second);
   for (auto member : x.members)
-    want(next->second, x, handlers_.at(member).what);
+    want(next->second, x, handlers_.at(member).spec);
 }
 
 void subscription_table::forget_queue(amqp::consumer_id id, const std::string& queue) {
@@ -320,17 +330,17 @@ std::vector<subscription_id> subscription_table::apply(const consumer_state& x) 
 void subscription_table::lost(shared_consumer& x) {
   x.bound.clear();
   x.assumed.clear();
-  x.life = 0;
+  x.generation = 0;
 }
 
 void subscription_table::resume_stream(amqp::consumer_id id, shared_consumer& x,
                                        std::optional<std::int64_t> first) {
-  if (!reads_stream(x.what) || !x.next_offset)
+  if (!reads_stream(x.spec) || !x.next_offset)
     return;
   if (first)
     x.next_offset = std::min(*x.next_offset, *first);
   for (auto member : x.members)
-    want(id, x, handlers_.at(member).what, true);
+    want(id, x, handlers_.at(member).spec, true);
 }
 
 } // namespace actors

@@ -18,7 +18,7 @@
 #include "delivery/event_handler.hpp"
 #include "delivery/handler_table.hpp"
 #include "delivery/unmatched_messages.hpp"
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 #include "wire/payload.hpp"
 
 namespace actors {
@@ -50,10 +50,10 @@ struct shared_consumer {
   /// As the broker names it.
   std::string queue_name;
   /// What the first subscription asks of queue and consumer; all others agree.
-  subscription what;
+  subscription spec;
   std::shared_ptr<const failure_plan> plan;
   /// In which it delivers.
-  std::uint64_t life = 0;
+  std::uint64_t generation = 0;
   unmatched_messages unmatched;
   bool told_unmatched = false;
   /// Since when it has a queue for what no handler is for.
@@ -92,8 +92,12 @@ public:
   /// Why a subscription cannot be added.
   caf::error check(const subscription& what) const;
 
-  /// Adds a subscription, or gives it the place of one like it whose strategy has ended.
-  event_handler& add(subscription what, subscriber_id who);
+  /// Adds a subscription, or gives it the place of one like it whose strategy has ended. Its
+  /// strategy knows it by `known_as`.
+  event_handler& add(subscription what, subscriber_id who, subscription_id known_as);
+
+  /// The subscription that its strategy knows by this; null, if it is not in the table.
+  event_handler* find_known(subscription_id known_as);
 
   /// Keeps the place of a subscription whose strategy has ended, if it is of a queue that is
   /// kept. Under an id of its own, as what the former strategy was asked may still be answered.
@@ -158,7 +162,7 @@ public:
 
   struct unwanted_binding {
     amqp::consumer_id id = 0;
-    amqp::binding what;
+    amqp::binding spec;
   };
 
   struct unwanted_consumer {
@@ -221,6 +225,8 @@ private:
   /// Whose next consumer waits for the former one.
   std::unordered_set<std::string> busy_queues_;
   std::map<subscriber_id, std::set<subscription_id>> strategies_;
+  /// The handlers in the table, by what their strategies know them by.
+  std::unordered_map<subscription_id, subscription_id> known_;
   subscription_id last_subscription_ = 0;
   std::uint32_t last_consumer_ = 0;
   bool ends_ = false;

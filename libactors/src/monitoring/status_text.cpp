@@ -16,7 +16,7 @@ namespace {
 namespace bj = boost::json;
 
 std::string text_of(const link_status& x) {
-  auto result = fmt::format("{} link: {}, {}", to_string(x.role), x.state, x.endpoint);
+  auto result = fmt::format("{} link: {}, {}", to_string(x.role), to_string(x.state), x.endpoint);
   if (!x.broker.empty())
     result += fmt::format(" ({})", x.broker);
   result += fmt::format(", connected {} times, lost {} times", x.connects, x.losses);
@@ -35,11 +35,11 @@ std::string text_of(const outbox_status& x) {
 std::string text_of(const handler_status& x) {
   return fmt::format("subscription {} of '{}' (actor {}): {}:{} on queue '{}', {}; {} delivered, "
                      "{} succeeded, {} failed ({} not in time), {} in flight, {} waiting, {} "
-                     "dropped, {} copies\n",
+                     "dropped, {} copies, {} ranges forgotten\n",
                      x.id, x.strategy, x.subscriber, x.exchange, x.routing_key, x.queue,
                      x.consuming ? "consuming" : "not consuming", x.delivered, x.succeeded,
-                     x.failed, x.timed_out, x.in_flight, x.waiting, x.dropped.total(),
-                     x.duplicates);
+                     x.failed, x.timed_out, x.in_flight, x.waiting, x.dropped.total(), x.duplicates,
+                     x.forgotten);
 }
 
 std::string text_of(const dispatcher_status& x) {
@@ -51,7 +51,7 @@ std::string text_of(const dispatcher_status& x) {
 
 bj::object object_of(const link_status& x) {
   return {{"role", to_string(x.role)},
-          {"state", x.state},
+          {"state", to_string(x.state)},
           {"endpoint", x.endpoint},
           {"broker", x.broker},
           {"connects", x.connects},

@@ -8,7 +8,7 @@ namespace actors {
 bool answer_watch::look(const outbox& x, time_point now, const surroundings& around) {
   if (now - left_at_ >= silence_is_past)
     limit_ = first_limit;
-  const auto oldest = x.oldest_on_wire();
+  const auto oldest = x.oldest_in_flight();
   const auto answers = x.answers();
   const auto is_same = std::exchange(oldest_, oldest) == oldest && oldest != 0;
   const auto has_answers = std::exchange(answers_, answers) != answers;

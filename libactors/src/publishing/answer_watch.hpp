@@ -58,7 +58,7 @@ public:
     return limit_;
   }
 
-  /// Whether the same message has been the oldest on the wire for so long.
+  /// Whether the same message has been the oldest in flight for so long.
   bool has_waited(std::chrono::milliseconds limit, time_point now) const noexcept {
     return now - oldest_since_ >= limit;
   }
@@ -78,7 +78,7 @@ private:
   void double_limit();
 
   std::chrono::milliseconds longest_;
-  /// The one that was the oldest on the wire at the last look, 0 for none, and since when.
+  /// The one that was the oldest in flight at the last look, 0 for none, and since when.
   std::uint64_t oldest_ = 0;
   time_point oldest_since_;
   /// Since when nothing was answered, though others than the exchange of the oldest wait; how

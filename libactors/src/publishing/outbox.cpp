@@ -56,11 +56,11 @@ bool outbox::has_room(const amqp::publication& x) {
 std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, manner how) {
   auto& home = lane_of(x.exchange);
   const auto size = size_of(x);
-  entry added{.message = std::move(x),
-              .size = size,
-              .home = &home,
-              .how = how,
-              .suspect = how == manner::alone};
+  queued_message added{.message = std::move(x),
+                       .size = size,
+                       .home = &home,
+                       .how = how,
+                       .suspect = how == manner::alone};
   const auto own = added.message.properties.expiration;
   if (const auto ttl = own.count() > 0 ? own : home.limits.ttl; ttl.count() > 0)
     added.deadline = now + ttl;
@@ -83,7 +83,7 @@ std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, m
   }
 }
 
-outbox::lane& outbox::lane_of(const std::string& exchange) {
+outbox::exchange_queue& outbox::lane_of(const std::string& exchange) {
   if (auto i = lanes_.find(exchange); i != lanes_.end())
     return i->second;
   if (lanes_.size() >= max_lanes_)
@@ -98,7 +98,7 @@ void outbox::forget_idle() {
   max_lanes_ = std::max(usual_lanes, 2 * lanes_.size());
 }
 
-std::vector<outbox::dropped> outbox::push_blocking(entry x) {
+std::vector<outbox::dropped> outbox::push_blocking(queued_message x) {
   auto& home = *x.home;
   // This refuses as well what never fits and would stand in the way for ever.
   if (!home.allows(home.blocked.size() + 1, home.blocked_bytes + x.size))
@@ -110,7 +110,7 @@ std::vector<outbox::dropped> outbox::push_blocking(entry x) {
   return {};
 }
 
-std::vector<outbox::dropped> outbox::push_dropping_oldest(entry x) {
+std::vector<outbox::dropped> outbox::push_dropping_oldest(queued_message x) {
   auto& home = *x.home;
   if (!home.may_make_room(x.size))
     return {drop_of(x, ec::outbox_dropped)};
@@ -119,7 +119,7 @@ std::vector<outbox::dropped> outbox::push_dropping_oldest(entry x) {
   return result;
 }
 
-std::vector<outbox::dropped> outbox::push_latest(entry x) {
+std::vector<outbox::dropped> outbox::push_latest(queued_message x) {
   auto& home = *x.home;
   auto key = key_of(x.message);
   auto old = home.latest.find(key);
@@ -146,7 +146,7 @@ std::vector<outbox::dropped> outbox::push_latest(entry x) {
   return result;
 }
 
-outbox::place outbox::append(entry x) {
+outbox::place outbox::append(queued_message x) {
   auto& home = *x.home;
   ++home.messages;
   home.bytes += x.size;
@@ -157,12 +157,12 @@ outbox::place outbox::append(entry x) {
   return home.waiting.back();
 }
 
-outbox::dropped outbox::drop_of(const entry& x, ec reason) {
+outbox::dropped outbox::drop_of(const queued_message& x, ec reason) {
   return {x.message.id, x.is_in_doubt() ? ec::in_doubt : reason, false, x.message.exchange,
           x.message.routing_key};
 }
 
-void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
+void outbox::shrink(exchange_queue& x, place spared, std::vector<dropped>& out) {
   while (!x.allows(x.messages, x.bytes)) {
     auto i = x.waiting.begin();
     if (*i == spared)
@@ -176,7 +176,7 @@ void outbox::shrink(lane& x, place spared, std::vector<dropped>& out) {
 
 void outbox::remove_waiting(place x) {
   auto& home = *x->home;
-  seal(x);
+  freeze(x);
   --home.messages;
   home.bytes -= x->size;
   bytes_ -= x->size;
@@ -193,7 +193,7 @@ void outbox::remove_waiting(place x) {
     std::erase(parked_lanes_, &home);
 }
 
-void outbox::admit_blocked(lane& x) {
+void outbox::admit_blocked(exchange_queue& x) {
   while (!x.blocked.empty() && x.has_room(x.blocked.front().size)) {
     auto& first = x.blocked.front();
     x.blocked_bytes -= first.size;
@@ -223,7 +223,7 @@ void outbox::expire(time_point now) {
     remove_waiting(x);
   }
   for (auto& [exchange, home] : lanes_) {
-    std::erase_if(home.blocked, [&, &home = home](entry& x) {
+    std::erase_if(home.blocked, [&, &home = home](queued_message& x) {
       if (x.deadline > now)
         return false;
       expired_.push_back(drop_of(x, ec::expired));
@@ -238,7 +238,7 @@ void outbox::expire(time_point now) {
 
 std::vector<outbox::remainder> outbox::clear() {
   std::vector<remainder> result;
-  auto add = [&](entry& x, bool in_doubt) {
+  auto add = [&](queued_message& x, bool in_doubt) {
     result.push_back({std::move(x.message), in_doubt, std::nullopt});
     if (x.expires())
       result.back().deadline = x.deadline;
@@ -246,7 +246,7 @@ std::vector<outbox::remainder> outbox::clear() {
   unpark();
   release_all();
   release(rejected_, rejected_.end());
-  for (auto& x : wire_)
+  for (auto& x : in_flight_)
     add(x, !x.returned || x.is_in_doubt());
   for (auto& x : waiting_)
     add(x, x.is_in_doubt());
@@ -259,7 +259,7 @@ std::vector<outbox::remainder> outbox::clear() {
   return result;
 }
 
-void outbox::seal(place x) {
+void outbox::freeze(place x) {
   auto& latest = x->home->latest;
   if (latest.empty())
     return;

@@ -28,9 +28,9 @@ inline constexpr std::string_view copy_header = "x-la-copy";
 /// sends nothing.
 ///
 /// It finds the culprit when the broker closes the channel or the connection with several
-/// messages on the wire. RabbitMQ handles them in order: it has taken some, one is to blame,
+/// messages in flight. RabbitMQ handles them in order: it has taken some, one is to blame,
 /// and those behind it were not looked at. All are *suspects*, and are sent again by halves,
-/// each when nothing else is on the wire: those that are answered are not to blame, and one
+/// each when nothing else is in flight: those that are answered are not to blame, and one
 /// that is alone when the broker closes again is the culprit.
 ///
 /// It also keeps persistent messages from vanishing while bindings are still to be made, after
@@ -76,7 +76,7 @@ public:
   /// How a message is sent.
   enum class manner : std::uint8_t {
     usual,
-    /// With nothing else on the wire beside it.
+    /// With nothing else in flight beside it.
     alone,
     /// If it is persistent, it waits for a queue even if it is mandatory: nobody waits for the
     /// answer.
@@ -84,7 +84,7 @@ public:
   };
 
   /// Takes a message with an id above all earlier ones. Gives back those that
-  /// the overflow policy dropped for it, itself perhaps. Messages on the wire
+  /// the overflow policy dropped for it, itself perhaps. Messages in flight
   /// are never dropped.
   std::vector<dropped> push(amqp::publication x, time_point now = {}, manner how = manner::usual);
 
@@ -94,7 +94,7 @@ public:
   /// Whether messages to an exchange may leave.
   using gate = std::function<bool(const std::string& exchange)>;
 
-  /// The waiting messages that the window has room for; they are on the wire from now on.
+  /// The waiting messages that the window has room for; they are in flight from now on.
   /// Those that are persistent are to be given back if no queue takes them. What expired
   /// meanwhile is left to `take_dropped`. Those to an exchange that is not `open` yet are
   /// overtaken by those to others.
@@ -106,20 +106,20 @@ public:
   /// Drops what waits and is not worth sending any more. Linear in what waits.
   void expire(time_point now);
 
-  /// Whether any message waits or is on the wire that can expire.
+  /// Whether any message waits or is in flight that can expire.
   bool has_deadlines() const noexcept {
     return deadlines_ > 0;
   }
 
   /// What became of a message that the broker has confirmed.
   enum class outcome : std::uint8_t {
-    /// It was not on the wire.
+    /// It was not in flight.
     unknown,
     published,
     /// No queue took it, which is certain; and it is persistent, or its publisher wants to
     /// know.
     unroutable,
-    /// No queue took it; but it was on the wire before, and may have been taken then.
+    /// No queue took it; but it was in flight before, and may have been taken then.
     in_doubt,
     /// No queue took it, and it will be tried again.
     held,
@@ -130,7 +130,7 @@ public:
 
   /// What becomes of a message that the broker could not take.
   enum class rejection : std::uint8_t {
-    /// It was not on the wire.
+    /// It was not in flight.
     unknown,
     /// It was the first time: `send_again` has it wait ahead of all others. Nothing else leaves
     /// to its exchange before; this once in 10 s, so that a full queue that rejects all slows
@@ -138,7 +138,7 @@ public:
     again,
     /// It is removed.
     final,
-    /// The same, and it was on the wire before a link was lost, and may have been taken then.
+    /// The same, and it was in flight before a link was lost, and may have been taken then.
     in_doubt,
   };
 
@@ -155,30 +155,30 @@ public:
   }
 
   /// The broker gave back a message that no queue took: notes it for `confirm`. Gives back
-  /// the message that it is, if it is on the wire.
+  /// the message that it is, if it is in flight.
   const amqp::publication* returned(const amqp::returned_message& x);
 
-  /// A message on the wire; none if it is not there.
-  const amqp::publication* on_wire(std::uint64_t id) const;
+  /// A message in flight; none if it is not there.
+  const amqp::publication* in_flight(std::uint64_t id) const;
 
-  /// Whether a message on the wire is tried again if no queue takes it.
+  /// Whether a message in flight is tried again if no queue takes it.
   bool tries_again(std::uint64_t id) const;
 
   /// A message that was never confirmed.
   struct remainder {
     amqp::publication message;
-    /// It has been on the wire: the broker may have it.
+    /// It has been in flight: the broker may have it.
     bool in_doubt = false;
     /// When it expires, if it does.
     std::optional<time_point> deadline;
   };
 
-  /// Removes a message on the wire, which was refused now, and lets those in that were kept
+  /// Removes a message in flight, which was refused now, and lets those in that were kept
   /// aside for want of its room. Gives it back, if it was there: in doubt, if it was on the
   /// wire before and may have been taken then.
   std::optional<remainder> settle(std::uint64_t id);
 
-  /// The link is lost, or the channel: what was on the wire waits again, ahead of the rest.
+  /// The link is lost, or the channel: what was in flight waits again, ahead of the rest.
   void rewind();
 
   /// The same, when the broker closed channel or connection with these words, because of a
@@ -195,10 +195,10 @@ public:
   bool move_unproven(outbox& to);
 
   /// Has the exchanges that the broker takes messages for, and of which none is suspected any
-  /// more, go to another outbox, as soon as nothing of theirs is on the wire.
+  /// more, go to another outbox, as soon as nothing of theirs is in flight.
   void move_proven(outbox& to, const gate& stays = nullptr);
 
-  /// Has all that waits go to another outbox. Nothing may be on the wire.
+  /// Has all that waits go to another outbox. Nothing may be in flight.
   void move_all(outbox& to);
 
   /// Whether anything is remembered of an exchange, and whether the broker took any message
@@ -232,9 +232,9 @@ public:
     return restoring_;
   }
 
-  /// Which message has been on the wire for longest: a number that no other has, and no
+  /// Which message has been in flight for longest: a number that no other has, and no
   /// other time that it was sent. 0: none.
-  std::uint64_t oldest_on_wire() const noexcept;
+  std::uint64_t oldest_in_flight() const noexcept;
 
   /// How long that message may have no answer: twice as long each time that another link did
   /// not help.
@@ -246,7 +246,7 @@ public:
   }
 
   /// Whether messages to other exchanges than that message's have no answer either, or wait for
-  /// room on the wire.
+  /// room in flight.
   bool holds_up_others() const;
 
   /// An exchange of which a queue takes messages and does not answer.
@@ -270,7 +270,7 @@ public:
   void try_each_alone();
 
   /// Whether only messages to exchanges that hang are there.
-  bool has_hanging_alone_on_wire() const;
+  bool has_hanging_alone_in_flight() const;
 
   /// Whether there are exchanges that are not always to be sent to, and whether one is now.
   bool has_turns() const noexcept {
@@ -282,7 +282,7 @@ public:
   bool is_moving() const;
 
   /// Has the exchanges that hang go to another outbox, with all that waits in them, if nothing of
-  /// theirs is on the wire. Gives back whether there are any.
+  /// theirs is in flight. Gives back whether there are any.
   bool move_hanging(outbox& to);
 
   /// Removes everything and gives it back, ascending by id.
@@ -293,10 +293,10 @@ public:
   }
 
   std::size_t unconfirmed() const noexcept {
-    return wire_.size();
+    return in_flight_.size();
   }
 
-  /// How many are kept aside. None, if nothing waits, is held or on the wire.
+  /// How many are kept aside. None, if nothing waits, is held or in flight.
   std::size_t blocked() const noexcept {
     return blocked_;
   }
@@ -307,7 +307,7 @@ public:
   }
 
   bool empty() const noexcept {
-    return waiting() == 0 && wire_.empty() && held_ == 0 && blocked_ == 0;
+    return waiting() == 0 && in_flight_.empty() && held_ == 0 && blocked_ == 0;
   }
 
   /// Of all messages that are not kept aside.
@@ -321,31 +321,31 @@ public:
   }
 
 private:
-  struct lane;
+  struct exchange_queue;
 
-  struct entry {
+  struct queued_message {
     amqp::publication message;
     std::size_t size = 0;
-    lane* home = nullptr;
+    exchange_queue* home = nullptr;
     time_point deadline = time_point::max();
-    /// Counts all that were put on the wire; 0 before that.
+    /// Counts all that were put in flight; 0 before that.
     std::uint64_t sent = 0;
     manner how = manner::usual;
-    /// It was on the wire when a link or channel ended, and was not given back.
+    /// It was in flight when a link or channel ended, and was not given back.
     bool in_doubt = false;
-    /// The same, when the broker closed because of one of those on the wire: no longer once
+    /// The same, when the broker closed because of one of those in flight: no longer once
     /// that turns out to be this one, or one before it.
     bool in_doubt_as_suspect = false;
     /// The broker gave it back, in this life of the channel.
     bool returned = false;
-    /// To be sent when nothing else but suspects is on the wire.
+    /// To be sent when nothing else but suspects is in flight.
     bool suspect = false;
     /// The last time that the broker closed channel or link because of a message while this
-    /// one was on the wire, 0 for never: the culprit is among those of one time.
+    /// one was in flight, 0 for never: the culprit is among those of one time.
     std::uint32_t accused = 0;
     /// Sent ahead of others of its routing key.
     bool probe = false;
-    /// It waits in `lane::parked`, for its exchange.
+    /// It waits in `exchange_queue::parked`, for its exchange.
     bool parked = false;
     /// The broker could not take it, though some queues may have it; and when it is sent again.
     bool rejected = false;
@@ -360,27 +360,27 @@ private:
     }
   };
 
-  using entries = std::list<entry>;
+  using entries = std::list<queued_message>;
   using place = entries::iterator;
 
   /// The messages of one exchange.
-  struct lane {
+  struct exchange_queue {
     exchange_limits limits;
     /// Those that wait, in order.
     std::deque<place> waiting;
     /// The first of them, while the exchange is not open.
     entries parked;
-    /// Those of `waiting` that were never on the wire, by routing key and subject;
+    /// Those of `waiting` that were never in flight, by routing key and subject;
     /// kept for `latest_per_key` only.
     std::unordered_map<std::string, place> latest;
-    std::deque<entry> blocked;
+    std::deque<queued_message> blocked;
     std::size_t blocked_bytes = 0;
     /// On the wire, held and waiting.
     std::size_t messages = 0;
     std::size_t bytes = 0;
     /// Held ones as well: what cannot be dropped.
-    std::size_t messages_on_wire = 0;
-    std::size_t bytes_on_wire = 0;
+    std::size_t messages_in_flight = 0;
+    std::size_t bytes_in_flight = 0;
     std::size_t held = 0;
     std::size_t held_bytes = 0;
     /// Whether queues took persistent messages; and whether they had when the bindings were
@@ -401,7 +401,7 @@ private:
     /// them; and from when on that may be so another time.
     std::optional<time_point> paused_until;
     time_point next_pause = {};
-    /// It goes to another outbox when nothing of it is on the wire.
+    /// It goes to another outbox when nothing of it is in flight.
     bool returns = false;
     /// On its way to another outbox.
     bool leaves = false;
@@ -418,10 +418,10 @@ private:
       return allows(messages + 1, bytes + size);
     }
 
-    /// Whether there is room beside the messages on the wire: without it nothing
+    /// Whether there is room beside the messages in flight: without it nothing
     /// is gained by a drop.
     bool may_make_room(std::size_t size) const noexcept {
-      return allows(messages_on_wire + 1, bytes_on_wire + size);
+      return allows(messages_in_flight + 1, bytes_in_flight + size);
     }
 
     /// Whether more is held than may be where nobody may ever bind a queue.
@@ -433,9 +433,9 @@ private:
       return messages == 0 && blocked.empty();
     }
 
-    /// Whether any of it has no answer, or waits for room on the wire alone.
+    /// Whether any of it has no answer, or waits for room in flight alone.
     bool needs_wire() const noexcept {
-      return messages_on_wire > held || (!waiting.empty() && parked.empty());
+      return messages_in_flight > held || (!waiting.empty() && parked.empty());
     }
 
     /// Of those that wait or are kept aside.
@@ -451,8 +451,8 @@ private:
     entries held;
   };
 
-  lane& lane_of(const std::string& exchange);
-  /// Has the lanes for which `which` holds, and of which nothing is on the wire, go to another
+  exchange_queue& lane_of(const std::string& exchange);
+  /// Has the lanes for which `which` holds, and of which nothing is in flight, go to another
   /// outbox. Gives back whether there are any.
   template <class Which>
   bool move_lanes(outbox& to, Which which);
@@ -460,19 +460,19 @@ private:
   /// Has messages wait that are held and whose exchange is to go.
   void release_returning();
   /// It is not the one that the broker closed channel or link for.
-  static void acquit(entry& x) noexcept;
-  std::vector<dropped> push_blocking(entry x);
-  std::vector<dropped> push_dropping_oldest(entry x);
-  std::vector<dropped> push_latest(entry x);
-  place append(entry x);
-  static dropped drop_of(const entry& x, ec reason);
+  static void acquit(queued_message& x) noexcept;
+  std::vector<dropped> push_blocking(queued_message x);
+  std::vector<dropped> push_dropping_oldest(queued_message x);
+  std::vector<dropped> push_latest(queued_message x);
+  place append(queued_message x);
+  static dropped drop_of(const queued_message& x, ec reason);
   /// Drops the oldest that wait, but not `spared`, until the limits hold.
-  void shrink(lane& x, place spared, std::vector<dropped>& out);
+  void shrink(exchange_queue& x, place spared, std::vector<dropped>& out);
   /// Takes one out that waits, for good.
   void remove_waiting(place x);
-  void admit_blocked(lane& x);
+  void admit_blocked(exchange_queue& x);
   /// A newer message does not replace it any more.
-  void seal(place x);
+  void freeze(place x);
 
   void park_closed(const gate& open);
   void park(place x);
@@ -482,30 +482,30 @@ private:
   template <class Which>
   void unpark_if(Which which);
   /// Whether messages like it may not leave now.
-  static bool is_closed(const entry& x, const gate& open);
-  /// Has what is to be sent again wait in its place among those on the wire.
+  static bool is_closed(const queued_message& x, const gate& open);
+  /// Has what is to be sent again wait in its place among those in flight.
   void return_rejected();
   std::size_t trial_size();
   /// Whether it must not leave before another of its routing key was answered.
   bool must_wait(place x);
-  bool is_watched(const entry& x) const;
+  bool is_watched(const queued_message& x) const;
   static std::string watch_key_of(const amqp::publication& x);
-  void put_on_wire(place x, time_point now, std::vector<amqp::publication>& out);
-  void note_answer(const entry& x) noexcept;
+  void put_in_flight(place x, time_point now, std::vector<amqp::publication>& out);
+  void note_answer(const queued_message& x) noexcept;
   place find_culprit_of_silence();
   /// The link has answered none to its exchange.
-  static bool has_no_answer(const entry& x) noexcept;
+  static bool has_no_answer(const queued_message& x) noexcept;
   /// Its exchange hangs no longer, if it is the oldest of it.
-  void end_hang(const entry& x) noexcept;
+  void end_hang(const queued_message& x) noexcept;
   /// Whether it may be what the broker closes channel or link for.
-  bool may_be_refused(const entry& x, ec words) const noexcept;
+  bool may_be_refused(const queued_message& x, ec words) const noexcept;
   outcome take_back(place x);
-  void forget_route(const entry& x);
+  void forget_route(const queued_message& x);
   void hold(place x);
-  void count_held(const entry& x) noexcept;
-  void count_released(const entry& x) noexcept;
+  void count_held(const queued_message& x) noexcept;
+  void count_released(const queued_message& x) noexcept;
   /// Sends what is held of the routing key that has the most.
-  void give_up_most_held(const lane& x);
+  void give_up_most_held(const exchange_queue& x);
   /// Has those before `last` wait again, ahead of the rest.
   void release(entries& xs, place last);
   void release_all();
@@ -515,7 +515,7 @@ private:
   void acquit_suspects();
   /// Who is to blame for sure, if anyone.
   place culprit_of(const failure& words);
-  void finish_probe(const entry& x, bool routed);
+  void finish_probe(const queued_message& x, bool routed);
   /// Takes one off the wire, for good.
   void remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found);
 
@@ -523,17 +523,17 @@ private:
   bool confirms_ = true;
   /// Whether an exchange has a default for `amqp::properties::expiration`.
   bool has_ttl_ = false;
-  std::unordered_map<std::string, lane> lanes_;
+  std::unordered_map<std::string, exchange_queue> lanes_;
   /// How many lanes there may be before empty ones are forgotten.
   std::size_t max_lanes_;
-  entries wire_;
+  entries in_flight_;
   entries waiting_;
   /// Those that the broker could not take, in order.
   entries rejected_;
   /// Those with messages that are parked, and how many these are.
-  std::vector<lane*> parked_lanes_;
+  std::vector<exchange_queue*> parked_lanes_;
   std::size_t parked_ = 0;
-  /// Of `wire_`, by id.
+  /// Of `in_flight_`, by id.
   std::unordered_map<std::uint64_t, place> places_;
   /// The message that was given back last: they come in order.
   std::uint64_t last_returned_ = 0;

@@ -22,40 +22,40 @@ constexpr auto hang_is_past = std::chrono::minutes{1};
 } // namespace
 
 std::chrono::milliseconds outbox::patience() const noexcept {
-  if (wire_.empty() || !wire_.front().home->hangs)
+  if (in_flight_.empty() || !in_flight_.front().home->hangs)
     return limits_.confirm_timeout;
   return limits_.confirm_timeout
-         * (1 << std::min<int>(wire_.front().home->silences, max_doublings));
+         * (1 << std::min<int>(in_flight_.front().home->silences, max_doublings));
 }
 
 bool outbox::holds_up_others() const {
-  return !wire_.empty() && std::any_of(lanes_.begin(), lanes_.end(), [this](const auto& x) {
+  return !in_flight_.empty() && std::any_of(lanes_.begin(), lanes_.end(), [this](const auto& x) {
     const auto& y = x.second;
     const auto waits_for_turn = each_alone_ && !y.waiting.empty() && !y.paused_until;
-    return &y != wire_.front().home && (y.needs_wire() || waits_for_turn);
+    return &y != in_flight_.front().home && (y.needs_wire() || waits_for_turn);
   });
 }
 
 // The oldest, if younger ones were answered; but where one exchange after the other is tried it is
 // the one that never was, as RabbitMQ may owe the answers to those before it.
 outbox::place outbox::find_culprit_of_silence() {
-  const auto first = wire_.begin();
-  const auto is_overtaken = !wire_.empty() && first->sent < handled_;
+  const auto first = in_flight_.begin();
+  const auto is_overtaken = !in_flight_.empty() && first->sent < handled_;
   if (is_overtaken && !each_alone_)
     return first;
-  const auto is_other = [&](const entry& x) { return x.home != first->home; };
-  if (std::none_of(first, wire_.end(), is_other))
+  const auto is_other = [&](const queued_message& x) { return x.home != first->home; };
+  if (std::none_of(first, in_flight_.end(), is_other))
     return first;
-  const auto unanswered = std::find_if(first, wire_.end(), &outbox::has_no_answer);
-  const auto is_another = [&](const entry& x) {
+  const auto unanswered = std::find_if(first, in_flight_.end(), &outbox::has_no_answer);
+  const auto is_another = [&](const queued_message& x) {
     return has_no_answer(x) && x.home != unanswered->home;
   };
-  if (unanswered != wire_.end() && std::none_of(unanswered, wire_.end(), is_another))
+  if (unanswered != in_flight_.end() && std::none_of(unanswered, in_flight_.end(), is_another))
     return unanswered;
-  return is_overtaken ? first : wire_.end();
+  return is_overtaken ? first : in_flight_.end();
 }
 
-bool outbox::has_no_answer(const entry& x) noexcept {
+bool outbox::has_no_answer(const queued_message& x) noexcept {
   return !x.home->answered;
 }
 
@@ -64,7 +64,7 @@ std::optional<outbox::hung_exchange> outbox::hang_culprit(time_point now, bool g
   using std::chrono::milliseconds;
   const auto patience = this->patience();
   const auto x = find_culprit_of_silence();
-  if (x == wire_.end())
+  if (x == in_flight_.end())
     return std::nullopt;
   acquit(*x);
   auto& home = *x->home;
@@ -83,11 +83,11 @@ std::optional<outbox::hung_exchange> outbox::hang_culprit(time_point now, bool g
 }
 
 // A younger one may have been for another queue.
-void outbox::end_hang(const entry& x) noexcept {
+void outbox::end_hang(const queued_message& x) noexcept {
   auto& home = *x.home;
-  const auto oldest =
-      std::find_if(wire_.begin(), wire_.end(), [&home](const entry& y) { return y.home == &home; });
-  if (oldest == wire_.end() || &*oldest != &x)
+  const auto oldest = std::find_if(in_flight_.begin(), in_flight_.end(),
+                                   [&home](const queued_message& y) { return y.home == &home; });
+  if (oldest == in_flight_.end() || &*oldest != &x)
     return;
   home.hangs = false;
   --hanging_;
@@ -108,9 +108,10 @@ void outbox::try_each_alone() {
   each_alone_ = true;
 }
 
-bool outbox::has_hanging_alone_on_wire() const {
-  return !wire_.empty()
-         && std::all_of(wire_.begin(), wire_.end(), [](const entry& x) { return x.home->hangs; });
+bool outbox::has_hanging_alone_in_flight() const {
+  return !in_flight_.empty()
+         && std::all_of(in_flight_.begin(), in_flight_.end(),
+                        [](const queued_message& x) { return x.home->hangs; });
 }
 
 bool outbox::has_turn(const std::string& exchange, time_point now) const {
@@ -120,8 +121,11 @@ bool outbox::has_turn(const std::string& exchange, time_point now) const {
   const auto& home = i->second;
   if (home.hangs && now < home.next_turn)
     return false;
-  const auto is_passed = [this](const entry& x) { return x.home->answered || x.sent < handled_; };
-  return !each_alone_ || home.answered || std::all_of(wire_.begin(), wire_.end(), is_passed);
+  const auto is_passed = [this](const queued_message& x) {
+    return x.home->answered || x.sent < handled_;
+  };
+  return !each_alone_ || home.answered
+         || std::all_of(in_flight_.begin(), in_flight_.end(), is_passed);
 }
 
 } // namespace actors

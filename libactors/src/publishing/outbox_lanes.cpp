@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-// An exchange's way to another outbox, with all that waits for it. What is on the wire of one
+// An exchange's way to another outbox, with all that waits for it. What is in flight of one
 // link is to be answered there, so that the order of the exchange is kept.
 
 namespace actors {
@@ -42,14 +42,14 @@ bool outbox::returns(const std::string& exchange) const {
 // If those that may be to blame are all of exchanges that the broker takes messages for, the
 // others have nothing to do with it.
 bool outbox::move_unproven(outbox& to) {
-  const auto is_accused = [](const entry& x) { return x.accused != 0; };
+  const auto is_accused = [](const queued_message& x) { return x.accused != 0; };
   const auto searching = std::any_of(waiting_.begin(), waiting_.end(), is_accused);
-  if (searching && std::none_of(waiting_.begin(), waiting_.end(), [&](const entry& x) {
+  if (searching && std::none_of(waiting_.begin(), waiting_.end(), [&](const queued_message& x) {
         return is_accused(x) && !x.home->proven;
       }))
     return false;
   const auto named = named_suspect_;
-  if (!move_lanes(to, [](const lane& x) { return !x.proven && !x.is_empty(); }))
+  if (!move_lanes(to, [](const exchange_queue& x) { return !x.proven && !x.is_empty(); }))
     return false;
   to.named_suspect_ = to.named_suspect_ == 0 ? named : to.named_suspect_;
   named_suspect_ = 0;
@@ -76,14 +76,16 @@ void outbox::move_proven(outbox& to, const gate& stays) {
   for (const auto& [name, key] : keys_)
     keep_accused(key.held);
   release_returning();
-  move_lanes(to, [](const lane& x) { return x.returns; });
+  move_lanes(to, [](const exchange_queue& x) { return x.returns; });
 }
 
 // They are held again where they go to. Those of others stay held: else they would be tried again
 // and again.
 void outbox::release_returning() {
   const auto has_returning = [](const auto& x) { return x.second.returns && x.second.held > 0; };
-  const auto is_returning_probe = [](const entry& x) { return x.probe && x.home->returns; };
+  const auto is_returning_probe = [](const queued_message& x) {
+    return x.probe && x.home->returns;
+  };
   if (std::none_of(lanes_.begin(), lanes_.end(), has_returning)
       && std::none_of(waiting_.begin(), waiting_.end(), is_returning_probe))
     return;
@@ -99,18 +101,18 @@ void outbox::release_returning() {
 }
 
 bool outbox::move_hanging(outbox& to) {
-  return move_lanes(to, [](const lane& x) { return x.hangs && !x.is_empty(); });
+  return move_lanes(to, [](const exchange_queue& x) { return x.hangs && !x.is_empty(); });
 }
 
 void outbox::move_all(outbox& to) {
-  move_lanes(to, [](const lane&) { return true; });
+  move_lanes(to, [](const exchange_queue&) { return true; });
 }
 
 template <class Which>
 bool outbox::move_lanes(outbox& to, Which which) {
   auto any = false;
   for (auto& [exchange, x] : lanes_) {
-    x.leaves = which(x) && x.messages_on_wire == 0 && to.forget(exchange);
+    x.leaves = which(x) && x.messages_in_flight == 0 && to.forget(exchange);
     any = any || x.leaves;
   }
   if (!any)
@@ -150,8 +152,8 @@ bool outbox::move_lanes(outbox& to, Which which) {
   return any;
 }
 
-std::size_t outbox::lane::deadlines() const noexcept {
-  const auto expires = [](const entry& x) { return x.expires(); };
+std::size_t outbox::exchange_queue::deadlines() const noexcept {
+  const auto expires = [](const queued_message& x) { return x.expires(); };
   const auto waits =
       std::count_if(waiting.begin(), waiting.end(), [](place x) { return x->expires(); });
   return static_cast<std::size_t>(waits + std::count_if(blocked.begin(), blocked.end(), expires));
@@ -166,7 +168,7 @@ void outbox::adopt(entries xs) {
       acquit(x);
     x.accused = x.accused != 0 ? accusations_ : 0;
   }
-  const auto is_good = [](const entry& x) { return !x.suspect; };
+  const auto is_good = [](const queued_message& x) { return !x.suspect; };
   const auto first_good = std::find_if(xs.begin(), xs.end(), is_good);
   const auto place = std::find_if(waiting_.begin(), waiting_.end(), is_good);
   waiting_.splice(place, xs, xs.begin(), first_good);
@@ -174,7 +176,7 @@ void outbox::adopt(entries xs) {
 }
 
 // One that is to go alone still is.
-void outbox::acquit(entry& x) noexcept {
+void outbox::acquit(queued_message& x) noexcept {
   if (x.accused == 0)
     return;
   x.in_doubt = x.in_doubt || x.in_doubt_as_suspect;

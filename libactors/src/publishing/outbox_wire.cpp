@@ -43,18 +43,18 @@ bool is_same(const amqp::publication& x, const amqp::returned_message& y) {
 
 std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
   std::vector<amqp::publication> result;
-  each_alone_ =
-      each_alone_
-      && (waiting() > 0 || std::any_of(wire_.begin(), wire_.end(), &outbox::has_no_answer));
+  each_alone_ = each_alone_
+                && (waiting() > 0
+                    || std::any_of(in_flight_.begin(), in_flight_.end(), &outbox::has_no_answer));
   unpark_open(open);
   park_closed(open);
-  if (waiting_.empty() || (!wire_.empty() && wire_.front().suspect))
+  if (waiting_.empty() || (!in_flight_.empty() && in_flight_.front().suspect))
     return result;
   const auto trial = waiting_.front().suspect;
-  if (trial && !wire_.empty())
+  if (trial && !in_flight_.empty())
     return result;
   const auto most = trial ? std::min(trial_size(), limits_.window) : limits_.window;
-  while (!waiting_.empty() && wire_.size() < most) {
+  while (!waiting_.empty() && in_flight_.size() < most) {
     auto i = waiting_.begin();
     if (i->suspect != trial)
       break;
@@ -70,11 +70,11 @@ std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
       admit_blocked(home);
       continue;
     }
-    seal(i);
-    ++home.messages_on_wire;
-    home.bytes_on_wire += i->size;
+    freeze(i);
+    ++home.messages_in_flight;
+    home.bytes_in_flight += i->size;
     if (!restoring_ || !must_wait(i))
-      put_on_wire(i, now, result);
+      put_in_flight(i, now, result);
   }
   return result;
 }
@@ -94,21 +94,21 @@ void outbox::park(place x) {
   ++parked_;
 }
 
-bool outbox::is_closed(const entry& x, const gate& open) {
+bool outbox::is_closed(const queued_message& x, const gate& open) {
   return x.home->paused_until || (open && !open(x.message.exchange));
 }
 
 void outbox::unpark() {
-  unpark_if([](const entry&) { return true; });
+  unpark_if([](const queued_message&) { return true; });
 }
 
 void outbox::unpark_open(const gate& open) {
-  unpark_if([&open](const entry& x) { return !is_closed(x, open); });
+  unpark_if([&open](const queued_message& x) { return !is_closed(x, open); });
 }
 
 template <class Which>
 void outbox::unpark_if(Which which) {
-  std::erase_if(parked_lanes_, [&](lane* x) {
+  std::erase_if(parked_lanes_, [&](exchange_queue* x) {
     if (!which(x->parked.front()))
       return false;
     parked_ -= x->parked.size();
@@ -138,9 +138,9 @@ std::size_t outbox::trial_size() {
   return std::max<std::size_t>(suspects / 2, 1);
 }
 
-void outbox::put_on_wire(place x, time_point now, std::vector<amqp::publication>& out) {
+void outbox::put_in_flight(place x, time_point now, std::vector<amqp::publication>& out) {
   x->sent = ++last_sent_;
-  wire_.splice(wire_.end(), waiting_, x);
+  in_flight_.splice(in_flight_.end(), waiting_, x);
   places_.emplace(x->message.id, x);
   auto& sent = out.emplace_back(x->message);
   sent.mandatory = sent.mandatory || (confirms_ && sent.properties.persistent);
@@ -152,21 +152,21 @@ void outbox::put_on_wire(place x, time_point now, std::vector<amqp::publication>
   sent.checked = false; // that is another one
 }
 
-std::uint64_t outbox::oldest_on_wire() const noexcept {
-  return wire_.empty() ? 0 : wire_.front().sent;
+std::uint64_t outbox::oldest_in_flight() const noexcept {
+  return in_flight_.empty() ? 0 : in_flight_.front().sent;
 }
 
 // -- answers --------------------------------------------------------------------------
 
 // RabbitMQ handles what comes by a channel in order.
-void outbox::note_answer(const entry& x) noexcept {
+void outbox::note_answer(const queued_message& x) noexcept {
   ++answers_;
   x.home->answered = true;
   handled_ = std::max(handled_, x.sent);
 }
 
 // What is its own fault may come to light when the broker has the message already.
-bool outbox::may_be_refused(const entry& x, ec words) const noexcept {
+bool outbox::may_be_refused(const queued_message& x, ec words) const noexcept {
   return x.sent > handled_ || words == ec::internal_error;
 }
 
@@ -210,7 +210,7 @@ outbox::outcome outbox::take_back(place x) {
   return result;
 }
 
-const amqp::publication* outbox::on_wire(std::uint64_t id) const {
+const amqp::publication* outbox::in_flight(std::uint64_t id) const {
   auto found = places_.find(id);
   return found == places_.end() ? nullptr : &found->second->message;
 }
@@ -257,7 +257,7 @@ outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
     home.next_pause = again + pause_distance;
   }
   places_.erase(found);
-  rejected_.splice(rejected_.end(), wire_, x);
+  rejected_.splice(rejected_.end(), in_flight_, x);
   count_held(*x);
   return rejection::again;
 }
@@ -275,45 +275,47 @@ void outbox::send_again(time_point now) {
   release(due, due.end());
 }
 
-// Those behind them may be on the wire.
+// Those behind them may be in flight.
 void outbox::return_rejected() {
   for (auto& x : rejected_) {
     x.home->paused_until.reset();
     x.returned = true; // it has its answer, so that `rewind` has no doubt of it
     count_released(x);
   }
-  const auto comes_first = [](const entry& x, const entry& y) { return x.sent < y.sent; };
+  const auto comes_first = [](const queued_message& x, const queued_message& y) {
+    return x.sent < y.sent;
+  };
   rejected_.sort(comes_first);
-  wire_.merge(rejected_, comes_first);
+  in_flight_.merge(rejected_, comes_first);
 }
 
 void outbox::remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found) {
   const auto x = found->second;
   auto& home = *x->home;
   --home.messages;
-  --home.messages_on_wire;
+  --home.messages_in_flight;
   home.bytes -= x->size;
-  home.bytes_on_wire -= x->size;
+  home.bytes_in_flight -= x->size;
   bytes_ -= x->size;
   deadlines_ -= x->expires();
   if (x->probe)
     finish_probe(*x, false);
   places_.erase(found);
-  wire_.erase(x);
+  in_flight_.erase(x);
   admit_blocked(home);
 }
 
 const amqp::publication* outbox::returned(const amqp::returned_message& x) {
-  auto matches = [&](const entry& y) { return !y.returned && is_same(y.message, x); };
+  auto matches = [&](const queued_message& y) { return !y.returned && is_same(y.message, x); };
   auto last = places_.find(last_returned_);
-  auto first = last == places_.end() ? wire_.begin() : std::next(last->second);
-  auto i = std::find_if(first, wire_.end(), matches);
-  if (i == wire_.end() && first != wire_.begin()) {
-    i = std::find_if(wire_.begin(), first, matches);
+  auto first = last == places_.end() ? in_flight_.begin() : std::next(last->second);
+  auto i = std::find_if(first, in_flight_.end(), matches);
+  if (i == in_flight_.end() && first != in_flight_.begin()) {
+    i = std::find_if(in_flight_.begin(), first, matches);
     if (i == first)
       return nullptr;
   }
-  if (i == wire_.end())
+  if (i == in_flight_.end())
     return nullptr;
   i->returned = true;
   last_returned_ = i->message.id;
@@ -326,14 +328,14 @@ void outbox::rewind() {
   unpark();
   return_rejected();
   release_all();
-  for (auto i = wire_.end(); i != wire_.begin();) {
+  for (auto i = in_flight_.end(); i != in_flight_.begin();) {
     auto& x = *(--i);
     x.home->waiting.push_front(i);
-    x.home->messages_on_wire = x.home->bytes_on_wire = 0;
+    x.home->messages_in_flight = x.home->bytes_in_flight = 0;
     x.in_doubt = x.in_doubt || !x.returned;
     x.returned = x.probe = false;
   }
-  waiting_.splice(waiting_.begin(), wire_);
+  waiting_.splice(waiting_.begin(), in_flight_);
   places_.clear();
   for (auto& [exchange, x] : lanes_)
     x.answered = false;
@@ -341,18 +343,18 @@ void outbox::rewind() {
 
 std::optional<outbox::remainder> outbox::accuse(const failure& words) {
   named_suspect_ = 0;
-  if (auto x = culprit_of(words); x != wire_.end()) {
+  if (auto x = culprit_of(words); x != in_flight_.end()) {
     // A fault of the broker's may come to light when it has the message already.
     std::optional<remainder> culprit{
         {x->message, x->in_doubt || x->rejected || words.code == ec::internal_error, {}}};
     // The broker has not come to those behind it, so that `rewind` has no doubt of them.
-    for (auto y = std::next(x); y != wire_.end(); ++y)
+    for (auto y = std::next(x); y != in_flight_.end(); ++y)
       y->returned = true;
     // Next time others need not wait for it.
     if (!is_certain(words.code))
       x->home->proven = false;
     remove_from_wire(places_.find(x->message.id));
-    for (auto& y : wire_) {
+    for (auto& y : in_flight_) {
       y.suspect = false;
       y.accused = 0;
     }
@@ -361,7 +363,7 @@ std::optional<outbox::remainder> outbox::accuse(const failure& words) {
     return culprit;
   }
   ++accusations_;
-  for (auto& x : wire_) {
+  for (auto& x : in_flight_) {
     if (!may_be_refused(x, words.code)) {
       acquit(x);
       continue;
@@ -380,16 +382,17 @@ std::optional<outbox::remainder> outbox::accuse(const failure& words) {
 // One that was alone; or, so that many exchanges that we may not write to cost no more than one
 // loss of the channel each, the first to an exchange that was denied and never took any.
 outbox::place outbox::culprit_of(const failure& words) {
-  const auto refusable = [&](const entry& x) { return may_be_refused(x, words.code); };
-  const auto first = std::find_if(wire_.begin(), wire_.end(), refusable);
-  if (first == wire_.end())
+  const auto refusable = [&](const queued_message& x) { return may_be_refused(x, words.code); };
+  const auto first = std::find_if(in_flight_.begin(), in_flight_.end(), refusable);
+  if (first == in_flight_.end())
     return first;
-  if (std::none_of(std::next(first), wire_.end(), refusable)
+  if (std::none_of(std::next(first), in_flight_.end(), refusable)
       && (is_certain(words.code) || first->accused != 0))
     return first;
-  auto found = std::find_if(first, wire_.end(),
-                            [&](const entry& x) { return deny_exchange(words, x.message); });
-  return found == wire_.end() || found->home->proven ? wire_.end() : found;
+  auto found = std::find_if(first, in_flight_.end(), [&](const queued_message& x) {
+    return deny_exchange(words, x.message);
+  });
+  return found == in_flight_.end() || found->home->proven ? in_flight_.end() : found;
 }
 
 bool outbox::has_suspects() const noexcept {
@@ -416,7 +419,7 @@ void outbox::restore() {
     home.was_routed = home.routed;
 }
 
-bool outbox::is_watched(const entry& x) const {
+bool outbox::is_watched(const queued_message& x) const {
   if (!x.message.properties.persistent || (x.message.mandatory && x.how != manner::patient))
     return false;
   auto& unroutable = x.home->unroutable;
@@ -450,20 +453,20 @@ bool outbox::must_wait(place x) {
   return true;
 }
 
-void outbox::count_held(const entry& x) noexcept {
+void outbox::count_held(const queued_message& x) noexcept {
   ++held_;
   ++x.home->held;
   x.home->held_bytes += x.size;
 }
 
-void outbox::count_released(const entry& x) noexcept {
+void outbox::count_released(const queued_message& x) noexcept {
   --held_;
   --x.home->held;
   x.home->held_bytes -= x.size;
 }
 
 // Its messages are not held again, lest they do nothing but come and go.
-void outbox::give_up_most_held(const lane& x) {
+void outbox::give_up_most_held(const exchange_queue& x) {
   unpark();
   auto most = keys_.end();
   for (auto i = keys_.begin(); i != keys_.end(); ++i)
@@ -472,7 +475,7 @@ void outbox::give_up_most_held(const lane& x) {
         most = i;
   if (most == keys_.end())
     return;
-  for (auto* xs : {&wire_, &waiting_})
+  for (auto* xs : {&in_flight_, &waiting_})
     for (auto& y : *xs)
       if (y.probe && watch_key_of(y.message) == most->first)
         y.probe = false;
@@ -482,7 +485,7 @@ void outbox::give_up_most_held(const lane& x) {
   keys_.erase(most);
 }
 
-void outbox::forget_route(const entry& x) {
+void outbox::forget_route(const queued_message& x) {
   auto& unroutable = x.home->unroutable;
   if (unroutable.size() >= max_unroutable)
     unroutable.clear();
@@ -495,7 +498,7 @@ void outbox::hold(place x) {
   key.at = watched_key::stage::paused;
   x->returned = x->probe = false;
   places_.erase(x->message.id);
-  key.held.splice(key.held.begin(), wire_, x);
+  key.held.splice(key.held.begin(), in_flight_, x);
   count_held(*x);
   if (x->home->holds_too_much())
     give_up_most_held(*x->home);
@@ -506,8 +509,8 @@ void outbox::release(entries& xs, entries::iterator last) {
   for (auto i = last; i != xs.begin();) {
     auto& home = *(--i)->home;
     home.waiting.push_front(i);
-    --home.messages_on_wire;
-    home.bytes_on_wire -= i->size;
+    --home.messages_in_flight;
+    home.bytes_in_flight -= i->size;
     count_released(*i);
   }
   waiting_.splice(waiting_.begin(), xs, xs.begin(), last);
@@ -531,8 +534,8 @@ void outbox::take_back_probes() {
       continue;
     auto& home = *x->home;
     home.waiting.erase(std::find(home.waiting.begin(), home.waiting.end(), x));
-    ++home.messages_on_wire;
-    home.bytes_on_wire += x->size;
+    ++home.messages_in_flight;
+    home.bytes_in_flight += x->size;
     auto& key = keys_[watch_key_of(x->message)];
     key.at = watched_key::stage::paused;
     key.held.splice(key.held.begin(), waiting_, x);
@@ -545,12 +548,12 @@ void outbox::release_expired(time_point now) {
     take_back_probes();
   for (auto& [name, key] : keys_)
     if (std::any_of(key.held.begin(), key.held.end(),
-                    [now](const entry& x) { return x.deadline <= now; }))
+                    [now](const queued_message& x) { return x.deadline <= now; }))
       release(key.held, key.held.end()); // those that stay are held again
 }
 
 // Without an answer that says so the next one is sent ahead.
-void outbox::finish_probe(const entry& x, bool routed) {
+void outbox::finish_probe(const queued_message& x, bool routed) {
   auto i = keys_.find(watch_key_of(x.message));
   if (i == keys_.end())
     return;
@@ -572,7 +575,7 @@ void outbox::probe() {
 
 void outbox::end_restore() {
   release_all();
-  for (auto& x : wire_)
+  for (auto& x : in_flight_)
     x.probe = false;
   restoring_ = false;
 }

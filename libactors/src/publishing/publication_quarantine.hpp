@@ -25,7 +25,7 @@ bool deny_exchange(const failure& words, const amqp::publication& x);
 /// Whether the broker closes a connection like this because of what was said on it.
 bool closes_connection(ec code) noexcept;
 
-/// Whether a message that was alone on the wire is to blame for words like these. If not, it
+/// Whether a message that was alone in flight is to blame for words like these. If not, it
 /// has to happen to it twice: an exchange may come back, a broker may have had a fault.
 bool is_certain(ec code) noexcept;
 

@@ -226,7 +226,7 @@ std::vector<amqp::publication> publication_tracker::take_batch(outbound& x) {
         reason = quarantine_.refusal(message);
       if (!reason)
         result.push_back(std::move(message));
-      else if (auto y = refuse_on_wire(x, message.id, about(message, std::move(reason))))
+      else if (auto y = refuse_in_flight(x, message.id, about(message, std::move(reason))))
         refused.push_back(std::move(*y));
     }
   }

@@ -265,9 +265,9 @@ private:
   void give_up(std::uint64_t id, failure reason, std::string_view exchange);
   void answer_dropped(std::vector<outbox::dropped> xs);
   void answer_overflow(outbox::dropped x);
-  /// Gives back the message, if it was on the wire.
-  std::optional<outbox::remainder> refuse_on_wire(outbound& from, std::uint64_t id,
-                                                  const failure& reason);
+  /// Gives back the message, if it was in flight.
+  std::optional<outbox::remainder> refuse_in_flight(outbound& from, std::uint64_t id,
+                                                    const failure& reason);
   void free_place(const outbox::remainder& x);
   void blame(outbound& from, const failure& words);
   void convict(outbound& from, const outbox::remainder& culprit, const failure& words);
@@ -310,7 +310,7 @@ private:
   /// Since when messages wait for exchanges that are being declared.
   std::optional<time_point> awaiting_since_;
   outbox_status counters_;
-  /// Why messages on the wire have come back, until the broker confirms them.
+  /// Why messages in flight have come back, until the broker confirms them.
   std::map<std::uint64_t, failure> returned_;
   bool flush_scheduled_ = false;
   bool expiry_scheduled_ = false;

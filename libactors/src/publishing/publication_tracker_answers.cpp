@@ -65,19 +65,19 @@ failure publication_tracker::take_returned(std::uint64_t id, outbox::outcome wha
 }
 
 void publication_tracker::lift_quarantine(std::uint64_t id) {
-  auto* taken = usual_.messages.on_wire(id);
+  auto* taken = usual_.messages.in_flight(id);
   if (!taken)
-    taken = aside_.messages.on_wire(id);
+    taken = aside_.messages.in_flight(id);
   if (taken)
     quarantine_.lift(*taken);
 }
 
 void publication_tracker::on_rejected(std::uint64_t id) {
   auto* by = &usual_;
-  auto* message = usual_.messages.on_wire(id);
+  auto* message = usual_.messages.in_flight(id);
   if (!message) {
     by = &aside_;
-    message = aside_.messages.on_wire(id);
+    message = aside_.messages.in_flight(id);
   }
   if (!message)
     return;
@@ -104,16 +104,16 @@ void publication_tracker::doubt(outbound& x) {
 }
 
 void publication_tracker::on_refused(std::uint64_t id, const failure& reason) {
-  auto message = refuse_on_wire(usual_, id, reason);
+  auto message = refuse_in_flight(usual_, id, reason);
   if (!message)
-    message = refuse_on_wire(aside_, id, reason);
+    message = refuse_in_flight(aside_, id, reason);
   if (message)
     free_place(*message);
   schedule_flush();
 }
 
 std::optional<outbox::remainder>
-publication_tracker::refuse_on_wire(outbound& from, std::uint64_t id, const failure& reason) {
+publication_tracker::refuse_in_flight(outbound& from, std::uint64_t id, const failure& reason) {
   auto x = from.messages.settle(id);
   if (!x)
     return x;

@@ -51,7 +51,7 @@ void publication_tracker::set_aside() {
       "link apart, as they may be refused as well"));
   apart_changed_ = true;
   // Nobody is to wait behind an exchange that hangs.
-  if (aside_.messages.has_hanging_alone_on_wire()) {
+  if (aside_.messages.has_hanging_alone_in_flight()) {
     postpone_hanging(search_time);
     orders.emplace_back(link_set::close_link{aside_.by, false});
   }
@@ -134,7 +134,7 @@ bool publication_tracker::others_answer(outbound& x) {
   const auto& apart = link_of(aside_);
   const auto is_new = apart.up && apart.since > x.answers.silent_since();
   const auto carries_none =
-      aside_.messages.unconfirmed() == 0 || aside_.messages.has_hanging_alone_on_wire();
+      aside_.messages.unconfirmed() == 0 || aside_.messages.has_hanging_alone_in_flight();
   if (apart.up && !is_new && carries_none && !links_.apart_is_asked())
     orders.emplace_back(renew_apart{});
   return is_new && !apart.closing && now_ - apart.since >= answer_watch::interval;

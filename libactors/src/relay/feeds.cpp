@@ -48,7 +48,7 @@ struct feed_reader_state {
     caf::response_promise promise;
   };
 
-  std::shared_ptr<amqp::sink> events;
+  std::shared_ptr<amqp::link_listener> events;
   amqp::consumer_id id = 0;
   std::uint64_t count = 0;
   std::vector<amqp::delivery> batch;
@@ -145,12 +145,12 @@ void unsubscribe(feed_reader_actor* self, const event_center& center, const amqp
 ///
 /// | message | answer |
 /// | --- | --- |
-/// | subscribe_atom, binding, limits, request, its bindings | the sink's reply to the request |
+/// | subscribe_atom, binding, limits, request, its bindings | the listener's reply to the request |
 /// | unsubscribe_atom, binding | |
 /// | amqp::delivery | once the host has taken it, if it is a request |
 /// | requeue_atom, tag | the host has taken all up to this one |
 caf::behavior feed_reader(feed_reader_actor* self, const event_center& center,
-                          std::shared_ptr<amqp::sink> events, amqp::consumer_id id) {
+                          std::shared_ptr<amqp::link_listener> events, amqp::consumer_id id) {
   auto& state = self->state;
   state.events = std::move(events);
   state.id = id;
@@ -158,7 +158,7 @@ caf::behavior feed_reader(feed_reader_actor* self, const event_center& center,
       [self](const amqp::delivery& x) { take(self, x); },
       [&state](flush_atom) {
         state.flush_scheduled = false;
-        state.events->delivered(feed_incarnation, std::exchange(state.batch, {}));
+        state.events->delivered(feed_generation, std::exchange(state.batch, {}));
       },
       [&state](requeue_atom, std::uint64_t tag) { taken(state, tag); },
       [self, center](subscribe_atom, const amqp::binding& what, std::uint64_t policy,
@@ -184,23 +184,23 @@ struct feed {
   amqp::consumer_id consumer = 0;
 };
 
-/// The readers of a link, by consumer; the outlet knows them as well.
+/// The readers of a link, by consumer; the sender knows them as well.
 using readers = std::unordered_map<amqp::consumer_id, caf::actor>;
 
-class feeding_outlet : public amqp::outlet {
+class feeding_sender : public amqp::link_sender {
 public:
-  feeding_outlet(amqp::outlet_ptr link, std::shared_ptr<readers> feeds)
+  feeding_sender(amqp::link_sender_ptr link, std::shared_ptr<readers> feeds)
       : link_(std::move(link)), readers_(std::move(feeds)) {
     // nop
   }
 
-  void publish(std::uint32_t incarnation, std::vector<amqp::publication> xs) override {
-    link_->publish(incarnation, std::move(xs));
+  void publish(std::uint32_t generation, std::vector<amqp::publication> xs) override {
+    link_->publish(generation, std::move(xs));
   }
 
-  void settle(std::uint32_t incarnation, std::vector<amqp::settlement> xs) override {
-    if (incarnation != feed_incarnation)
-      return link_->settle(incarnation, std::move(xs));
+  void settle(std::uint32_t generation, std::vector<amqp::settlement> xs) override {
+    if (generation != feed_generation)
+      return link_->settle(generation, std::move(xs));
     std::map<amqp::consumer_id, std::uint64_t> last;
     for (const auto& x : xs)
       last[consumer_of(x.tag)] = x.tag;
@@ -210,7 +210,7 @@ public:
   }
 
 private:
-  amqp::outlet_ptr link_;
+  amqp::link_sender_ptr link_;
   std::shared_ptr<readers> readers_;
 };
 
@@ -221,7 +221,7 @@ public:
         center_(center),
         link_(std::move(link)),
         readers_(std::make_shared<readers>()),
-        outlet_(std::make_shared<feeding_outlet>(link_->out(), readers_)) {
+        outlet_(std::make_shared<feeding_sender>(link_->out(), readers_)) {
     // nop
   }
 
@@ -230,7 +230,7 @@ public:
       end(feeds_.begin()->first);
   }
 
-  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::sink> events) override {
+  void connect(const amqp::endpoint& where, std::shared_ptr<amqp::link_listener> events) override {
     events_ = events;
     link_->connect(where, std::move(events));
   }
@@ -243,7 +243,7 @@ public:
       link_->request(id, std::move(what));
   }
 
-  amqp::outlet_ptr out() override {
+  amqp::link_sender_ptr out() override {
     return outlet_;
   }
 
@@ -264,14 +264,14 @@ private:
   }
 
   bool run(amqp::request_id id, const amqp::declare_queue& x) {
-    auto known = feeds_.find(x.what.name);
+    auto known = feeds_.find(x.spec.name);
     if (known == feeds_.end()) {
-      const auto limits = feed_limits(x.what);
+      const auto limits = feed_limits(x.spec);
       if (!limits)
         return false;
-      known = feeds_.emplace(x.what.name, feed{*limits, {}, {}, 0}).first;
+      known = feeds_.emplace(x.spec.name, feed{*limits, {}, {}, 0}).first;
     }
-    grant(id, x.what.name, known->second.reader ? 1 : 0);
+    grant(id, x.spec.name, known->second.reader ? 1 : 0);
     return true;
   }
 
@@ -284,33 +284,33 @@ private:
   }
 
   bool run(amqp::request_id id, const amqp::bind_queue& x) {
-    auto* to = find(x.what.queue);
+    auto* to = find(x.spec.queue);
     if (!to)
       return false;
     const auto is_new =
-        std::find(to->bindings.begin(), to->bindings.end(), x.what) == to->bindings.end();
+        std::find(to->bindings.begin(), to->bindings.end(), x.spec) == to->bindings.end();
     if (is_new)
-      to->bindings.push_back(x.what);
+      to->bindings.push_back(x.spec);
     if (is_new && to->reader)
-      subscribe(*to, x.what, id, 1);
+      subscribe(*to, x.spec, id, 1);
     else
       grant(id);
     return true;
   }
 
   bool run(amqp::request_id id, const amqp::unbind_queue& x) {
-    auto* to = find(x.what.queue);
+    auto* to = find(x.spec.queue);
     if (!to)
       return false;
-    std::erase(to->bindings, x.what);
+    std::erase(to->bindings, x.spec);
     if (to->reader)
-      caf::anon_send(to->reader, unsubscribe_atom_v, x.what);
+      caf::anon_send(to->reader, unsubscribe_atom_v, x.spec);
     grant(id);
     return true;
   }
 
   bool run(amqp::request_id id, const amqp::start_consumer& x) {
-    auto* to = find(x.what.queue);
+    auto* to = find(x.spec.queue);
     if (!to)
       return false;
     if (to->bindings.empty()) {
@@ -318,9 +318,9 @@ private:
       return true;
     }
     if (!to->reader) {
-      to->consumer = x.what.id;
-      to->reader = system_.spawn(feed_reader, center_, events_, x.what.id);
-      readers_->insert_or_assign(x.what.id, to->reader);
+      to->consumer = x.spec.id;
+      to->reader = system_.spawn(feed_reader, center_, events_, x.spec.id);
+      readers_->insert_or_assign(x.spec.id, to->reader);
     }
     // The host is told when all of them stand, or why one does not; then it asks again.
     for (const auto& what : to->bindings)
@@ -376,10 +376,10 @@ private:
   caf::actor_system& system_;
   event_center center_;
   amqp::transport_ptr link_;
-  std::shared_ptr<amqp::sink> events_;
+  std::shared_ptr<amqp::link_listener> events_;
   std::unordered_map<std::string, feed> feeds_;
   std::shared_ptr<readers> readers_;
-  std::shared_ptr<feeding_outlet> outlet_;
+  std::shared_ptr<feeding_sender> outlet_;
 };
 
 } // namespace

@@ -12,7 +12,7 @@ namespace actors {
 
 /// The life of all that a link's feeds deliver, as long as the link: channels count theirs
 /// from 1.
-constexpr std::uint32_t feed_incarnation = 0xffff'ffff;
+constexpr std::uint32_t feed_generation = 0xffff'ffff;
 
 /// A host's link to the broker whose feeds come from the relay's own event center, which
 /// reads each once for all hosts. Everything else passes through. Its calls come from one

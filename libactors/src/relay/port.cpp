@@ -208,7 +208,7 @@ void relay_port_state::on_connected(caf::io::connection_handle who) {
   self_->configure_read(who, caf::io::receive_policy::at_most(stranger_read_size));
 }
 
-amqp::attempt<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id,
+amqp::outcome<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id,
                                                                 const amqp::relay_hello& hello,
                                                                 const amqp::relay_tune& tune) {
   if (peers_.size() - strangers_.size() >= settings_.limits.max_links)
@@ -227,7 +227,7 @@ amqp::attempt<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id
     caf::anon_send(port, relay_event{id, std::move(x)});
   };
   host.limits = tighten(tune.known, memory_.assumed());
-  return {settings_.start_link(hello, host.limits, amqp::make_relay_sink(std::move(take))), {}};
+  return {settings_.start_link(hello, host.limits, amqp::make_relay_listener(std::move(take))), {}};
 }
 
 void relay_port_state::on_bytes(const caf::io::new_data_msg& x) {
@@ -245,8 +245,8 @@ void relay_port_state::on_event(relay_event& x) {
     return;
   const auto who = i->second;
   auto& to = peers_.at(who);
-  remember(to, x.what);
-  to.session->raise(std::move(x.what), now());
+  remember(to, x.frame);
+  to.session->raise(std::move(x.frame), now());
   flush(who, to);
 }
 

@@ -25,12 +25,13 @@ namespace actors {
 /// What a host's link to the broker says, on its way to the port.
 struct relay_event {
   std::uint64_t link = 0;
-  amqp::relay_frame what;
+  amqp::relay_frame frame;
 };
 
 /// Starts the link to the broker for one that a host has asked for.
-using relayed_link_starter = std::function<amqp::transport_ptr(
-    const amqp::relay_hello&, const amqp::broker_limits& known, std::shared_ptr<amqp::sink>)>;
+using relayed_link_starter =
+    std::function<amqp::transport_ptr(const amqp::relay_hello&, const amqp::broker_limits& known,
+                                      std::shared_ptr<amqp::link_listener>)>;
 
 struct relay_port_settings {
   std::string address;
@@ -86,7 +87,7 @@ private:
   /// room for one more.
   void make_room();
   void drop_stranger();
-  amqp::attempt<amqp::transport_ptr> start_link(std::uint64_t id, const amqp::relay_hello& hello,
+  amqp::outcome<amqp::transport_ptr> start_link(std::uint64_t id, const amqp::relay_hello& hello,
                                                 const amqp::relay_tune& tune);
   /// Sends what the session says, and ends with it.
   void flush(caf::io::connection_handle who, peer& x);

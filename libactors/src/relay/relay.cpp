@@ -33,9 +33,9 @@ amqp::transport_ptr make_transport(const config& x, const amqp::endpoint& where)
 /// Links to the brokers of a config, in turn: a host whose link ends asks again.
 relayed_link_starter links_to(caf::actor_system& system, const config& x,
                               const event_center& feeds) {
-  return [&system, x, feeds, next = std::size_t{0}](const amqp::relay_hello& hello,
-                                                    const amqp::broker_limits& known,
-                                                    std::shared_ptr<amqp::sink> events) mutable {
+  return [&system, x, feeds,
+          next = std::size_t{0}](const amqp::relay_hello& hello, const amqp::broker_limits& known,
+                                 std::shared_ptr<amqp::link_listener> events) mutable {
     auto where = x.endpoints[next++ % x.endpoints.size()];
     where.known = known;
     if (!hello.name.empty())

@@ -29,9 +29,9 @@ bool fits_a_line(const std::string& text) {
                       [](unsigned char c) { return c < ' ' || c == '\x7f'; });
 }
 
-class relay_sink : public sink {
+class relay_listener : public link_listener {
 public:
-  explicit relay_sink(std::function<void(relay_frame)> take) : take_(std::move(take)) {
+  explicit relay_listener(std::function<void(relay_frame)> take) : take_(std::move(take)) {
     // nop
   }
 
@@ -43,8 +43,8 @@ public:
     take_(std::move(x));
   }
 
-  void delivered(std::uint32_t incarnation, std::vector<delivery> xs) override {
-    take_(relay_deliveries{incarnation, std::move(xs)});
+  void delivered(std::uint32_t generation, std::vector<delivery> xs) override {
+    take_(relay_deliveries{generation, std::move(xs)});
   }
 
   void confirmed(std::vector<confirmation> xs) override {
@@ -93,8 +93,8 @@ private:
 
 } // namespace
 
-std::shared_ptr<sink> make_relay_sink(std::function<void(relay_frame)> take) {
-  return std::make_shared<relay_sink>(std::move(take));
+std::shared_ptr<link_listener> make_relay_listener(std::function<void(relay_frame)> take) {
+  return std::make_shared<relay_listener>(std::move(take));
 }
 
 relay_session::relay_session(session_limits limits, link_starter start, time_point now)
@@ -196,8 +196,8 @@ void relay_session::on(relay_tune&) {
 }
 
 void relay_session::on(request_command& x) {
-  if (auto start = std::get_if<start_consumer>(&x.what)) {
-    auto& wanted = start->what;
+  if (auto start = std::get_if<start_consumer>(&x.op)) {
+    auto& wanted = start->spec;
     unacknowledged_.erase(wanted.id);
     if (wanted.no_ack) {
       // The broker sends no more than we can pass on.
@@ -206,36 +206,36 @@ void relay_session::on(request_command& x) {
       unacknowledged_.insert(wanted.id);
     }
   }
-  link_->request(x.id, std::move(x.what));
+  link_->request(x.id, std::move(x.op));
 }
 
 void relay_session::on(publish_command& x) {
   published_ += x.items.size();
   // Those for a former life of the channel are dropped without an answer.
-  if (x.incarnation == publishing_incarnation_)
+  if (x.generation == publishing_generation_)
     for (const auto& y : x.items)
       unconfirmed_.add(y.id, y.body->size() + message_overhead);
   weigh_publications();
-  out_->publish(x.incarnation, std::move(x.items));
+  out_->publish(x.generation, std::move(x.items));
 }
 
 void relay_session::on(settle_command& x) {
-  out_->settle(x.incarnation, std::move(x.items));
+  out_->settle(x.generation, std::move(x.items));
 }
 
 void relay_session::on(relay_credit& x) {
   if (x.taken > sent_)
     return refuse({ec::protocol_error, "more deliveries taken than were sent"});
   std::vector<settlement> settled;
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   for (; !owed_.empty() && owed_.front().number <= x.taken; owed_.pop_front()) {
-    if (owed_.front().incarnation != incarnation && !settled.empty())
-      out_->settle(incarnation, std::exchange(settled, {}));
-    incarnation = owed_.front().incarnation;
+    if (owed_.front().generation != generation && !settled.empty())
+      out_->settle(generation, std::exchange(settled, {}));
+    generation = owed_.front().generation;
     settled.push_back({.tag = owed_.front().tag});
   }
   if (!settled.empty())
-    out_->settle(incarnation, std::move(settled));
+    out_->settle(generation, std::move(settled));
 }
 
 void relay_session::on(close_command&) {
@@ -279,23 +279,23 @@ void relay_session::note(const relay_deliveries& x) {
   for (const auto& y : x.items) {
     ++sent_;
     if (unacknowledged_.contains(y.consumer))
-      owed_.push_back({sent_, x.incarnation, y.tag});
+      owed_.push_back({sent_, x.generation, y.tag});
   }
 }
 
 // What the host does not take is skipped, and it is told so: one message ends no link.
 void relay_session::give(relay_deliveries x) {
-  const auto incarnation = x.incarnation;
+  const auto generation = x.generation;
   relay_frame frame{std::move(x)};
   if (try_to_say(frame))
     return;
   auto& items = std::get<relay_deliveries>(frame).items;
   if (items.size() > 1) {
     const auto half = items.begin() + static_cast<std::ptrdiff_t>(items.size() / 2);
-    relay_deliveries rest{incarnation,
+    relay_deliveries rest{generation,
                           {std::make_move_iterator(half), std::make_move_iterator(items.end())}};
     items.erase(half, items.end());
-    give({incarnation, std::move(items)});
+    give({generation, std::move(items)});
     return give(std::move(rest));
   }
   auto& item = items.front();
@@ -350,11 +350,11 @@ void relay_session::pass_on(relay_cancelled& x) {
 
 void relay_session::pass_on(closed_channel& x) {
   if (x.which == channel::deliveries) {
-    std::erase_if(owed_, [&](const auto& y) { return y.incarnation == x.incarnation; });
+    std::erase_if(owed_, [&](const auto& y) { return y.generation == x.generation; });
     for (auto id : x.consumers)
       unacknowledged_.erase(id);
   } else if (x.which == channel::publishing) {
-    ++publishing_incarnation_;
+    ++publishing_generation_;
     unconfirmed_.clear();
   }
   say(std::move(x));

@@ -33,7 +33,7 @@ struct session_limits {
   std::chrono::milliseconds handshake_timeout{10'000};
 };
 
-/// A relay in conversation with one strategy host, without the connection: bytes, time
+/// A relay in protocol with one strategy host, without the connection: bytes, time
 /// points and the events of the host's link to the broker go in, bytes and requests to
 /// that link come out. It has no thread, no socket and no clock.
 ///
@@ -46,7 +46,7 @@ public:
 
   /// Starts the link to the broker for a host that has said hello, or says why not. What
   /// the link says comes to `raise`.
-  using link_starter = std::function<attempt<transport_ptr>(const relay_hello&, const relay_tune&)>;
+  using link_starter = std::function<outcome<transport_ptr>(const relay_hello&, const relay_tune&)>;
 
   relay_session(session_limits limits, link_starter start, time_point now);
 
@@ -111,7 +111,7 @@ private:
   /// has taken it.
   struct owed_settlement {
     std::uint64_t number = 0;
-    std::uint32_t incarnation = 0;
+    std::uint32_t generation = 0;
     std::uint64_t tag = 0;
   };
 
@@ -154,7 +154,7 @@ private:
   session_limits limits_;
   link_starter start_;
   transport_ptr link_;
-  outlet_ptr out_;
+  link_sender_ptr out_;
   phase phase_ = phase::greeting;
   failure why_;
   bool greeted_ = false;
@@ -169,7 +169,7 @@ private:
   std::uint64_t published_ = 0;
 
   /// Of the channel `publishing`.
-  std::uint32_t publishing_incarnation_ = 1;
+  std::uint32_t publishing_generation_ = 1;
   unconfirmed_bytes unconfirmed_;
   bool overfull_ = false;
   /// By the broker.
@@ -182,6 +182,7 @@ private:
 };
 
 /// Gives the events of a link as frames, in its thread.
-ACTORS_EXPORT std::shared_ptr<sink> make_relay_sink(std::function<void(relay_frame)> take);
+ACTORS_EXPORT std::shared_ptr<link_listener>
+make_relay_listener(std::function<void(relay_frame)> take);
 
 } // namespace actors::amqp

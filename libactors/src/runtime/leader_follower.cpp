@@ -32,7 +32,7 @@ bool leader_follower::follow() {
   std::unique_lock guard{mutex_};
   followed_ = true;
   auto seen = departures_;
-  for (auto left = looks; !ended_;) {
+  for (auto left = max_idle_polls; !ended_;) {
     asleep_ = left == 0;
     if (asleep_)
       changed_.wait(guard, [&] { return ended_ || departures_ != seen; });
@@ -42,7 +42,7 @@ bool leader_follower::follow() {
       break;
     if (departures_ != seen) {
       seen = departures_;
-      left = looks;
+      left = max_idle_polls;
     } else if (vacant_) {
       vacant_ = false;
       followed_ = false;

@@ -40,7 +40,7 @@ public:
 
 private:
   /// Looks at the leader that often before it sleeps until somebody leaves again.
-  static constexpr int looks = 20;
+  static constexpr int max_idle_polls = 20;
 
   const std::chrono::milliseconds patience_;
   mutable std::mutex mutex_;

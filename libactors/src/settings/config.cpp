@@ -314,10 +314,10 @@ std::string host_name() {
 
 } // namespace
 
-amqp::exchange exchange_named(std::string name) {
-  auto of_aioquant =
+amqp::exchange exchange_named(std::string name, std::optional<bool> durable) {
+  const auto of_aioquant =
       name == orderbook::exchange || name == trade::exchange || name == kline::exchange;
-  return {.name = std::move(name), .durable = !of_aioquant};
+  return {.name = std::move(name), .durable = durable.value_or(!of_aioquant)};
 }
 
 // Two containers may have one host name, and in each of them the process is number 1.

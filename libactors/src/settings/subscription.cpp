@@ -217,10 +217,18 @@ subscription subscription::prefetch(std::uint16_t count) const {
   return result;
 }
 
-subscription subscription::multi(bool on) const {
+subscription subscription::pre_fetch_count(std::uint16_t count) const {
+  return prefetch(count);
+}
+
+subscription subscription::auto_acked(bool on) const {
   auto result = *this;
   result.no_ack = on;
   return result;
+}
+
+subscription subscription::multi(bool on) const {
+  return auto_acked(on);
 }
 
 subscription subscription::acked(ack_policy policy) const {
@@ -279,6 +287,12 @@ subscription subscription::with_stream_events(std::chrono::milliseconds max_age)
   auto result = *this;
   result.stream_events = true;
   result.stale_after = max_age;
+  return result;
+}
+
+subscription subscription::with_delivery_info() const {
+  auto result = *this;
+  result.has_delivery_info = true;
   return result;
 }
 

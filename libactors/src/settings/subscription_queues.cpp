@@ -68,7 +68,7 @@ bool has_dead_letters(const subscription& x) noexcept {
   return moves_failures(x) || x.limits.delivery_limit > 0;
 }
 
-std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue) {
+std::vector<amqp::queue> companion_queues(const subscription& x, const amqp::queue& queue) {
   std::vector<amqp::queue> result;
   if (!has_dead_letters(x))
     return result;

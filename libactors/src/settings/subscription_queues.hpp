@@ -27,6 +27,6 @@ amqp::queue queue_for(const subscription& x, std::string name);
 bool has_dead_letters(const subscription& x) noexcept;
 
 /// The queues beside it, for retries and dead letters.
-std::vector<amqp::queue> queues_beside(const subscription& x, const amqp::queue& queue);
+std::vector<amqp::queue> companion_queues(const subscription& x, const amqp::queue& queue);
 
 } // namespace actors

@@ -7,7 +7,7 @@ namespace actors {
 
 void convictions::add(thing what, failure reason, time_point now) {
   auto i = std::find_if(entries_.begin(), entries_.end(),
-                        [&](const entry& x) { return x.what == what; });
+                        [&](const entry& x) { return x.culprit == what; });
   if (i == entries_.end()) {
     if (entries_.size() == max_things)
       entries_.pop_front();
@@ -20,7 +20,7 @@ void convictions::add(thing what, failure reason, time_point now) {
 
 const convictions::entry* convictions::find(const thing& what) const {
   auto i = std::find_if(entries_.begin(), entries_.end(),
-                        [&](const entry& x) { return x.what == what; });
+                        [&](const entry& x) { return x.culprit == what; });
   return i == entries_.end() ? nullptr : &*i;
 }
 
@@ -31,13 +31,13 @@ bool convictions::due(const thing& what, time_point now) const {
 
 void convictions::tried(const thing& what, time_point now) {
   for (auto& x : entries_)
-    if (x.what == what)
+    if (x.culprit == what)
       x.not_before = now + x.pause;
 }
 
 void convictions::worked(const thing& what) {
   for (auto& x : entries_)
-    if (x.what == what) {
+    if (x.culprit == what) {
       x.pause = first_pause / 2;
       x.not_before = {};
     }

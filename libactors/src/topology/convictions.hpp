@@ -34,7 +34,7 @@ public:
   static constexpr std::size_t max_things = 1'000;
 
   struct entry {
-    thing what;
+    thing culprit;
     /// In the broker's words.
     failure reason;
     std::chrono::seconds pause{0};

@@ -14,4 +14,18 @@ std::string_view to_string(link_role x) noexcept {
   return "unknown";
 }
 
+std::string_view to_string(link_state x) noexcept {
+  switch (x) {
+  case link_state::down:
+    return "down";
+  case link_state::connecting:
+    return "connecting";
+  case link_state::up:
+    return "up";
+  case link_state::blocked:
+    return "blocked";
+  }
+  return "unknown";
+}
+
 } // namespace actors

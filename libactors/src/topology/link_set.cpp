@@ -90,19 +90,21 @@ void link_set::connect(link_role role, bool apart_is_needed) {
   if (where.connection_name.empty())
     where.connection_name = fmt::format("{} {}", settings_.server_id, to_string(role));
   orders.emplace_back(connect_link{role, std::move(where)});
+  orders.emplace_back(link_changed{role});
 }
 
-void link_set::on_up(link_role role, std::string broker, amqp::outlet_ptr out) {
+void link_set::on_up(link_role role, std::string broker, amqp::link_sender_ptr out) {
   auto& x = state_of(role);
   x.come_up(std::move(broker), std::move(out), now_);
   orders.emplace_back(log_line::change(
       x.level_of_recovery(), subject_of(role), "up",
       fmt::format("{} link up: {} ({})", to_string(role), to_string(endpoint_of(x)), x.broker)));
+  orders.emplace_back(link_changed{role});
   meet_broker(x);
   for (auto* y : asking_links()) {
     y->topology.at(now_);
     if (role == link_role::quarantine)
-      y->topology.up(x.limits, ledger::way::apart);
+      y->topology.up(x.limits, topology_state::way::apart);
     else if (role == y->role)
       y->topology.up(x.limits);
     else
@@ -126,6 +128,7 @@ link_set::link_end link_set::on_down(link_role role, const failure& reason) {
   const auto lost = x.end(reason, settings_.reconnect.settled, now_);
   link_end result{role, reason, lost.was_up, lost.was_idle};
   log_end(x, result);
+  orders.emplace_back(link_changed{role});
   x.connect_scheduled = true; // until `reconnect` says so
   result.is_explained = tell_down(x, reason);
   result.at_once = x.skips_pause(result.is_explained);
@@ -150,10 +153,11 @@ void link_set::log_end(const supervised_link& x, const link_end& end) {
 // Whoever learned of a limit will not ask for the same again, which is no reason to suspect.
 bool link_set::tell_down(supervised_link& x, const failure& reason) {
   const auto suspects = std::exchange(x.suspects, {});
-  const auto by = x.role == link_role::quarantine ? ledger::way::apart : ledger::way::usual;
+  const auto by =
+      x.role == link_role::quarantine ? topology_state::way::apart : topology_state::way::usual;
   auto is_explained = false;
   for (auto* y : asking_links()) {
-    if (by == ledger::way::usual && y->role != x.role)
+    if (by == topology_state::way::usual && y->role != x.role)
       continue;
     y->topology.at(now_);
     if (!x.has_learned)
@@ -190,6 +194,7 @@ void link_set::on_not_connected(link_role role) {
     return y && y->role == role;
   });
   state_of(role).cancel();
+  orders.emplace_back(link_changed{role});
 }
 
 void link_set::renew_all(bool apart_is_needed) {
@@ -226,6 +231,7 @@ void link_set::on_blocked(link_role role, std::string_view reason) {
   orders.emplace_back(log_line::change(
       log_level::warning, subject_of(role), "blocked",
       fmt::format("{} link blocked by the broker: {}", to_string(role), x.blocked)));
+  orders.emplace_back(link_changed{role});
 }
 
 void link_set::on_unblocked(link_role role) {
@@ -233,6 +239,7 @@ void link_set::on_unblocked(link_role role) {
   x.unblock();
   orders.emplace_back(log_line::change(x.level_of_recovery(), subject_of(role), "unblocked",
                                        fmt::format("{} link unblocked", to_string(role))));
+  orders.emplace_back(link_changed{role});
 }
 
 void link_set::close(link_role role) {
@@ -311,7 +318,7 @@ void link_set::on_channel_lost(link_role role, const amqp::closed_channel& what)
       fmt::format("{} link: the broker closed the channel '{}': {}", to_string(role),
                   to_string(what.which), what.reason.text)));
   if (what.which == amqp::channel::publishing) {
-    ++state_of(role).incarnation;
+    ++state_of(role).generation;
     return;
   }
   if (!what.consumers.empty())
@@ -389,20 +396,20 @@ void link_set::follow(asking_link& x) {
   if (!news.empty())
     schedule_verify(first_verify);
   exchanges_changed_ = exchanges_changed_ || x.role == link_role::publishing;
-  if (refused) // else there is no need to look through the whole ledger
+  if (refused) // else there is no need to look through the whole topology_state
     schedule_retry(x);
   if (x.topology.holds_back())
     schedule_release(x);
   apart_changed_ = true;
 }
 
-void link_set::pass_on(const asking_link& x, ledger::request request) {
-  const auto& by = request.by == ledger::way::apart ? apart_ : link(x.role);
+void link_set::pass_on(const asking_link& x, topology_state::request request) {
+  const auto& by = request.by == topology_state::way::apart ? apart_ : link(x.role);
   if (!by.connected)
     return;
-  if (auto* declared = std::get_if<amqp::declare_queue>(&request.what))
-    declared->what = queue_on(std::move(declared->what), by.broker);
-  orders.emplace_back(ask{by.role, request.id, std::move(request.what)});
+  if (auto* declared = std::get_if<amqp::declare_queue>(&request.op))
+    declared->spec = queue_on(std::move(declared->spec), by.broker);
+  orders.emplace_back(ask{by.role, request.id, std::move(request.op)});
 }
 
 void link_set::schedule_retry(asking_link& x) {
@@ -425,7 +432,7 @@ void link_set::on_retry(link_role role) {
 // Nobody waits for long behind what is asked for alone.
 void link_set::schedule_release(asking_link& x) {
   if (!std::exchange(x.release_scheduled, true))
-    orders.emplace_back(wake{wake::reason::release, ledger::trial_limit, x.role});
+    orders.emplace_back(wake{wake::reason::release, topology_state::trial_limit, x.role});
 }
 
 void link_set::on_release(link_role role) {
@@ -492,15 +499,21 @@ bool link_set::is_closed() const noexcept {
 
 // -- inspection ---------------------------------------------------------------------------------
 
-void link_set::tell(supervisor_status& to) const {
-  const auto add = [&](const supervised_link& x) {
-    to.links.push_back({x.role, std::string{x.state()}, to_string(endpoint_of(x)), x.broker,
-                        x.connects, x.losses, x.last_failure.code, x.last_failure.text});
-  };
-  add(consuming_);
-  add(publishing_);
+link_status link_set::status(link_role role) const {
+  const auto& x = link(role);
+  return {role,       x.state(), to_string(endpoint_of(x)), x.broker,
+          x.connects, x.losses,  x.last_failure.code,       x.last_failure.text};
+}
+
+std::vector<link_status> link_set::status() const {
+  std::vector<link_status> result{status(link_role::consuming), status(link_role::publishing)};
   if (apart_.connected || apart_.connects > 0)
-    add(apart_);
+    result.push_back(status(link_role::quarantine));
+  return result;
+}
+
+void link_set::tell(supervisor_status& to) const {
+  to.links = status();
   for (auto* x : {&consuming_, &publishing_}) {
     for (auto& line : x->topology.refused())
       to.refused.push_back(fmt::format("{} link: {}", to_string(x->role), line));

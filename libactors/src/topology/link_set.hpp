@@ -13,9 +13,9 @@
 #include "amqp/transport.hpp"
 #include "runtime/log_line.hpp"
 #include "topology/endpoint_memory.hpp"
-#include "topology/ledger.hpp"
 #include "topology/stop_sequence.hpp"
 #include "topology/supervised_link.hpp"
+#include "topology/topology_state.hpp"
 
 namespace actors {
 
@@ -59,7 +59,7 @@ public:
   struct ask {
     link_role by = link_role::consuming;
     amqp::request_id id = 0;
-    amqp::operation what;
+    amqp::operation op;
   };
 
   /// These are gone with their link or channel: for the dispatcher.
@@ -77,8 +77,13 @@ public:
     link_role role = link_role::consuming;
   };
 
-  using order =
-      std::variant<log_line, connect_link, close_link, ask, lost_consumers, consumer_state, wake>;
+  /// A link is in another state: for whoever watches links.
+  struct link_changed {
+    link_role role = link_role::consuming;
+  };
+
+  using order = std::variant<log_line, connect_link, close_link, ask, lost_consumers,
+                             consumer_state, wake, link_changed>;
 
   /// Whoever calls carries them out, and removes them.
   std::vector<order> orders;
@@ -104,7 +109,7 @@ public:
   /// Connects a link, if there is to be one. `apart_is_needed`: by publications.
   void connect(link_role role, bool apart_is_needed);
 
-  void on_up(link_role role, std::string broker, amqp::outlet_ptr out);
+  void on_up(link_role role, std::string broker, amqp::link_sender_ptr out);
 
   /// What ended, and what is to be said before the next connection: `reconnect`.
   struct link_end {
@@ -189,7 +194,7 @@ public:
   const supervised_link& link(link_role role) const noexcept;
 
   /// What is published stands on these.
-  const ledger& exchanges() const noexcept {
+  const topology_state& exchanges() const noexcept {
     return publishing_.topology;
   }
 
@@ -203,6 +208,11 @@ public:
   /// Whether a link that could not be connected shows that there is none apart: the broker
   /// allows no more of them.
   bool lacks_apart(const link_end& x) const;
+
+  link_status status(link_role role) const;
+
+  /// Of the link apart only if there was one.
+  std::vector<link_status> status() const;
 
   /// Adds the links, and what was refused.
   void tell(supervisor_status& to) const;
@@ -225,9 +235,9 @@ private:
   void log_end(const supervised_link& x, const link_end& end);
   /// Tells the ledgers, and the dispatcher. Gives back whether they know what it may be about.
   bool tell_down(supervised_link& x, const failure& reason);
-  /// Carries out what the ledger decided.
+  /// Carries out what the topology state decided.
   void follow(asking_link& x);
-  void pass_on(const asking_link& x, ledger::request request);
+  void pass_on(const asking_link& x, topology_state::request request);
   void schedule_connect(const supervised_link& x, std::chrono::milliseconds delay);
   void schedule_retry(asking_link& x);
   void schedule_release(asking_link& x);

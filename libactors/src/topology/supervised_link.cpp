@@ -17,10 +17,11 @@ void supervised_link::cancel() noexcept {
   closing = false;
 }
 
-void supervised_link::come_up(std::string broker_of_link, amqp::outlet_ptr outlet, time_point now) {
+void supervised_link::come_up(std::string broker_of_link, amqp::link_sender_ptr link_sender,
+                              time_point now) {
   up = true;
-  out = std::move(outlet);
-  incarnation = 1;
+  out = std::move(link_sender);
+  generation = 1;
   since = now;
   broker = std::move(broker_of_link);
   ++connects;
@@ -75,10 +76,12 @@ bool supervised_link::skips_pause(bool is_explained) noexcept {
   return is_explained || (has_learned && std::exchange(may_skip_pause_, false));
 }
 
-std::string_view supervised_link::state() const noexcept {
+link_state supervised_link::state() const noexcept {
   if (!blocked.empty())
-    return "blocked";
-  return !connected ? "down" : !up ? "connecting" : "up";
+    return link_state::blocked;
+  if (!connected)
+    return link_state::down;
+  return up ? link_state::up : link_state::connecting;
 }
 
 log_level supervised_link::level_of_recovery() noexcept {

@@ -11,7 +11,7 @@
 #include "actors/status.hpp"
 #include "amqp/transport.hpp"
 #include "topology/endpoint_rotation.hpp"
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 namespace actors {
 
@@ -37,7 +37,7 @@ public:
   /// There was no way to connect it.
   void cancel() noexcept;
 
-  void come_up(std::string broker_of_link, amqp::outlet_ptr outlet, time_point now);
+  void come_up(std::string broker_of_link, amqp::link_sender_ptr link_sender, time_point now);
 
   /// Its connection is to end. Gives back whether that is new.
   bool close() noexcept;
@@ -70,8 +70,7 @@ public:
     return up && !closing && blocked.empty();
   }
 
-  /// "down", "connecting", "up", "blocked".
-  std::string_view state() const noexcept;
+  link_state state() const noexcept;
 
   /// The level of a line that it is well again: whoever reads warnings alone is to read the end
   /// of what was warned of.
@@ -86,8 +85,8 @@ public:
   /// It is closed as nobody needs it.
   bool is_idle = false;
   /// Where publications go, once it is up; and the present life of the channel for them.
-  amqp::outlet_ptr out;
-  std::uint32_t incarnation = 1;
+  amqp::link_sender_ptr out;
+  std::uint32_t generation = 1;
   endpoint_rotation endpoints{{}, 1, 0};
   time_point since;
   /// Empty: not blocked.
@@ -119,7 +118,7 @@ public:
 
   bool retry_scheduled = false;
   bool release_scheduled = false;
-  ledger topology;
+  topology_state topology;
 };
 
 } // namespace actors

@@ -331,7 +331,7 @@ payload_decoder::payload_decoder(payload_decoder&&) noexcept = default;
 
 payload_decoder& payload_decoder::operator=(payload_decoder&&) noexcept = default;
 
-caf::expected<payload_parts> payload_decoder::open(std::string_view body) {
+caf::expected<payload_parts> payload_decoder::decode(std::string_view body) {
   if (auto err = impl_->inflate_all(body)) {
     impl_->used = 0;
     return err;
@@ -416,7 +416,7 @@ payload_encoder::payload_encoder(payload_encoder&&) noexcept = default;
 
 payload_encoder& payload_encoder::operator=(payload_encoder&&) noexcept = default;
 
-std::string payload_encoder::seal(std::string_view name, std::string_view data) {
+std::string payload_encoder::encode(std::string_view name, std::string_view data) {
   auto& text = impl_->text;
   text = "{\"n\": ";
   append_quoted(text, name);

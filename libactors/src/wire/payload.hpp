@@ -43,7 +43,7 @@ public:
   /// Inflates a body and finds its parts, which are valid until the next call.
   /// Errors: `ec::malformed_body`, `ec::malformed_json`, `ec::limit_exceeded`,
   /// each with what and where.
-  caf::expected<payload_parts> open(std::string_view body);
+  caf::expected<payload_parts> decode(std::string_view body);
 
   /// Reads the text of the last `open` from the start, key by key, and gives
   /// its parts, which then are `checked`.
@@ -68,7 +68,7 @@ public:
   payload_encoder& operator=(payload_encoder&&) noexcept;
 
   /// The body of an event, `data` being JSON text.
-  std::string seal(std::string_view name, std::string_view data);
+  std::string encode(std::string_view name, std::string_view data);
 
   /// The encoder of this thread, for level 6.
   static payload_encoder& of_this_thread();

@@ -68,8 +68,8 @@ CAF_TEST(control events go to the owner) {
   CAF_CHECK_EQUAL(gone[0].id, 7u);
   auto lost = owner.take<channel_lost>();
   CAF_REQUIRE_EQUAL(lost.size(), 1u);
-  CAF_CHECK(lost[0].what.which == amqp::channel::deliveries);
-  CAF_CHECK(lost[0].what.reason.code == ec::not_found);
+  CAF_CHECK(lost[0].channel.which == amqp::channel::deliveries);
+  CAF_CHECK(lost[0].channel.reason.code == ec::not_found);
 }
 
 CAF_TEST(deliveries go straight to the dispatcher with the way back) {
@@ -77,9 +77,9 @@ CAF_TEST(deliveries go straight to the dispatcher with the way back) {
   sched.run();
   auto batches = dispatcher.take<delivery_batch>();
   CAF_REQUIRE_EQUAL(batches.size(), 1u);
-  batches[0].out->settle(batches[0].incarnation, {{.tag = 9}});
+  batches[0].out->settle(batches[0].generation, {{.tag = 9}});
   CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
-  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 3u);
+  CAF_CHECK_EQUAL(link->settlements[0].generation, 3u);
   CAF_CHECK_EQUAL(link->settlements[0].items[0].tag, 9u);
 }
 
@@ -90,7 +90,7 @@ CAF_TEST(requests and publications reach the transport and are answered to the o
   owner.take<link_up>().at(0).out->publish(5, {amqp::publication{.id = 11, .exchange = "Trade"}});
   CAF_REQUIRE_EQUAL(link->published.size(), 1u);
   CAF_CHECK_EQUAL(link->published[0].exchange, "Trade");
-  CAF_CHECK_EQUAL(link->publishing_incarnation, 5u);
+  CAF_CHECK_EQUAL(link->publishing_generation, 5u);
   CAF_CHECK_EQUAL(link->answer_all(), 1u);
   amqp::returned_message returned;
   returned.properties.message_id = "id-11";

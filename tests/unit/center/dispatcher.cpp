@@ -228,7 +228,7 @@ CAF_TEST(thousands of subscriptions of as many queues are made in time) {
     const auto begin = std::clock();
     for (const auto end = next + part; next < end; ++next) {
       const auto name = std::to_string(next);
-      caf::anon_send(sut, subscribe_atom_v, trades("binance", name).on_queue(name),
+      caf::anon_send(sut, subscribe_atom_v, ++last_id, trades("binance", name).on_queue(name),
                      strategies.back());
     }
     sched.run();
@@ -336,7 +336,7 @@ CAF_TEST(ten thousand subscriptions of one queue come and go) {
     journals.push_back(std::make_shared<journal>());
     strategies.push_back(sys.spawn(strategy, journals.back()));
     auto what = trades("binance", std::to_string(i)).on_queue("q");
-    caf::anon_send(sut, subscribe_atom_v, std::move(what), strategies.back());
+    caf::anon_send(sut, subscribe_atom_v, ++last_id, std::move(what), strategies.back());
   }
   sched.run();
   confirm();

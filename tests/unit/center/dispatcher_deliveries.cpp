@@ -43,11 +43,11 @@ CAF_TEST(what no handler is for goes back to a queue that is kept) {
   CAF_CHECK_EQUAL(copies[0].routing_key, "q.unmatched");
   auto again = supervisor.take<wanted_consumer>();
   CAF_REQUIRE_EQUAL(again.size(), 1u);
-  CAF_REQUIRE_EQUAL(again[0].beside.size(), 1u);
-  CAF_CHECK_EQUAL(again[0].beside[0].name, "q.unmatched");
+  CAF_REQUIRE_EQUAL(again[0].companion_queues.size(), 1u);
+  CAF_CHECK_EQUAL(again[0].companion_queues[0].name, "q.unmatched");
   CAF_CHECK_EQUAL(*copies[0].body, body(some_trade()));
   for (auto& x : settled())
-    CAF_CHECK(x.what == verdict::release || x.tag == other.tag - 1);
+    CAF_CHECK(x.outcome == verdict::release || x.tag == other.tag - 1);
   CAF_CHECK(status().unmatched > 1u);
   // For whoever has a handler for it by then it is what it was.
   auto late = subscribed_strategy(trades("binance", "BTC/USDT").prefetch(10).on_durable_queue("q"));
@@ -181,7 +181,7 @@ CAF_TEST(acknowledgements of a former life of the channel are dropped) {
   deliver({delivery(1, body(some_trade(1)))}, 2);
   // Given back, should that channel be there.
   CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
-  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 1u);
+  CAF_CHECK_EQUAL(link->settlements[0].generation, 1u);
   CAF_CHECK(settled() == (std::vector<amqp::settlement>{{1, verdict::release}}));
   answer_first_at_last();
   CAF_CHECK(settled().empty());
@@ -298,12 +298,12 @@ CAF_TEST(several channels deliver at once and each gets its own answers) {
   auto two = subscribed_strategy(eth_trades().on_queue("two").acked(ack_policy::on_success));
   deliver({delivery(1, body(some_trade(2)))}, 2);
   CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
-  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 2u);
+  CAF_CHECK_EQUAL(link->settlements[0].generation, 2u);
   settled();
   caf::anon_send(first, caf::ok_atom::value);
   sched.run();
   CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
-  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 1u);
+  CAF_CHECK_EQUAL(link->settlements[0].generation, 1u);
 }
 
 CAF_TEST(a strategy that asks for it is told of gaps and restarts in order) {
@@ -388,7 +388,7 @@ CAF_TEST(what a strategy has no handler for goes back to a queue that is kept) {
   CAF_CHECK_EQUAL(copies[0].routing_key, "q.unmatched");
   CAF_CHECK_EQUAL(*copies[0].body, body(orderbook{}));
   for (auto& y : settled())
-    CAF_CHECK(y.what == verdict::release || y.tag == x.tag - 1);
+    CAF_CHECK(y.outcome == verdict::release || y.tag == x.tag - 1);
 }
 
 CAF_TEST(a malformed message counts once however many strategies wait for it) {

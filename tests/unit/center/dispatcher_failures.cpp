@@ -137,11 +137,11 @@ CAF_TEST(a strategy that throws fails with one message and leaves the others unt
 CAF_TEST(queues for retries and dead letters are wanted beside the queue) {
   subscribed_strategy(retried_trades({.delay = 1s, .max_delay = 2s, .max_retries = 9}));
   auto& x = wanted.at(0);
-  CAF_REQUIRE_EQUAL(x.beside.size(), 3u);
-  CAF_CHECK_EQUAL(x.beside[0].name, "orders.retry.1000");
-  CAF_CHECK_EQUAL(x.beside[1].name, "orders.retry.2000");
-  CAF_CHECK_EQUAL(x.beside[2].name, "orders.dead");
-  for (auto& queue : x.beside)
+  CAF_REQUIRE_EQUAL(x.companion_queues.size(), 3u);
+  CAF_CHECK_EQUAL(x.companion_queues[0].name, "orders.retry.1000");
+  CAF_CHECK_EQUAL(x.companion_queues[1].name, "orders.retry.2000");
+  CAF_CHECK_EQUAL(x.companion_queues[2].name, "orders.dead");
+  for (auto& queue : x.companion_queues)
     CAF_CHECK(queue.durable && !queue.auto_delete && !queue.exclusive);
 }
 
@@ -232,7 +232,7 @@ CAF_TEST(a handler that hangs gets no more than one message for a try) {
     advance(2500ms);
     advance(1s);
     for (auto& x : settled())
-      CAF_CHECK(x.what == verdict::release || x.tag % 3 == 1);
+      CAF_CHECK(x.outcome == verdict::release || x.tag % 3 == 1);
   }
   CAF_CHECK_EQUAL(seen->trades, (std::vector<std::int64_t>{1, 2, 3, 1, 1}));
   deliver({trade_number(tag, 1), trade_number(tag + 1, 2), trade_number(tag + 2, 3)});
@@ -370,7 +370,7 @@ CAF_TEST(whatever fails of a stream is acknowledged) {
   unsubscribe(last_answer->ok->id);
   deliver({delivery(3, body(some_trade(3)))});
   for (auto& x : settled())
-    CAF_CHECK(x.what == verdict::ack);
+    CAF_CHECK(x.outcome == verdict::ack);
 }
 
 CAF_TEST(a strategy that asks for it is told of lost and restored links) {

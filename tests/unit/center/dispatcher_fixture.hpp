@@ -21,7 +21,7 @@ namespace actors::testing {
 using verdict = amqp::settlement::verdict;
 
 inline std::string body(std::string_view name, std::string_view data) {
-  return payload_encoder{}.seal(name, data);
+  return payload_encoder{}.encode(name, data);
 }
 
 template <class T>
@@ -115,7 +115,7 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
                           return published{"id"};
                         }}),
         link(std::make_shared<scripted_link>()),
-        out(std::make_shared<scripted_outlet>(link)) {
+        out(std::make_shared<scripted_sender>(link)) {
     dispatcher_settings settings;
     settings.server_id = "srv";
     settings.feeds = feeds;
@@ -173,8 +173,8 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
 
   std::shared_ptr<answer> subscribe(subscription what) {
     auto result = std::make_shared<answer>();
-    sys.spawn([=, this, to = strategies.back()](caf::event_based_actor* caller) {
-      caller->request(sut, caf::infinite, subscribe_atom_v, what, to)
+    sys.spawn([=, this, id = ++last_id, to = strategies.back()](caf::event_based_actor* caller) {
+      caller->request(sut, caf::infinite, subscribe_atom_v, id, what, to)
           .then([=](const subscribed& x) { result->ok = x; },
                 [=](caf::error& err) { result->error = std::move(err); });
     });
@@ -212,8 +212,8 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
     return x;
   }
 
-  void deliver(std::vector<amqp::delivery> xs, std::uint32_t incarnation = 1) {
-    caf::anon_send(sut, delivery_batch{out, incarnation, std::move(xs)});
+  void deliver(std::vector<amqp::delivery> xs, std::uint32_t generation = 1) {
+    caf::anon_send(sut, delivery_batch{out, generation, std::move(xs)});
     sched.run();
   }
 
@@ -248,13 +248,14 @@ struct dispatcher_fixture : test_coordinator_fixture<> {
   std::vector<amqp::binding> unbound;
   collector supervisor;
   std::shared_ptr<scripted_link> link;
-  amqp::outlet_ptr out;
+  amqp::link_sender_ptr out;
   caf::actor sut;
   std::vector<caf::actor> strategies;
   std::vector<std::shared_ptr<journal>> journals;
   std::vector<amqp::consumer_id> consumer_ids;
   std::vector<wanted_consumer> wanted;
   std::shared_ptr<answer> last_answer;
+  subscription_id last_id = 0;
 };
 
 inline subscription eth_trades() {

@@ -4,12 +4,13 @@
 
 #include "actors/event_center.hpp"
 
+#include <set>
 #include <stdexcept>
 #include <tuple>
 
 #include "amqp/memory/transport.hpp"
 #include "center/event_center_watch.hpp"
-#include "support/silent_sink.hpp"
+#include "support/silent_listener.hpp"
 #include "unit/memory_center_fixture.hpp"
 
 using namespace actors;
@@ -198,6 +199,195 @@ CAF_TEST(a subscription goes on when nobody waits for its answer any more) {
   CAF_CHECK_EQUAL(queues[0].consumers, 1u);
 }
 
+CAF_TEST(a subscription has its id at once) {
+  start();
+  subscription_id id = 0;
+  auto seen = std::make_shared<journal>();
+  strategies.push_back(sys.spawn([&, this](caf::event_based_actor* self) -> caf::behavior {
+    auto pending = center.subscribe(self, trades("binance", "ETH/USDT"));
+    id = pending.subscription;
+    pending.then([=](const subscribed& x) { seen->told.push_back(x); });
+    return {[](const trade&) {}};
+  }));
+  sched.run();
+  CAF_REQUIRE_EQUAL(seen->told.size(), 1u);
+  CAF_CHECK_EQUAL(seen->told[0].id, id);
+}
+
+CAF_TEST(a subscription that the broker has not answered can be ended) {
+  auto errors = std::make_shared<std::vector<caf::error>>();
+  strategies.push_back(sys.spawn([=, this](caf::event_based_actor* self) -> caf::behavior {
+    auto pending = center.subscribe(self, trades("binance", "ETH/USDT"));
+    pending.then([](const subscribed&) {},
+                 [=](caf::error& err) { errors->push_back(std::move(err)); });
+    center.unsubscribe(self, pending.subscription);
+    return {[](const trade&) {}};
+  }));
+  start();
+  CAF_REQUIRE_EQUAL(errors->size(), 1u);
+  CAF_CHECK(code_of(errors->front()) == ec::not_subscribed);
+  CAF_CHECK(broker->queues().empty());
+}
+
+CAF_TEST(a subscription from outside has an id as well) {
+  start();
+  auto seen = add(orderbooks("binance", "ETH/USDT"));
+  const auto id = center.subscribe(strategies.back(), trades("binance", "ETH/USDT"));
+  sched.run();
+  CAF_CHECK_EQUAL(broker->queues().size(), 2u);
+  caf::scoped_actor self{sys};
+  auto answer = center.unsubscribe(self, id);
+  sched.run();
+  answer.receive([] {}, [](const caf::error& err) { CAF_ERROR(text_of(err)); });
+  CAF_CHECK_EQUAL(broker->queues().size(), 1u);
+}
+
+namespace {
+
+struct informed {
+  std::vector<std::int64_t> trades;
+  std::vector<delivery_info> about;
+  int failures = 0;
+};
+
+caf::behavior informed_strategy(caf::event_based_actor* self, event_center center,
+                                const subscription& what, std::shared_ptr<informed> seen) {
+  center.subscribe(self, what.with_delivery_info());
+  return {[=](const trade& x, const delivery_info& about) -> caf::result<void> {
+    seen->trades.push_back(x.timestamp);
+    seen->about.push_back(about);
+    if (seen->failures-- > 0)
+      return make_error(ec::handler_failed, "not now");
+    return caf::unit;
+  }};
+}
+
+} // namespace
+
+CAF_TEST(a handler that asks is told about the delivery) {
+  start();
+  auto seen = std::make_shared<informed>();
+  strategies.push_back(sys.spawn(informed_strategy, center, trades("binance", "ETH/USDT"), seen));
+  auto plain = add(trades("binance", "ETH/USDT").on_queue("another"));
+  center.publish(some_trade(1), {.message_id = "m-1"});
+  sched.run();
+  CAF_CHECK(plain->trades == list{1});
+  CAF_REQUIRE_EQUAL(seen->about.size(), 1u);
+  auto& about = seen->about[0];
+  CAF_CHECK(about.subscription != 0);
+  CAF_CHECK_EQUAL(about.exchange, "Trade");
+  CAF_CHECK_EQUAL(about.routing_key, "binance.ETH/USDT");
+  CAF_CHECK_EQUAL(about.message_id, "m-1");
+  CAF_CHECK(!about.redelivered);
+  CAF_CHECK_EQUAL(about.attempt, 1u);
+  CAF_CHECK(!about.stream_offset);
+  CAF_CHECK(about.sent.has_value());
+}
+
+CAF_TEST(a handler is told which attempt it is) {
+  start();
+  auto seen = std::make_shared<informed>();
+  seen->failures = 2;
+  strategies.push_back(sys.spawn(
+      informed_strategy, center,
+      trades("binance", "ETH/USDT").on_durable_queue("q").retried({.delay = 1s, .factor = 1}),
+      seen));
+  sched.run();
+  publish(some_trade(1));
+  advance(1s);
+  advance(1s);
+  std::vector<std::uint32_t> attempts;
+  for (auto& x : seen->about)
+    attempts.push_back(x.attempt);
+  CAF_CHECK_EQUAL(attempts, (std::vector<std::uint32_t>{1, 2, 3}));
+}
+
+CAF_TEST(a reader of a stream is told where it is) {
+  start();
+  auto seen = std::make_shared<informed>();
+  strategies.push_back(sys.spawn(informed_strategy, center,
+                                 trades("binance", "ETH/USDT").on_stream("tape", "first"), seen));
+  sched.run();
+  for (auto i : {1, 2, 3})
+    publish(some_trade(i));
+  std::vector<std::int64_t> offsets;
+  for (auto& x : seen->about)
+    offsets.push_back(x.stream_offset.value_or(-1));
+  CAF_CHECK_EQUAL(offsets, (std::vector<std::int64_t>{0, 1, 2}));
+}
+
+CAF_TEST(the newest of each subject is kept for a handler that is told about deliveries) {
+  start();
+  auto bids = std::make_shared<std::vector<std::int64_t>>();
+  strategies.push_back(sys.spawn([=, this](caf::event_based_actor* self) -> caf::behavior {
+    center.subscribe(self, subscription::to<option_quote>("deribit.#")
+                               .keeping(delivery_policy::latest_per_key, 10)
+                               .with_delivery_info());
+    return {[=](const option_quote& x, const delivery_info&) { bids->push_back(x.bid); }};
+  }));
+  sched.run();
+  for (std::int64_t i = 1; i <= 40; ++i)
+    center.publish(option_quote{.strike = i % 2, .bid = i});
+  sched.run();
+  CAF_REQUIRE(bids->size() >= 2);
+  CAF_CHECK((std::set{bids->rbegin()[0], bids->rbegin()[1]} == std::set<std::int64_t>{39, 40}));
+}
+
+CAF_TEST(whoever asks is told of each change of a link) {
+  auto states = std::make_shared<std::vector<std::string>>();
+  strategies.push_back(sys.spawn([=, this](caf::event_based_actor* self) -> caf::behavior {
+    center.on_link(self);
+    return {[=](const link_status& x) {
+      if (x.role == link_role::publishing)
+        states->emplace_back(to_string(x.state));
+    }};
+  }));
+  sched.run();
+  start();
+  publish(some_trade(1));
+  broker->block("low on memory");
+  sched.run();
+  broker->unblock();
+  sched.run();
+  broker->drop_links();
+  sched.run();
+  reconnect();
+  CAF_CHECK_EQUAL(*states, (std::vector<std::string>{"down", "connecting", "up", "blocked", "up",
+                                                     "down", "connecting", "up"}));
+}
+
+namespace {
+
+struct volatile_event {
+  static constexpr std::string_view event_name = "EVENT_VOLATILE";
+  static constexpr std::string_view exchange = "Volatile";
+  static constexpr bool durable_exchange = false;
+  std::string platform = "p";
+  std::string symbol = "s";
+};
+
+boost::json::value to_json(const volatile_event&) {
+  return boost::json::object{};
+}
+
+caf::error from_json(const boost::json::value&, volatile_event&) {
+  return {};
+}
+
+} // namespace
+
+CAF_TEST(an event type says whether its exchange is durable) {
+  start();
+  add(subscription::to<volatile_event>("#"));
+  add(subscription::to<funding>("#"));
+  auto other = amqp::make_memory_transport(broker);
+  auto events = std::make_shared<silent_listener>();
+  other->connect({}, events);
+  broker->restart();
+  CAF_CHECK(!broker->delete_exchange("Volatile")); // gone with the restart
+  CAF_CHECK(broker->delete_exchange("Funding"));
+}
+
 CAF_TEST(a lost link is repaired and the subscription with it) {
   start();
   auto seen = add(trades("binance", "#").multi(false));
@@ -244,7 +434,7 @@ CAF_TEST(one bad entity is reported and does not stop the others) {
 
 CAF_TEST(an exchange of another type is used as it is) {
   auto older = amqp::make_memory_transport(broker);
-  older->connect({}, std::make_shared<silent_sink>());
+  older->connect({}, std::make_shared<silent_listener>());
   older->request(1, amqp::declare_exchange{{"Trade", amqp::exchange_type::fanout}});
   start();
   auto eth = add(trades("binance", "ETH/USDT"));

@@ -148,7 +148,7 @@ CAF_TEST(the status says why a link is down) {
   sched.run();
   answer.receive([&](supervisor_status& x) { status = std::move(x); },
                  [](const caf::error& err) { CAF_FAIL(text_of(err)); });
-  CAF_CHECK(status.links.at(0).state == "down");
+  CAF_CHECK(status.links.at(0).state == link_state::down);
   CAF_CHECK(status.links.at(0).last_code == ec::login_refused);
   CAF_CHECK(status.links.at(0).last_error == "the broker refuses the login of user 'guest'");
   CAF_CHECK(status.links.at(1).last_code == ec::none);
@@ -223,7 +223,7 @@ CAF_TEST(a broker limit costs one link and is known to the next) {
   next.answer_all();
   sched.run();
   CAF_REQUIRE_EQUAL(next.requests.size(), 1u);
-  CAF_CHECK(std::get<amqp::declare_queue>(next.requests[0].second).what.durable);
+  CAF_CHECK(std::get<amqp::declare_queue>(next.requests[0].second).spec.durable);
   settle(next);
   auto news = dispatcher.take<consumer_state>();
   CAF_REQUIRE_EQUAL(news.size(), 1u);
@@ -237,7 +237,7 @@ CAF_TEST(a broker limit costs one link and is known to the next) {
   sched.run();
   upgraded.answer_all();
   sched.run();
-  CAF_CHECK(!std::get<amqp::declare_queue>(upgraded.requests.at(0).second).what.durable);
+  CAF_CHECK(!std::get<amqp::declare_queue>(upgraded.requests.at(0).second).spec.durable);
 }
 
 // Two versions by turns, each with a limit of its own.
@@ -310,7 +310,7 @@ CAF_TEST(who ends the link is found in two falls and works on a link apart) {
   const failure reason{ec::internal_error, "INTERNAL_ERROR (541)"};
   const auto request_of = [](const scripted_link& x, const std::string& queue) {
     for (auto& [id, what] : x.requests)
-      if (auto y = std::get_if<amqp::declare_queue>(&what); y && y->what.name == queue)
+      if (auto y = std::get_if<amqp::declare_queue>(&what); y && y->spec.name == queue)
         return id;
     return amqp::request_id{0};
   };

@@ -156,7 +156,7 @@ std::vector<std::string> names(const scripted_link& x) {
   std::vector<std::string> result;
   for (auto& [id, what] : x.requests)
     if (auto y = std::get_if<T>(&what))
-      result.push_back(y->what.name);
+      result.push_back(y->spec.name);
   return result;
 }
 

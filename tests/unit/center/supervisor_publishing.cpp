@@ -295,7 +295,7 @@ CAF_TEST(what may have ended the link is sent by the link apart and the rest goe
   CAF_CHECK(keys(publishing()) == (strings{"good", "next"}));
   apart().events->channel_closed({amqp::channel::publishing, fault});
   sched.run();
-  CAF_CHECK_EQUAL(apart().publishing_incarnation, 2u);
+  CAF_CHECK_EQUAL(apart().publishing_generation, 2u);
   CAF_CHECK(keys(apart()) == (strings{"new", "bad", "later"}));
   confirm(apart(), 5);
   CAF_CHECK(apart().closing);
@@ -325,8 +325,8 @@ CAF_TEST(many exchanges that are denied cost the others one loss of the channel)
     deny(apart(), i);
     sched.run();
   }
-  CAF_CHECK_EQUAL(apart().publishing_incarnation, 49u);
-  CAF_CHECK_EQUAL(publishing().publishing_incarnation, 2u);
+  CAF_CHECK_EQUAL(apart().publishing_generation, 49u);
+  CAF_CHECK_EQUAL(publishing().publishing_generation, 2u);
   CAF_CHECK(apart().closing);
 }
 
@@ -773,18 +773,18 @@ CAF_TEST(a stop tells of what was on the wire that it is in doubt) {
 CAF_TEST(publications say for which life of the channel they are) {
   start_up_trading();
   publish(message("k1"));
-  CAF_CHECK_EQUAL(publishing().publishing_incarnation, 1u);
+  CAF_CHECK_EQUAL(publishing().publishing_generation, 1u);
   for (std::uint32_t life = 2; life <= 3; ++life) {
     publishing().events->channel_closed(
         {amqp::channel::publishing, {ec::precondition_failed, "406"}});
     publish(message("k2"));
-    CAF_CHECK_EQUAL(publishing().publishing_incarnation, life);
+    CAF_CHECK_EQUAL(publishing().publishing_generation, life);
   }
   publishing().events->down({ec::connection_lost, "gone"});
   sched.run();
   advance(0ms);
   bring_up(*links.at(2));
-  CAF_CHECK_EQUAL(links[2]->publishing_incarnation, 1u);
+  CAF_CHECK_EQUAL(links[2]->publishing_generation, 1u);
 }
 
 CAF_TEST(a message that the broker could not take twice is rejected to its publisher) {

@@ -29,7 +29,7 @@ struct channel {
     }
     auto first = x.multiple ? unacknowledged.begin() : last;
     for (auto i = first; i != std::next(last); ++i)
-      decided[i->first] = x.what;
+      decided[i->first] = x.outcome;
     unacknowledged.erase(first, std::next(last));
   }
 };

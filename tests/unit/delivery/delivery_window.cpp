@@ -23,10 +23,10 @@ struct handed_over {
 };
 
 /// All that may be handed over now.
-handed_over hand_over(window& x) {
+handed_over run_inline(window& x) {
   handed_over result;
   while (auto item = x.next(now)) {
-    result.what.push_back(item->what);
+    result.what.push_back(item->value);
     result.last_mark = std::max(result.last_mark, item->mark);
   }
   return result;
@@ -42,7 +42,7 @@ CAF_TEST(a fast strategy gets everything in order) {
     CAF_CHECK(!x.push("k", i));
     auto item = x.next(now);
     CAF_REQUIRE(item);
-    CAF_REQUIRE_EQUAL(item->what, i);
+    CAF_REQUIRE_EQUAL(item->value, i);
     if (item->mark != 0) {
       ++marks;
       x.handled(item->mark);
@@ -58,7 +58,7 @@ CAF_TEST(a strategy that does not answer holds no more than its limits) {
   std::size_t handed = 0;
   for (auto i = 0; i < 10'000; ++i) {
     x.push("k", i);
-    handed += hand_over(x).what.size();
+    handed += run_inline(x).what.size();
   }
   CAF_CHECK_EQUAL(x.in_hand(), handed);
   CAF_CHECK_EQUAL(x.waiting(), 10u);
@@ -70,7 +70,7 @@ CAF_TEST(answers make room for what waits) {
   for (auto i = 0; i < 1'000; ++i)
     x.push("k", i);
   std::vector<int> got;
-  for (auto more = hand_over(x); !more.what.empty(); more = hand_over(x)) {
+  for (auto more = run_inline(x); !more.what.empty(); more = run_inline(x)) {
     CAF_REQUIRE(more.last_mark != 0 || x.waiting() == 0);
     got.insert(got.end(), more.what.begin(), more.what.end());
     x.handled(more.last_mark);
@@ -85,16 +85,16 @@ CAF_TEST(with latest_per_key a slow strategy has one message and then the newest
   window x{{.policy = delivery_policy::latest_per_key}};
   for (auto i = 0; i < 10; ++i) {
     x.push("a", i);
-    CAF_CHECK_EQUAL(hand_over(x).what.size(), i == 0 ? 1u : 0u);
+    CAF_CHECK_EQUAL(run_inline(x).what.size(), i == 0 ? 1u : 0u);
     x.push("b", 100 + i);
   }
   CAF_CHECK_EQUAL(x.in_hand(), 1u);
   CAF_CHECK_EQUAL(x.waiting(), 2u);
   // "b" came first: "a" was in hand then.
   x.handled(1);
-  CAF_CHECK_EQUAL(hand_over(x).what, std::vector{109});
+  CAF_CHECK_EQUAL(run_inline(x).what, std::vector{109});
   x.handled(2);
-  CAF_CHECK_EQUAL(hand_over(x).what, std::vector{9});
+  CAF_CHECK_EQUAL(run_inline(x).what, std::vector{9});
 }
 
 // One that was given up already may still be answered.
@@ -102,11 +102,11 @@ CAF_TEST(a mark counts once) {
   window x{{.policy = delivery_policy::latest_per_key}};
   for (auto i = 0; i < 3; ++i)
     x.push("k" + std::to_string(i), i);
-  CAF_CHECK_EQUAL(hand_over(x).what, std::vector{0});
+  CAF_CHECK_EQUAL(run_inline(x).what, std::vector{0});
   x.handled(1);
-  CAF_CHECK_EQUAL(hand_over(x).what, std::vector{1});
+  CAF_CHECK_EQUAL(run_inline(x).what, std::vector{1});
   x.handled(1);
-  CAF_CHECK(hand_over(x).what.empty());
+  CAF_CHECK(run_inline(x).what.empty());
   CAF_CHECK_EQUAL(x.in_hand(), 1u);
 }
 
@@ -115,8 +115,8 @@ CAF_TEST(a mark that is never answered is given up) {
   window x{{.policy = delivery_policy::latest_per_key}};
   x.push("a", 1);
   x.push("b", 2);
-  CAF_CHECK_EQUAL(hand_over(x).what, std::vector{1});
+  CAF_CHECK_EQUAL(run_inline(x).what, std::vector{1});
   CAF_CHECK_EQUAL(x.give_up(now), 0u);
   CAF_CHECK_EQUAL(x.give_up(now + 1s), 1u);
-  CAF_CHECK_EQUAL(hand_over(x).what, std::vector{2});
+  CAF_CHECK_EQUAL(run_inline(x).what, std::vector{2});
 }

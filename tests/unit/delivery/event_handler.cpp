@@ -17,8 +17,8 @@ struct fixture {
   event_handler::time_point now;
 
   void subscribe(const subscription& what) {
-    x.what = what;
-    x.counters.id = 7;
+    x.spec = what;
+    x.number = 7;
     x.window = delivery_window<offered_event>{what.window};
   }
 
@@ -78,11 +78,11 @@ CAF_TEST(what is missing is told ahead of the next event) {
   subscribe(followed());
   x.arrived(at(1), now);
   x.arrived(at(4), now);
-  CAF_CHECK(x.offer(at(4), number(4)));
+  CAF_CHECK(x.offer(at(4), number(4), {}));
   CAF_CHECK(x.arriving.empty());
   auto next = x.window.next(now);
   CAF_REQUIRE(next);
-  CAF_CHECK_EQUAL(gaps(next->what.before), (ranges{{2, 3}}));
+  CAF_CHECK_EQUAL(gaps(next->value.before), (ranges{{2, 3}}));
 }
 
 CAF_TEST(what was dropped for being slow is a gap) {
@@ -92,7 +92,7 @@ CAF_TEST(what was dropped for being slow is a gap) {
   std::uint64_t sequence = 0;
   const auto take_one = [&] {
     x.arrived(at(++sequence), now);
-    const auto has_room = x.offer(at(sequence), number(0));
+    const auto has_room = x.offer(at(sequence), number(0), {});
     x.window.next(now);
     return has_room;
   };
@@ -110,7 +110,7 @@ CAF_TEST(what a newer event has replaced is no gap) {
   subscribe(what);
   for (auto sequence : {1u, 2u, 3u}) {
     x.arrived(at(sequence), now);
-    x.offer(at(sequence), number(0));
+    x.offer(at(sequence), number(0), {});
     x.window.next(now); // one is in its mailbox
   }
   CAF_CHECK_EQUAL(x.window.waiting(), 1u);
@@ -121,7 +121,7 @@ CAF_TEST(what a newer event has replaced is no gap) {
 CAF_TEST(what is held keeps its place and not its body) {
   subscribe(followed().on_durable_queue("q").acked(ack_policy::on_success));
   open_delivery open;
-  x.hold(at(5), number(5), {1, 9}, open);
+  x.hold(at(5), number(5), {}, {1, 9}, open);
   CAF_CHECK_EQUAL(open.waiting, std::vector<subscription_id>{7});
   CAF_REQUIRE(open.from);
   CAF_CHECK_EQUAL(open.from->position->sequence, 5u);

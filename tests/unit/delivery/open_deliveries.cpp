@@ -25,12 +25,12 @@ const message_origin third{"Trade", "k", amqp::stream_position{1, 3}};
 struct fixture {
   open_deliveries it;
   std::shared_ptr<testing::scripted_link> link = std::make_shared<testing::scripted_link>();
-  amqp::outlet_ptr out = std::make_shared<testing::scripted_outlet>(link);
+  amqp::link_sender_ptr out = std::make_shared<testing::scripted_sender>(link);
 
   /// A consumer delivers a message that these subscriptions are asked for.
-  delivery_key deliver(amqp::consumer_id consumer, std::uint32_t incarnation, std::uint64_t tag,
+  delivery_key deliver(amqp::consumer_id consumer, std::uint32_t generation, std::uint64_t tag,
                        std::vector<subscription_id> waiting = {1}) {
-    const auto life = it.enter(out, incarnation);
+    const auto life = it.enter(out, generation);
     it.began(consumer, life);
     it.arrived(tag);
     open_delivery x;
@@ -44,10 +44,10 @@ struct fixture {
   }
 
   /// What would be sent on one life's channel.
-  settlements settled(std::uint32_t incarnation) {
+  settlements settled(std::uint32_t generation) {
     settlements result;
-    it.flush([&](amqp::outlet&, std::uint32_t where, settlements xs) {
-      if (where == incarnation)
+    it.flush([&](amqp::link_sender&, std::uint32_t where, settlements xs) {
+      if (where == generation)
         result.insert(result.end(), xs.begin(), xs.end());
     });
     return result;
@@ -75,15 +75,15 @@ CAF_TEST(each answer goes to the channel that its message came by) {
   CAF_CHECK(settled(1).empty());
   CAF_CHECK(answer(one, verdict::requeue));
   CAF_CHECK(settled(1) == (settlements{{7, verdict::requeue}}));
-  CAF_CHECK_EQUAL(it.lives(), 2u);
+  CAF_CHECK_EQUAL(it.generations(), 2u);
 }
 
 CAF_TEST(the same channel is the same life) {
   const auto one = deliver(4, 1, 1);
   deliver(8, 2, 1);
-  CAF_CHECK_EQUAL(deliver(4, 1, 2).life, one.life);
-  const amqp::outlet_ptr other = std::make_shared<testing::scripted_outlet>(link);
-  CAF_CHECK_NOT_EQUAL(it.enter(other, 1), one.life);
+  CAF_CHECK_EQUAL(deliver(4, 1, 2).generation, one.generation);
+  const amqp::link_sender_ptr other = std::make_shared<testing::scripted_sender>(link);
+  CAF_CHECK_NOT_EQUAL(it.enter(other, 1), one.generation);
 }
 
 CAF_TEST(a lost consumer touches no other) {
@@ -104,7 +104,7 @@ CAF_TEST(a life ends with the last of its consumers) {
   it.lost(8);
   settled(1);
   deliver(12, 2, 1);
-  CAF_CHECK_EQUAL(it.lives(), 1u);
+  CAF_CHECK_EQUAL(it.generations(), 1u);
   CAF_CHECK(!answer(lost));
 }
 
@@ -155,7 +155,7 @@ CAF_TEST(what a retired consumer delivered can still be settled) {
   CAF_CHECK(answer(key));
   CAF_CHECK(settled(1) == (settlements{{1, verdict::ack}}));
   deliver(8, 2, 1); // now nothing is left of it
-  CAF_CHECK_EQUAL(it.lives(), 1u);
+  CAF_CHECK_EQUAL(it.generations(), 1u);
 }
 
 // -- answers ------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ struct tracker {
   /// Arrives and is handled.
   stream_tracker::arrival take(position x, std::string_view key = "k") {
     auto result = arrived(x, key);
-    if (result.what == verdict::fresh)
+    if (result.outcome == verdict::fresh)
       it.handled("Trade", key, x);
     return result;
   }
@@ -59,7 +59,7 @@ stream_notice restarted(std::uint64_t epoch) {
 }
 
 bool fresh(const stream_tracker::arrival& x, const notices& before = {}) {
-  return x.what == verdict::fresh && x.before == before;
+  return x.outcome == verdict::fresh && x.before == before;
 }
 
 } // namespace
@@ -69,9 +69,9 @@ bool fresh(const stream_tracker::arrival& x, const notices& before = {}) {
 CAF_TEST(a message is in hand until it is handled) {
   tracker x;
   CAF_CHECK(fresh(x.arrived({1, 1})));
-  CAF_CHECK(x.arrived({1, 1}).what == verdict::in_hand);
+  CAF_CHECK(x.arrived({1, 1}).outcome == verdict::in_hand);
   x.handled({1, 1});
-  CAF_CHECK(x.arrived({1, 1}).what == verdict::handled);
+  CAF_CHECK(x.arrived({1, 1}).outcome == verdict::handled);
   CAF_CHECK(x.arrived({1, 1}).before.empty());
 }
 
@@ -82,7 +82,7 @@ CAF_TEST(a message that failed is fresh again) {
   x.arrived({1, 2});
   x.failed({1, 1});
   CAF_CHECK(fresh(x.arrived({1, 1})));
-  CAF_CHECK(x.arrived({1, 2}).what == verdict::in_hand);
+  CAF_CHECK(x.arrived({1, 2}).outcome == verdict::in_hand);
 }
 
 CAF_TEST(messages without a position are always fresh) {
@@ -103,16 +103,16 @@ CAF_TEST(a position of 0 is none) {
   CAF_CHECK(fresh(x.take({1, 5})));
   CAF_CHECK(fresh(x.take({1, 0})));
   CAF_CHECK(fresh(x.take({1, 6})));
-  CAF_CHECK(x.take({1, 5}).what == verdict::handled);
+  CAF_CHECK(x.take({1, 5}).outcome == verdict::handled);
 }
 
 CAF_TEST(streams differ by exchange and by routing key) {
   tracker x;
   x.take({1, 1});
-  CAF_CHECK(x.it.arrived("Kline", "k", position{1, 1}, start).what == verdict::fresh);
-  CAF_CHECK(x.it.arrived("Trade", "l", position{1, 1}, start).what == verdict::fresh);
-  CAF_CHECK(x.it.arrived("Trad", "ek", position{1, 1}, start).what == verdict::fresh);
-  CAF_CHECK(x.arrived({1, 1}).what == verdict::handled);
+  CAF_CHECK(x.it.arrived("Kline", "k", position{1, 1}, start).outcome == verdict::fresh);
+  CAF_CHECK(x.it.arrived("Trade", "l", position{1, 1}, start).outcome == verdict::fresh);
+  CAF_CHECK(x.it.arrived("Trad", "ek", position{1, 1}, start).outcome == verdict::fresh);
+  CAF_CHECK(x.arrived({1, 1}).outcome == verdict::handled);
   CAF_CHECK_EQUAL(x.it.size(), 4u);
 }
 
@@ -123,7 +123,7 @@ CAF_TEST(what was handled stays known for as long as the tracker lives) {
   for (auto i = 1u; i <= count; ++i)
     x.take({1, i});
   for (auto i = 1u; i <= count; ++i)
-    CAF_REQUIRE(x.take({1, i}).what == verdict::handled);
+    CAF_REQUIRE(x.take({1, i}).outcome == verdict::handled);
   CAF_CHECK_EQUAL(x.it.forgotten(), 0u);
 }
 
@@ -133,7 +133,7 @@ CAF_TEST(beyond its ranges a tracker forgets the oldest and loses nothing) {
   for (auto i = 1u; i <= 9; ++i)
     x.take({1, 2 * i}); // each follows a hole
   CAF_CHECK_EQUAL(x.it.forgotten(), 1u);
-  CAF_CHECK(x.arrived({1, 4}).what == verdict::handled);
+  CAF_CHECK(x.arrived({1, 4}).outcome == verdict::handled);
   CAF_CHECK(fresh(x.arrived({1, 2})));
   CAF_CHECK(fresh(x.arrived({1, 3}))); // what never came is never taken for handled
 }
@@ -145,7 +145,7 @@ CAF_TEST(all streams together have a bound as well) {
       x.take({1, 2 * i}, key);
   CAF_CHECK_EQUAL(x.it.size(), 2u);
   CAF_CHECK_EQUAL(x.it.forgotten(), 2u);
-  CAF_CHECK(x.take({1, 4}, "c").what == verdict::handled);
+  CAF_CHECK(x.take({1, 4}, "c").outcome == verdict::handled);
   CAF_CHECK(fresh(x.take({1, 4}, "a")));
 }
 
@@ -158,7 +158,7 @@ CAF_TEST(a missing sequence is told once ahead of what follows it) {
   CAF_CHECK(fresh(x.take({1, 15}), {gap(12, 14)}));
   // What comes late fills the gap without a word, and is handled once as well.
   CAF_CHECK(fresh(x.take({1, 13})));
-  CAF_CHECK(x.take({1, 13}).what == verdict::handled);
+  CAF_CHECK(x.take({1, 13}).outcome == verdict::handled);
   CAF_CHECK(fresh(x.take({1, 16})));
   CAF_CHECK(fresh(x.take({1, 18}), {gap(17, 17)}));
 }
@@ -167,7 +167,7 @@ CAF_TEST(what came before the first message is late and opens no gap) {
   tracker x;
   x.take({1, 10});
   CAF_CHECK(fresh(x.take({1, 8})));
-  CAF_CHECK(x.take({1, 8}).what == verdict::handled);
+  CAF_CHECK(x.take({1, 8}).outcome == verdict::handled);
   CAF_CHECK(fresh(x.take({1, 11})));
 }
 
@@ -179,7 +179,7 @@ CAF_TEST(a gap as wide as all numbers is one gap) {
   CAF_CHECK(fresh(x.take({1, last}), {gap(5, last - 1)}));
   for (auto i : {last - 1, last - 2, last - 3})
     CAF_CHECK(fresh(x.take({1, i})));
-  CAF_CHECK(x.take({1, last}).what == verdict::handled);
+  CAF_CHECK(x.take({1, last}).outcome == verdict::handled);
 }
 
 // -- publishers -------------------------------------------------------------------------
@@ -199,7 +199,7 @@ CAF_TEST(publishers that take turns are told once) {
   CAF_CHECK(fresh(x.take({7, 1}), {restarted(7)}));
   CAF_CHECK(fresh(x.take({5, 4})));
   CAF_CHECK(fresh(x.take({7, 2})));
-  CAF_CHECK(x.take({5, 4}).what == verdict::handled);
+  CAF_CHECK(x.take({5, 4}).outcome == verdict::handled);
   CAF_CHECK(fresh(x.take({5, 6}), {gap(5, 5)}));
 }
 
@@ -207,7 +207,7 @@ CAF_TEST(an older publisher that is heard for the first time is no restart) {
   tracker x;
   x.take({7, 1});
   CAF_CHECK(fresh(x.take({5, 30})));
-  CAF_CHECK(x.take({5, 30}).what == verdict::handled);
+  CAF_CHECK(x.take({5, 30}).outcome == verdict::handled);
   CAF_CHECK(fresh(x.take({5, 32}), {gap(31, 31)}));
 }
 
@@ -219,8 +219,8 @@ CAF_TEST(only the newest publishers of a stream are followed) {
   // Publisher 1 is not followed any more: no duplicates, gaps or restarts.
   for (auto i = 0; i < 2; ++i)
     CAF_CHECK(fresh(x.take({1, 9})));
-  CAF_CHECK(x.take({2, 1}).what == verdict::handled);
-  CAF_CHECK(x.take({3, 1}).what == verdict::handled);
+  CAF_CHECK(x.take({2, 1}).outcome == verdict::handled);
+  CAF_CHECK(x.take({3, 1}).outcome == verdict::handled);
 }
 
 // -- many streams -------------------------------------------------------------------------
@@ -232,7 +232,7 @@ CAF_TEST(the stream that is silent for longest makes room) {
   x.take({1, 2}, "a");
   x.take({1, 1}, "c");
   CAF_CHECK_EQUAL(x.it.size(), 2u);
-  CAF_CHECK(x.take({1, 2}, "a").what == verdict::handled);
+  CAF_CHECK(x.take({1, 2}, "a").outcome == verdict::handled);
   CAF_CHECK(fresh(x.take({1, 1}, "b")));
   x.it.handled("Trade", "c", position{1, 1});
   CAF_CHECK(fresh(x.take({1, 1}, "c")));
@@ -241,7 +241,7 @@ CAF_TEST(the stream that is silent for longest makes room) {
 CAF_TEST(limits of 0 are 1) {
   tracker x{{.max_ranges = 0, .max_ranges_in_all = 0, .max_streams = 0, .max_epochs = 0}};
   CAF_CHECK(fresh(x.take({1, 1})));
-  CAF_CHECK(x.take({1, 1}).what == verdict::handled);
+  CAF_CHECK(x.take({1, 1}).outcome == verdict::handled);
   CAF_CHECK(fresh(x.take({1, 2})));
   CAF_CHECK(fresh(x.take({1, 1}, "l")));
   CAF_CHECK_EQUAL(x.it.size(), 1u);
@@ -270,7 +270,7 @@ CAF_TEST(a tracker can be moved) {
   stream_tracker x;
   x.arrived("Trade", "k", position{1, 1}, start);
   auto y = std::move(x);
-  CAF_CHECK(y.arrived("Trade", "k", position{1, 1}, start).what == verdict::in_hand);
+  CAF_CHECK(y.arrived("Trade", "k", position{1, 1}, start).outcome == verdict::in_hand);
   CAF_CHECK(fresh(y.arrived("Trade", "l", position{1, 1}, start)));
 }
 
@@ -337,7 +337,7 @@ struct plain_tracker {
     if (!find(key, x))
       return result;
     if (auto i = publisher.known.find(x.sequence); i != publisher.known.end())
-      result.what = i->second;
+      result.outcome = i->second;
     else
       publisher.known[x.sequence] = verdict::in_hand;
     return result;
@@ -407,9 +407,9 @@ CAF_TEST(a tracker answers as one that remembers everything) {
                                std::max<std::uint64_t>(1, random() % 2 ? last : at.sequence)};
         const auto expected = model.arrived(key, arrives, now);
         const auto found = x.arrived("Trade", key, arrives, time);
-        CAF_REQUIRE(found.what == expected.what);
+        CAF_REQUIRE(found.outcome == expected.outcome);
         CAF_REQUIRE(found.before == expected.before);
-        ++seen[found.what];
+        ++seen[found.outcome];
         told += found.before.size();
         newest_epoch += random() % 50 == 0;
       }

@@ -22,6 +22,10 @@ constexpr subscriber_id bob = 2;
 /// Writes down what is done, and answers what the test says.
 class recording_door : public dispatch_door {
 public:
+  std::chrono::system_clock::time_point wall_time() const override {
+    return std::chrono::system_clock::time_point{} + std::chrono::hours{1};
+  }
+
   std::chrono::steady_clock::time_point now() const override {
     return time;
   }
@@ -95,15 +99,16 @@ public:
 };
 
 struct fixture {
+  subscription_id last_id = 0;
   recording_door door;
   dispatching x{door, {.server_id = "srv"}};
   std::shared_ptr<testing::scripted_link> link = std::make_shared<testing::scripted_link>();
-  amqp::outlet_ptr out = std::make_shared<testing::scripted_outlet>(link);
+  amqp::link_sender_ptr out = std::make_shared<testing::scripted_sender>(link);
 
   subscription_id subscribe(subscription what, subscriber_id who = alice) {
     CAF_REQUIRE(!x.refusal(what, true));
     subscription_id id = 0;
-    x.subscribe(std::move(what), who, [&](event_handler& added) { id = added.id(); });
+    x.subscribe(std::move(what), who, ++last_id, [&](event_handler& added) { id = added.id(); });
     return id;
   }
 
@@ -129,7 +134,7 @@ struct fixture {
     xs[0].exchange = "Trade";
     xs[0].routing_key = "a";
     xs[0].redelivered = redelivered;
-    xs[0].body = payload_encoder{}.seal("EVENT_TRADE", "{}");
+    xs[0].body = payload_encoder{}.encode("EVENT_TRADE", "{}");
     x.on_deliveries(out, 1, xs);
   }
 
@@ -193,7 +198,7 @@ CAF_TEST(on dispatch a message is settled when all have it) {
   CAF_CHECK_EQUAL(take_done(), (lines{"1 gets", "2 gets"}));
   const auto told = settled();
   CAF_REQUIRE_EQUAL(told.size(), 1u);
-  CAF_CHECK(told[0].what == what::ack);
+  CAF_CHECK(told[0].outcome == what::ack);
 }
 
 CAF_TEST(on success a message is settled when all have answered) {
@@ -206,7 +211,7 @@ CAF_TEST(on success a message is settled when all have answered) {
   answer(1, make_error(ec::handler_failed, "no"));
   const auto told = settled();
   CAF_REQUIRE_EQUAL(told.size(), 1u);
-  CAF_CHECK(told[0].what == what::requeue);
+  CAF_CHECK(told[0].outcome == what::requeue);
 }
 
 CAF_TEST(what fails again goes back after a pause) {
@@ -228,7 +233,7 @@ CAF_TEST(a failed message is acknowledged once the broker has its copy) {
   x.on_moved(door.copied.at(0), {});
   const auto told = settled();
   CAF_REQUIRE_EQUAL(told.size(), 1u);
-  CAF_CHECK(told[0].what == what::ack);
+  CAF_CHECK(told[0].outcome == what::ack);
 }
 
 CAF_TEST(a message whose copy can never be sent is rejected and holds up nobody) {
@@ -239,7 +244,7 @@ CAF_TEST(a message whose copy can never be sent is rejected and holds up nobody)
     x.on_moved(door.copied.back(), make_error(code, "too large"));
     const auto told = settled();
     CAF_REQUIRE_EQUAL(told.size(), 1u);
-    CAF_CHECK(told[0].what == what::reject);
+    CAF_CHECK(told[0].outcome == what::reject);
   }
   CAF_CHECK(door.paused.empty());
 }
@@ -252,7 +257,7 @@ CAF_TEST(a message whose copy finds no queue for now goes back after a pause) {
   CAF_CHECK(settled().empty());
   CAF_REQUIRE_EQUAL(door.paused.size(), 1u);
   x.on_pause_over(door.paused[0]);
-  CAF_CHECK(settled().at(0).what == what::release);
+  CAF_CHECK(settled().at(0).outcome == what::release);
 }
 
 CAF_TEST(what a strategy had when it ended goes back ahead of the end of its consumer) {
@@ -262,7 +267,7 @@ CAF_TEST(what a strategy had when it ended goes back ahead of the end of its con
   x.on_strategy_down(alice, {});
   const auto told = settled();
   CAF_REQUIRE_EQUAL(told.size(), 1u);
-  CAF_CHECK(told[0].what == what::release);
+  CAF_CHECK(told[0].outcome == what::release);
   CAF_CHECK_EQUAL(take_done(), (lines{"ended 1: not_subscribed", "retire"}));
 }
 
@@ -279,7 +284,7 @@ CAF_TEST(what a lost consumer had goes back and its answer settles nothing more)
   x.on_consumers_lost({consumer}, {ec::connection_lost, "gone"});
   const auto told = settled();
   CAF_REQUIRE_EQUAL(told.size(), 1u);
-  CAF_CHECK(told[0].what == what::release);
+  CAF_CHECK(told[0].outcome == what::release);
   answer(0);
   CAF_CHECK(settled().empty());
 }

@@ -28,18 +28,19 @@ subscription kept(const std::string& key) {
 }
 
 struct fixture {
+  subscription_id last_id = 0;
   subscription_table x{{.server_id = "srv"}};
 
   event_handler& add(const subscription& what, subscriber_id who = alice) {
     CAF_REQUIRE(!x.check(what));
-    return x.add(what, who);
+    return x.add(what, who, ++last_id);
   }
 
   void confirm(const event_handler& of) {
     const auto& from = x.consumer_of(of);
     x.apply({of.consumer,
              from.queue,
-             amqp::binding{of.what.exchange, from.queue, of.what.routing_key},
+             amqp::binding{of.spec.exchange, from.queue, of.spec.routing_key},
              {}});
     of_wishes();
   }
@@ -59,7 +60,7 @@ struct fixture {
       if (auto* wanted = std::get_if<wanted_consumer>(&wish))
         result.push_back("want " + wanted->queue.name + " " + wanted->binding.routing_key);
       else if (auto* unbound = std::get_if<subscription_table::unwanted_binding>(&wish))
-        result.push_back("unbind " + unbound->what.routing_key);
+        result.push_back("unbind " + unbound->spec.routing_key);
       else
         result.emplace_back("retire");
     }
@@ -84,7 +85,7 @@ CAF_TEST(each default subscription has a queue of its own and those alike share 
 CAF_TEST(what is bound is not asked for again) {
   const auto& first = run(to("a"));
   const auto& second = add(to("a"), bob);
-  CAF_CHECK(x.consumer_of(second).has_bound(first.what));
+  CAF_CHECK(x.consumer_of(second).has_bound(first.spec));
   CAF_CHECK_EQUAL(of_wishes(), lines{});
 }
 
@@ -181,10 +182,10 @@ CAF_TEST(news are about a binding or about the consumer as a whole) {
   run(to("b").on_queue("q"), bob);
   const failure refused{ec::access_refused, "no"};
   CAF_CHECK_EQUAL(x.apply({consumer, "q", amqp::binding{"Trade", "q", "b"}, refused}), ids{2});
-  CAF_CHECK(x.find_consumer(consumer)->has_bound(x.at(1).what));
-  CAF_CHECK(!x.find_consumer(consumer)->has_bound(x.at(2).what));
+  CAF_CHECK(x.find_consumer(consumer)->has_bound(x.at(1).spec));
+  CAF_CHECK(!x.find_consumer(consumer)->has_bound(x.at(2).spec));
   CAF_CHECK_EQUAL(x.apply({consumer, "q", std::nullopt, refused}), (ids{1, 2}));
-  CAF_CHECK(!x.find_consumer(consumer)->has_bound(x.at(1).what));
+  CAF_CHECK(!x.find_consumer(consumer)->has_bound(x.at(1).spec));
 }
 
 CAF_TEST(a reader goes on at the first message without an answer) {

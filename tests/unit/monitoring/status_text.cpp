@@ -16,7 +16,7 @@ center_status some_status() {
   center_status result;
   link_status link;
   link.role = link_role::consuming;
-  link.state = "down";
+  link.state = link_state::down;
   link.endpoint = "amqp://rabbit:5672/";
   link.connects = 2;
   link.losses = 2;
@@ -52,7 +52,7 @@ CAF_TEST(a status is a text of lines) {
       "dead letters\n"
       "subscription 3 of 'market_maker' (actor 12): Trade:binance.ETH/USDT on queue 'q', not "
       "consuming; 5 delivered, 0 succeeded, 0 failed (0 not in time), 0 in flight, 0 waiting, 6 "
-      "dropped, 0 copies\n"
+      "dropped, 0 copies, 0 ranges forgotten\n"
       "refused: queue 'q': no right\n");
 }
 

@@ -131,18 +131,18 @@ CAF_TEST(confirmed messages take no room) {
 
 CAF_TEST(the oldest on the wire is not confirmed yet) {
   auto x = filled({.window = 3}, 4);
-  CAF_CHECK_EQUAL(x.oldest_on_wire(), 0u);
+  CAF_CHECK_EQUAL(x.oldest_in_flight(), 0u);
   x.take();
-  const auto first = x.oldest_on_wire();
+  const auto first = x.oldest_in_flight();
   CAF_CHECK_NOT_EQUAL(first, 0u);
   x.settle(1);
   x.settle(3);
-  const auto second = x.oldest_on_wire();
+  const auto second = x.oldest_in_flight();
   CAF_CHECK_NOT_EQUAL(second, first);
   // Sent again it is another time.
   x.rewind();
   x.take();
-  CAF_CHECK_NOT_EQUAL(x.oldest_on_wire(), second);
+  CAF_CHECK_NOT_EQUAL(x.oldest_in_flight(), second);
 }
 
 CAF_TEST(clearing gives back what was not confirmed) {
@@ -485,7 +485,7 @@ CAF_TEST(every message is confirmed or dropped exactly once and none overtakes) 
       CAF_REQUIRE_EQUAL(x.blocked(), model.blocked.size());
       CAF_REQUIRE_EQUAL(x.bytes(),
                         plain_outbox::bytes_of(model.wire) + plain_outbox::bytes_of(model.waiting));
-      CAF_REQUIRE((x.oldest_on_wire() == 0) == model.wire.empty());
+      CAF_REQUIRE((x.oldest_in_flight() == 0) == model.wire.empty());
       CAF_REQUIRE(x.blocked() == 0 || x.waiting() + x.unconfirmed() > 0);
     }
     for (auto id : ids_of(x.clear()))

@@ -109,7 +109,7 @@ struct fixture : belt_fixture<> {
     settings.limits.window = 10;
     settings.limits.max_unconfirmed = 2'000;
     settings.start_link = [this](const amqp::relay_hello&, const amqp::broker_limits& known,
-                                 std::shared_ptr<amqp::sink> events) {
+                                 std::shared_ptr<amqp::link_listener> events) {
       known_limits.push_back(known);
       sinks.push_back(events);
       auto result = make_feeding_transport(earth.sys, home.handle(), to_broker());
@@ -236,7 +236,7 @@ struct fixture : belt_fixture<> {
   caf::actor relay;
   /// What each link of a host to the broker was told, and where its events go.
   std::vector<amqp::broker_limits> known_limits;
-  std::vector<std::shared_ptr<amqp::sink>> sinks;
+  std::vector<std::shared_ptr<amqp::link_listener>> sinks;
   std::vector<center_actors> centers;
   std::vector<caf::actor> strategies;
   std::vector<std::shared_ptr<journal>> journals;
@@ -531,7 +531,7 @@ CAF_TEST(a feed has a life of its own) {
     CAF_REQUIRE_EQUAL(events->deliveries.size(), static_cast<std::size_t>(i));
     if (i % 100 == 0)
       events->channel_closed({amqp::channel::deliveries, {ec::not_found, "no"}, 1, {}});
-    link->out()->settle(feed_incarnation, {{events->deliveries.back().tag}});
+    link->out()->settle(feed_generation, {{events->deliveries.back().tag}});
     move();
   }
   CAF_CHECK(scripted->settlements.empty());

@@ -48,9 +48,9 @@ struct fixture {
     return std::get<relay_refusal>(last.back()).reason;
   }
 
-  void deliver(consumer_id consumer, std::uint64_t tag, std::uint32_t incarnation = 1,
+  void deliver(consumer_id consumer, std::uint64_t tag, std::uint32_t generation = 1,
                std::size_t size = 0) {
-    talk.raise(relay_deliveries{incarnation, {some_delivery(consumer, tag, size)}}, now);
+    talk.raise(relay_deliveries{generation, {some_delivery(consumer, tag, size)}}, now);
   }
 
   static delivery some_delivery(consumer_id consumer, std::uint64_t tag, std::size_t size) {
@@ -61,11 +61,11 @@ struct fixture {
     return x;
   }
 
-  void publish(std::uint64_t id, std::size_t size, std::uint32_t incarnation = 1) {
+  void publish(std::uint64_t id, std::size_t size, std::uint32_t generation = 1) {
     publication x;
     x.id = id;
     x.body = std::make_shared<const std::string>(size, 'x');
-    feed(publish_command{incarnation, {x}});
+    feed(publish_command{generation, {x}});
   }
 
   /// The deliveries that were said, each as "tag" or "tag: why it cannot be read".
@@ -91,9 +91,9 @@ struct fixture {
                      [this](const relay_hello&, const relay_tune& tune) {
                        known = tune.known;
                        if (no_link)
-                         return attempt<transport_ptr>{nullptr, no_link};
+                         return outcome<transport_ptr>{nullptr, no_link};
                        ++links;
-                       return attempt<transport_ptr>{std::make_unique<scripted_transport>(link)};
+                       return outcome<transport_ptr>{std::make_unique<scripted_transport>(link)};
                      },
                      now};
 
@@ -187,7 +187,7 @@ CAF_TEST(a frame that is too large ends the link and is not kept) {
 CAF_TEST(a consumer that does not acknowledge has a window all the same) {
   greet();
   feed(request_command{1, start_consumer{{5, "q", 0, true}}});
-  const auto asked = std::get<start_consumer>(link->requests.at(0).second).what;
+  const auto asked = std::get<start_consumer>(link->requests.at(0).second).spec;
   CAF_CHECK(!asked.no_ack);
   CAF_CHECK_EQUAL(asked.prefetch_count, session_limits{}.window);
   for (auto tag : {11u, 12u, 13u})
@@ -247,7 +247,7 @@ CAF_TEST(a channel that ends leaves the others as they are) {
   deliver(6, 2, 2);
   feed(relay_credit{3});
   CAF_REQUIRE_EQUAL(link->settlements.size(), 1u);
-  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 2u);
+  CAF_CHECK_EQUAL(link->settlements[0].generation, 2u);
   CAF_CHECK(link->settlements[0].items == (std::vector<settlement>{{1}, {2}}));
 }
 
@@ -260,9 +260,9 @@ CAF_TEST(what is owed goes to the channel that it came by) {
   deliver(5, 2, 1);
   feed(relay_credit{3});
   CAF_REQUIRE_EQUAL(link->settlements.size(), 3u);
-  CAF_CHECK_EQUAL(link->settlements[0].incarnation, 1u);
-  CAF_CHECK_EQUAL(link->settlements[1].incarnation, 2u);
-  CAF_CHECK_EQUAL(link->settlements[2].incarnation, 1u);
+  CAF_CHECK_EQUAL(link->settlements[0].generation, 1u);
+  CAF_CHECK_EQUAL(link->settlements[1].generation, 2u);
+  CAF_CHECK_EQUAL(link->settlements[2].generation, 1u);
 }
 
 CAF_TEST(a group reaches the broker) {
@@ -270,7 +270,7 @@ CAF_TEST(a group reaches the broker) {
   consumer wanted{5, "q", 10};
   wanted.group = 3;
   feed(request_command{1, start_consumer{wanted}});
-  CAF_CHECK(std::get<start_consumer>(link->requests.at(0).second).what == wanted);
+  CAF_CHECK(std::get<start_consumer>(link->requests.at(0).second).spec == wanted);
 }
 
 // -- what is too large -----------------------------------------------------------------------

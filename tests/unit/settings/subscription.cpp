@@ -172,7 +172,7 @@ CAF_TEST(a queue has the arguments of its kind and limits) {
                                   {"x-delivery-limit", std::int64_t{5}},
                                   {"x-dead-letter-exchange", std::string{}},
                                   {"x-dead-letter-routing-key", std::string{"q.dead"}}}));
-  CAF_CHECK(queues_beside(x, queue).at(0).name == "q.dead");
+  CAF_CHECK(companion_queues(x, queue).at(0).name == "q.dead");
   CAF_CHECK(queue_for(trades("p", "s"), "q").arguments.empty());
 }
 
@@ -198,8 +198,8 @@ CAF_TEST(a quorum queue without a limit says so where the broker has one by defa
 }
 
 CAF_TEST(dead letters can be consumed by a subscription of their queue) {
-  const auto dead = queues_beside(trades("p", "s").on_quorum_queue("q").dead_lettered(),
-                                  queue_for(trades("p", "s").on_quorum_queue("q"), "q"));
+  const auto dead = companion_queues(trades("p", "s").on_quorum_queue("q").dead_lettered(),
+                                     queue_for(trades("p", "s").on_quorum_queue("q"), "q"));
   CAF_CHECK(dead.back() == queue_for(trades("p", "s").on_quorum_queue("q.dead"), "q.dead"));
 }
 
@@ -212,11 +212,11 @@ CAF_TEST(retries and dead letters have queues beside the queue) {
             == (amqp::field_table{{"x-queue-type", std::string{"classic"}},
                                   {"x-dead-letter-exchange", std::string{}},
                                   {"x-dead-letter-routing-key", std::string{"q.dead"}}}));
-  auto beside = queues_beside(x, queue);
+  auto beside = companion_queues(x, queue);
   CAF_REQUIRE_EQUAL(beside.size(), 2u);
   CAF_CHECK_EQUAL(beside[0].name, "q.retry.5");
   CAF_CHECK_EQUAL(beside[1].name, "q.dead");
-  CAF_CHECK(queues_beside(trades("p", "s"), queue).empty());
+  CAF_CHECK(companion_queues(trades("p", "s"), queue).empty());
 }
 
 CAF_TEST(a stream is a log to be read) {

@@ -33,12 +33,16 @@ std::string text(const link_set::connect_link& x) {
   return fmt::format("connect {} to {}", to_string(x.role), x.where.host);
 }
 
+std::string text(const link_set::link_changed&) {
+  return {}; // see `states`
+}
+
 std::string text(const link_set::close_link& x) {
   return fmt::format("{} {}", x.in_order ? "close" : "abandon", to_string(x.role));
 }
 
 std::string text(const link_set::ask& x) {
-  return fmt::format("ask {}: {}", to_string(x.by), to_string(x.what));
+  return fmt::format("ask {}: {}", to_string(x.by), to_string(x.op));
 }
 
 std::string text(const link_set::lost_consumers& x) {
@@ -73,7 +77,7 @@ struct fixture {
     return result;
   }
 
-  /// All orders since the last call, but lines for the log.
+  /// All orders since the last call, but lines for the log and what is said of states.
   lines take() {
     lines result;
     for (auto& line : take_all())
@@ -84,8 +88,21 @@ struct fixture {
 
   lines take_all() {
     lines result;
-    for (auto& y : std::exchange(x.orders, {}))
+    for (auto& y : take_orders())
       result.push_back(std::visit([](auto& z) { return text(z); }, y));
+    return result;
+  }
+
+  /// The orders since the last call; what is said of states goes to `states`.
+  std::vector<link_set::order> take_orders() {
+    auto result = std::exchange(x.orders, {});
+    std::erase_if(result, [this](auto& y) {
+      auto* changed = std::get_if<link_set::link_changed>(&y);
+      if (changed)
+        states.push_back(fmt::format("{} {}", to_string(changed->role),
+                                     to_string(x.status(changed->role).state)));
+      return changed != nullptr;
+    });
     return result;
   }
 
@@ -101,7 +118,7 @@ struct fixture {
   lines answer_all() {
     lines result;
     while (!x.orders.empty())
-      for (auto& y : std::exchange(x.orders, {})) {
+      for (auto& y : take_orders()) {
         if (auto* request = std::get_if<link_set::ask>(&y))
           answer(*request);
         else
@@ -112,8 +129,8 @@ struct fixture {
 
   void answer(const link_set::ask& request) {
     amqp::reply reply{request.id, {}, {}};
-    if (auto* queue = std::get_if<amqp::declare_queue>(&request.what))
-      reply.queue = queue->what.name;
+    if (auto* queue = std::get_if<amqp::declare_queue>(&request.op))
+      reply.queue = queue->spec.name;
     x.on_reply(reply);
   }
 
@@ -147,6 +164,8 @@ struct fixture {
 
   link_set::time_point now{1h};
   link_set x{settings()};
+  /// What was said of the states of links.
+  lines states;
 };
 
 } // namespace
@@ -157,13 +176,29 @@ CAF_TEST_FIXTURE_SCOPE(link_set_tests, fixture)
 
 CAF_TEST(a connection has a name and is made once) {
   x.connect(link_role::consuming, false);
-  CAF_REQUIRE_EQUAL(x.orders.size(), 1u);
-  auto& order = std::get<link_set::connect_link>(x.orders[0]);
+  const auto orders = take_orders();
+  CAF_REQUIRE_EQUAL(orders.size(), 1u);
+  auto& order = std::get<link_set::connect_link>(orders[0]);
   CAF_CHECK_EQUAL(order.where.host, "a");
   CAF_CHECK_EQUAL(order.where.connection_name, "server consuming");
   take();
   x.connect(link_role::consuming, false);
   CAF_CHECK(take() == lines{});
+}
+
+CAF_TEST(each change of a state is said) {
+  x.connect(link_role::publishing, false);
+  take();
+  x.on_up(link_role::publishing, "RabbitMQ", nullptr);
+  take();
+  x.on_blocked(link_role::publishing, "low on memory");
+  take();
+  x.on_unblocked(link_role::publishing);
+  take();
+  x.on_down(link_role::publishing, {ec::connection_lost, "lost"});
+  take();
+  CAF_CHECK_EQUAL(states, (lines{"publishing connecting", "publishing up", "publishing blocked",
+                                 "publishing up", "publishing down"}));
 }
 
 CAF_TEST(a link that is up asks for what is wanted by it) {
@@ -334,7 +369,7 @@ CAF_TEST(a consumer that runs is looked after) {
   CAF_CHECK(take().at(0) == "verify consuming after 60000 ms");
 }
 
-CAF_TEST(replies find their ledger by their numbers) {
+CAF_TEST(replies find their topology_state by their numbers) {
   x.want_from_start(exchange_named("Trade"));
   x.connect(link_role::publishing, false);
   x.on_up(link_role::publishing, "RabbitMQ", nullptr);
@@ -365,8 +400,8 @@ CAF_TEST(a channel of consumers takes these along and one of publications begins
   CAF_CHECK(take() == lines{"lost 1 consumers: gone"});
   x.on_channel_lost(link_role::publishing, {amqp::channel::publishing, lost});
   CAF_CHECK(take() == lines{});
-  CAF_CHECK_EQUAL(x.link(link_role::publishing).incarnation, 2u);
-  CAF_CHECK_EQUAL(x.link(link_role::consuming).incarnation, 1u);
+  CAF_CHECK_EQUAL(x.link(link_role::publishing).generation, 2u);
+  CAF_CHECK_EQUAL(x.link(link_role::consuming).generation, 1u);
 }
 
 // -- the end ----------------------------------------------------------------------------------
@@ -406,14 +441,14 @@ CAF_TEST(the status tells the links and the one apart if there was any) {
   supervisor_status first;
   x.tell(first);
   CAF_REQUIRE_EQUAL(first.links.size(), 2u);
-  CAF_CHECK_EQUAL(first.links[1].state, "up");
+  CAF_CHECK_EQUAL(first.links[1].state, link_state::up);
   CAF_CHECK_EQUAL(first.links[1].endpoint, "amqp://a:5672/");
   bring_up(link_role::quarantine);
   end(link_role::quarantine);
   supervisor_status second;
   x.tell(second);
   CAF_REQUIRE_EQUAL(second.links.size(), 3u);
-  CAF_CHECK_EQUAL(second.links[2].state, "down");
+  CAF_CHECK_EQUAL(second.links[2].state, link_state::down);
   CAF_CHECK(second.links[2].last_code == ec::connection_lost);
 }
 

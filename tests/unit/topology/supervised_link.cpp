@@ -44,15 +44,15 @@ CAF_TEST(messages leave by a link that is up and neither blocked nor closing) {
 }
 
 CAF_TEST(its state is told in a word) {
-  CAF_CHECK_EQUAL(x.state(), "down");
+  CAF_CHECK_EQUAL(x.state(), link_state::down);
   x.begin({});
-  CAF_CHECK_EQUAL(x.state(), "connecting");
+  CAF_CHECK_EQUAL(x.state(), link_state::connecting);
   x.come_up("RabbitMQ", nullptr, now);
-  CAF_CHECK_EQUAL(x.state(), "up");
+  CAF_CHECK_EQUAL(x.state(), link_state::up);
   x.block("");
-  CAF_CHECK_EQUAL(x.state(), "blocked");
+  CAF_CHECK_EQUAL(x.state(), link_state::blocked);
   end();
-  CAF_CHECK_EQUAL(x.state(), "down");
+  CAF_CHECK_EQUAL(x.state(), link_state::down);
 }
 
 CAF_TEST(it is closed once and only if there is a connection) {

@@ -53,7 +53,7 @@ std::string digits(std::size_t size) {
 
 // "NAME=DATA", with a "?" in between if the data is not checked; else the error.
 std::string opened(payload_decoder& decoder, std::string_view body) {
-  auto parts = decoder.open(body);
+  auto parts = decoder.decode(body);
   if (!parts)
     return to_string(to_failure(parts.error()));
   return std::string{parts->name} + (parts->checked ? "=" : "?=") + std::string{parts->data};
@@ -270,7 +270,7 @@ CAF_TEST(a giant is read and forgotten) {
   auto giant = deflated(R"({"n": "A", "d": )" + data + '}');
   auto small = deflated(R"({"n": "B", "d": 1})");
   for (int i = 0; i < 3; ++i) {
-    auto parts = decoder.open(giant);
+    auto parts = decoder.decode(giant);
     CAF_REQUIRE(parts);
     CAF_CHECK(parts->data == data);
     CAF_CHECK_EQUAL(opened(decoder, small), "B?=1");
@@ -288,7 +288,7 @@ CAF_TEST(the deepest text does no harm) {
   payload_decoder decoder;
   for (auto form : {R"({"n": "A", "d": )", R"({"d": )"}) {
     auto body = deflated(form + std::string(50'000, '['));
-    decoder.open(body);
+    decoder.decode(body);
     auto parts = decoder.check();
     CAF_CHECK(!parts);
   }
@@ -298,7 +298,7 @@ CAF_TEST(a second look finds text that is not UTF - 8) {
   payload_decoder decoder;
   for (std::string_view text :
        {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
-    CAF_CHECK(decoder.open(deflated(R"({"n": "A", "d": ")" + std::string{text} + "\"}")));
+    CAF_CHECK(decoder.decode(deflated(R"({"n": "A", "d": ")" + std::string{text} + "\"}")));
     auto parts = decoder.check();
     CAF_REQUIRE(!parts);
     CAF_CHECK(code_of(parts.error()) == ec::malformed_json);
@@ -309,9 +309,9 @@ CAF_TEST(a second look finds text that is not UTF - 8) {
 
 CAF_TEST(the text is that of Python) {
   payload_encoder encoder;
-  CAF_CHECK_EQUAL(inflated(encoder.seal("EVENT_X", R"({"p": 1})")),
+  CAF_CHECK_EQUAL(inflated(encoder.encode("EVENT_X", R"({"p": 1})")),
                   R"({"n": "EVENT_X", "d": {"p": 1}})");
-  CAF_CHECK_EQUAL(inflated(encoder.seal("\"Ä\"", "null")), R"({"n": "\"Ä\"", "d": null})");
+  CAF_CHECK_EQUAL(inflated(encoder.encode("\"Ä\"", "null")), R"({"n": "\"Ä\"", "d": null})");
 }
 
 CAF_TEST(an encoder seals many bodies) {
@@ -319,7 +319,7 @@ CAF_TEST(an encoder seals many bodies) {
   payload_decoder decoder;
   for (std::size_t size : {1u, 100'000u, 10u, 1'000u}) {
     auto data = digits(size);
-    CAF_CHECK_EQUAL(opened(decoder, encoder.seal("A", data)), "A?=" + data);
+    CAF_CHECK_EQUAL(opened(decoder, encoder.encode("A", data)), "A?=" + data);
   }
 }
 
@@ -328,7 +328,7 @@ CAF_TEST(both can be moved) {
   auto moved_encoder = std::move(encoder);
   payload_decoder decoder;
   auto moved_decoder = std::move(decoder);
-  CAF_CHECK_EQUAL(opened(moved_decoder, moved_encoder.seal("A", "1")), "A?=1");
+  CAF_CHECK_EQUAL(opened(moved_decoder, moved_encoder.encode("A", "1")), "A?=1");
 }
 
 CAF_TEST(an order book goes there and back) {
@@ -343,7 +343,8 @@ CAF_TEST(an order book goes there and back) {
   std::string data;
   append_json(data, book);
   payload_decoder decoder;
-  auto parts = decoder.open(payload_encoder::of_this_thread().seal(orderbook::event_name, data));
+  auto parts =
+      decoder.decode(payload_encoder::of_this_thread().encode(orderbook::event_name, data));
   CAF_REQUIRE(parts);
   orderbook copy;
   CAF_CHECK(!from_json(parts->data, copy));

@@ -73,7 +73,7 @@ struct tls_options {
   bool operator==(const tls_options&) const = default;
 };
 
-/// What a broker was found to allow, by `sink::learned`: so that no link breaks twice for
+/// What a broker was found to allow, by `link_listener::learned`: so that no link breaks twice for
 /// the same limit. Not part of a URL.
 struct broker_limits {
   /// Channels of one connection; 0 is unknown.

@@ -39,14 +39,14 @@ constexpr timespec no_time{};
 constexpr std::chrono::milliseconds patience{1};
 
 /// Brings commands to the link's thread.
-class mailbox : public outlet {
+class command_queue : public link_sender {
 public:
-  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
-    post(publish_command{incarnation, std::move(xs)});
+  void publish(std::uint32_t generation, std::vector<publication> xs) override {
+    post(publish_command{generation, std::move(xs)});
   }
 
-  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
-    post(settle_command{incarnation, std::move(xs)});
+  void settle(std::uint32_t generation, std::vector<settlement> xs) override {
+    post(settle_command{generation, std::move(xs)});
   }
 
   void post(command x) {
@@ -125,16 +125,16 @@ failure about_peer(failure why, scheme peer) {
   return why;
 }
 
-/// Moves bytes between a conversation and its socket.
+/// Moves bytes between a protocol and its socket.
 class pump {
 public:
-  pump(mailbox& commands, scheme peer, std::unique_ptr<byte_stream> stream,
-       std::unique_ptr<conversation> talk, const receivers* woken)
+  pump(command_queue& commands, scheme peer, std::unique_ptr<byte_stream> stream,
+       std::unique_ptr<link_protocol> protocol, const run_queue* runnable)
       : commands_(commands),
         peer_(peer),
         stream_(std::move(stream)),
-        talk_(std::move(talk)),
-        woken_(woken),
+        protocol_(std::move(protocol)),
+        run_queue_(runnable),
         buffer_(read_size) {
     // nop
   }
@@ -144,24 +144,24 @@ public:
   bool run() {
     while (!commands_.stopped()) {
       for (auto& x : commands_.take())
-        talk_->execute(std::move(x), clock::now());
+        protocol_->execute(std::move(x), clock::now());
       if (!write_blocked_)
         write();
-      if (talk_->is_down())
+      if (protocol_->is_down())
         return false;
       wait(limit());
       if (receivers_wait())
         return true;
     }
     // Nobody listens any more, but the broker's log is spared a lost client.
-    talk_->execute(close_command{}, clock::now());
+    protocol_->execute(close_command{}, clock::now());
     write();
     return false;
   }
 
 private:
   bool receivers_wait() const {
-    return woken_ != nullptr && woken_->waiting();
+    return run_queue_ != nullptr && run_queue_->waiting();
   }
 
   /// How long to wait at most; without limit until something is to be done.
@@ -176,7 +176,7 @@ private:
     auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));
     std::array<pollfd, 2> fds{{{stream_->fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
     auto ready = limit ? ::ppoll(fds.data(), fds.size(), limit, nullptr)
-                       : ::poll(fds.data(), fds.size(), poll_timeout(talk_->deadline()));
+                       : ::poll(fds.data(), fds.size(), poll_timeout(protocol_->deadline()));
     commands_.awake();
     if (ready > 0 && fds[1].revents != 0)
       commands_.wake.drain();
@@ -185,27 +185,27 @@ private:
     if (ready > 0 && (fds[0].revents & (read_wants_ | POLLERR | POLLHUP)) != 0)
       read();
     // After reading: what arrived in time counts even if we were late.
-    talk_->tick(clock::now());
+    protocol_->tick(clock::now());
   }
 
   void read() {
     auto result = stream_->read(buffer_.data(), buffer_.size());
     read_wants_ = result.wants;
     if (result.size > 0)
-      talk_->feed({buffer_.data(), result.size}, clock::now());
-    if (result.what == io_result::status::ended)
-      talk_->lost(about_peer(std::move(result.why), peer_));
-    else if (result.what == io_result::status::would_block && write_error_)
-      talk_->lost(about_peer(write_error_, peer_));
+      protocol_->feed({buffer_.data(), result.size}, clock::now());
+    if (result.outcome == io_result::status::ended)
+      protocol_->lost(about_peer(std::move(result.why), peer_));
+    else if (result.outcome == io_result::status::would_block && write_error_)
+      protocol_->lost(about_peer(write_error_, peer_));
   }
 
   /// Hands everything to the kernel in one call, as far as there is room.
   void write() {
-    auto bytes = talk_->output();
+    auto bytes = protocol_->output();
     if (bytes.empty() || write_error_)
       return;
     auto result = stream_->write(bytes);
-    if (result.what == io_result::status::ended) {
+    if (result.outcome == io_result::status::ended) {
       // The broker may have said why before it closed: read to the end.
       write_error_ = std::move(result.why);
       return read();
@@ -213,14 +213,14 @@ private:
     write_blocked_ = result.size < bytes.size();
     write_wants_ = result.wants;
     if (result.size > 0)
-      talk_->consume(result.size, clock::now());
+      protocol_->consume(result.size, clock::now());
   }
 
-  mailbox& commands_;
+  command_queue& commands_;
   scheme peer_;
   std::unique_ptr<byte_stream> stream_;
-  std::unique_ptr<conversation> talk_;
-  const receivers* woken_;
+  std::unique_ptr<link_protocol> protocol_;
+  const run_queue* run_queue_;
   std::vector<char> buffer_;
   short read_wants_ = POLLIN;
   short write_wants_ = POLLOUT;
@@ -228,8 +228,8 @@ private:
   failure write_error_;
 };
 
-/// A connection on which the conversation can begin.
-attempt<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const interruption& stop) {
+/// A connection on which the protocol can begin.
+outcome<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const interruption& stop) {
   if (where.scheme == scheme::memory)
     return {{}, {ec::invalid_endpoint, "an in-process broker is not reached over TCP"}};
   if (auto problem = check(where))
@@ -243,23 +243,24 @@ attempt<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const i
 }
 
 /// A link's life, on its threads.
-class service {
+class link_worker {
 public:
-  service(std::shared_ptr<mailbox> commands, endpoint where, std::shared_ptr<sink> events)
+  link_worker(std::shared_ptr<command_queue> commands, endpoint where,
+              std::shared_ptr<link_listener> events)
       : commands_(std::move(commands)),
         where_(std::move(where)),
         events_(std::move(events)),
-        woken_(events_->woken()) {
+        run_queue_(events_->runnable_actors()) {
     // nop
   }
 
   /// Whether the link needs a second thread.
   bool runs_receivers() const noexcept {
-    return woken_ != nullptr;
+    return run_queue_ != nullptr;
   }
 
   /// The first thread connects and leads.
-  void run(const conversation_starter& start) {
+  void run(const protocol_starter& start) {
     auto why = open(start);
     if (pump_)
       return lead();
@@ -280,7 +281,7 @@ public:
   }
 
 private:
-  failure open(const conversation_starter& start) {
+  failure open(const protocol_starter& start) {
     auto opened = open_stream(where_, {commands_->wake, [this] { return commands_->ending(); }});
     if (!opened.result)
       return std::move(opened.error);
@@ -289,7 +290,7 @@ private:
     if (auto problem = read_password(login))
       return problem;
     pump_.emplace(*commands_, where_.scheme, std::move(opened.result),
-                  start(login, events_, clock::now()), woken_);
+                  start(login, events_, clock::now()), run_queue_);
     return {};
   }
 
@@ -308,33 +309,33 @@ private:
     // The broker must not wait for a thread that is away.
     pump_.reset();
     leadership_.end();
-    if (woken_ != nullptr)
-      woken_->pass_on();
+    if (run_queue_ != nullptr)
+      run_queue_->pass_on();
   }
 
   /// False if the caller leads no more.
   bool run_receivers() {
     if (!leadership_.followed()) {
-      woken_->pass_on();
+      run_queue_->pass_on();
       return true;
     }
-    woken_->begin();
+    run_queue_->begin();
     leadership_.leave();
-    woken_->run();
+    run_queue_->run();
     return leadership_.come_back();
   }
 
   bool take_over() {
     if (!leadership_.follow())
       return false;
-    woken_->pass_on(); // whom the other thread has not come to
+    run_queue_->pass_on(); // whom the other thread has not come to
     return true;
   }
 
-  std::shared_ptr<mailbox> commands_;
+  std::shared_ptr<command_queue> commands_;
   endpoint where_;
-  std::shared_ptr<sink> events_;
-  receivers* woken_;
+  std::shared_ptr<link_listener> events_;
+  run_queue* run_queue_;
   leader_follower leadership_{patience};
   /// Belongs to the leader.
   std::optional<pump> pump_;
@@ -342,7 +343,7 @@ private:
 
 class link : public transport {
 public:
-  explicit link(conversation_starter start) : start_(std::move(start)) {
+  explicit link(protocol_starter start) : start_(std::move(start)) {
     // nop
   }
 
@@ -350,7 +351,7 @@ public:
     commands_->stop();
     if (threads_.empty())
       return;
-    const auto away = service_->await_end();
+    const auto away = worker_->await_end();
     for (auto& x : threads_)
       if (x.get_id() == away)
         x.detach(); // it may be the one that calls us
@@ -358,14 +359,14 @@ public:
         x.join();
   }
 
-  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
+  void connect(const endpoint& where, std::shared_ptr<link_listener> events) override {
     if (!commands_->wake.ok())
       return events->down({ec::connect_failed, "no file descriptor is left for a link"});
-    service_ = std::make_shared<service>(commands_, where, events);
+    worker_ = std::make_shared<link_worker>(commands_, where, events);
     try {
-      start_thread([about = service_, start = start_] { about->run(start); });
-      if (service_->runs_receivers())
-        start_thread([about = service_] { about->stand_by(); });
+      start_thread([about = worker_, start = start_] { about->run(start); });
+      if (worker_->runs_receivers())
+        start_thread([about = worker_] { about->stand_by(); });
     } catch (const std::system_error&) {
       if (threads_.empty())
         events->down({ec::connect_failed, "no thread can be started for a link"});
@@ -376,7 +377,7 @@ public:
     commands_->post(request_command{id, std::move(what)});
   }
 
-  outlet_ptr out() override {
+  link_sender_ptr out() override {
     return commands_;
   }
 
@@ -397,15 +398,15 @@ private:
     ::pthread_setname_np(x.native_handle(), "amqp-link");
   }
 
-  conversation_starter start_;
-  std::shared_ptr<mailbox> commands_ = std::make_shared<mailbox>();
-  std::shared_ptr<service> service_;
+  protocol_starter start_;
+  std::shared_ptr<command_queue> commands_ = std::make_shared<command_queue>();
+  std::shared_ptr<link_worker> worker_;
   std::vector<std::thread> threads_;
 };
 
 } // namespace
 
-transport_ptr make_link(conversation_starter start) {
+transport_ptr make_link(protocol_starter start) {
   return std::make_unique<link>(std::move(start));
 }
 

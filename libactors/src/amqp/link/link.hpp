@@ -17,16 +17,16 @@ namespace actors::amqp {
 
 struct request_command {
   request_id id = 0;
-  operation what;
+  operation op;
 };
 
 struct publish_command {
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   std::vector<publication> items;
 };
 
 struct settle_command {
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   std::vector<settlement> items;
 };
 
@@ -37,12 +37,12 @@ using command = std::variant<request_command, publish_command, settle_command, c
 // -- what it says ------------------------------------------------------------------
 
 /// One connection's protocol, without the connection: bytes and time points go in,
-/// bytes and `sink` events come out. It has no thread, no socket and no clock.
-class conversation {
+/// bytes and `link_listener` events come out. It has no thread, no socket and no clock.
+class link_protocol {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  virtual ~conversation() = default;
+  virtual ~link_protocol() = default;
 
   /// Carries out a command, or keeps it until the handshake is done.
   virtual void execute(command x, time_point now) = 0;
@@ -65,19 +65,19 @@ public:
   /// Notes that the connection ended.
   virtual void lost(failure why) = 0;
 
-  /// Whether `sink::down` was raised, the last event.
+  /// Whether `link_listener::down` was raised, the last event.
   virtual bool is_down() const noexcept = 0;
 };
 
-/// Begins a conversation at the moment the connection was made.
-using conversation_starter = std::function<std::unique_ptr<conversation>(
-    const endpoint&, std::shared_ptr<sink>, conversation::time_point)>;
+/// Begins a protocol at the moment the connection was made.
+using protocol_starter = std::function<std::unique_ptr<link_protocol>(
+    const endpoint&, std::shared_ptr<link_listener>, link_protocol::time_point)>;
 
 /// A link over TCP, or TLS where the endpoint's scheme asks for it. The socket
 /// belongs to one thread of the link, which waits for bytes, for room to send, for
 /// commands and for the next deadline in one `poll`, so that no wait is without limit
-/// and none spins. It runs the sink's `receivers`; a second thread takes its place when
+/// and none spins. It runs the run queue of its listener; a second thread takes its place when
 /// they need long.
-transport_ptr make_link(conversation_starter start);
+transport_ptr make_link(protocol_starter start);
 
 } // namespace actors::amqp

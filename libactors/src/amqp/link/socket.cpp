@@ -83,7 +83,7 @@ int connect_to(socket_address address, const endpoint& where, clock::time_point 
 }
 
 io_result lost(std::string why) {
-  return {.what = io_result::status::ended, .why = {ec::connection_lost, std::move(why)}};
+  return {.outcome = io_result::status::ended, .why = {ec::connection_lost, std::move(why)}};
 }
 
 } // namespace
@@ -145,7 +145,7 @@ io_result tcp_stream::read(char* to, std::size_t size) {
     if (count == 0)
       return lost("the broker closed the TCP connection");
     if (errno == EAGAIN)
-      return {.what = io_result::status::would_block, .wants = POLLIN};
+      return {.outcome = io_result::status::would_block, .wants = POLLIN};
     if (errno != EINTR)
       return lost(error_text(errno));
   }
@@ -157,13 +157,13 @@ io_result tcp_stream::write(std::string_view bytes) {
     if (count >= 0)
       return {.size = static_cast<std::size_t>(count), .wants = POLLOUT};
     if (errno == EAGAIN)
-      return {.what = io_result::status::would_block, .wants = POLLOUT};
+      return {.outcome = io_result::status::would_block, .wants = POLLOUT};
     if (errno != EINTR)
       return lost(error_text(errno));
   }
 }
 
-attempt<file_descriptor> dial(const endpoint& where, const interruption& stop) {
+outcome<file_descriptor> dial(const endpoint& where, const interruption& stop) {
   const auto limit = clock::now() + where.connection_timeout;
   auto error = 0;
   const auto found = name_lookup::shared().resolve(where.host, limit, stop, error);

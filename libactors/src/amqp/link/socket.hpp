@@ -90,7 +90,7 @@ std::string error_text(int code);
 struct io_result {
   enum class status : std::uint8_t { done, would_block, ended };
 
-  status what = status::done;
+  status outcome = status::done;
   /// How many bytes were moved, also before the end.
   std::size_t size = 0;
   /// Why the stream ended.
@@ -133,13 +133,13 @@ private:
 
 /// Either a connection, or why there is none; neither if it was interrupted.
 template <class T>
-struct attempt {
+struct outcome {
   T result = {};
   failure error = {};
 };
 
 /// Resolves the host and tries its addresses one after the other, all of them
 /// within the endpoint's connection time-out.
-attempt<file_descriptor> dial(const endpoint& where, const interruption& stop);
+outcome<file_descriptor> dial(const endpoint& where, const interruption& stop);
 
 } // namespace actors::amqp

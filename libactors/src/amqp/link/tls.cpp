@@ -99,7 +99,7 @@ failure load_certificate(SSL_CTX* context, const tls_options& files) {
   return load_key(context, files);
 }
 
-attempt<context_ptr> make_context(const tls_options& files) {
+outcome<context_ptr> make_context(const tls_options& files) {
   ::ERR_clear_error();
   context_ptr result{::SSL_CTX_new(::TLS_client_method())};
   if (!result || ::SSL_CTX_set_min_proto_version(result.get(), TLS1_2_VERSION) != 1)
@@ -259,9 +259,9 @@ private:
     auto code = errno;
     switch (::SSL_get_error(connection_.get(), result)) {
     case SSL_ERROR_WANT_READ:
-      return {.what = io_result::status::would_block, .size = size, .wants = POLLIN};
+      return {.outcome = io_result::status::would_block, .size = size, .wants = POLLIN};
     case SSL_ERROR_WANT_WRITE:
-      return {.what = io_result::status::would_block, .size = size, .wants = POLLOUT};
+      return {.outcome = io_result::status::would_block, .size = size, .wants = POLLOUT};
     case SSL_ERROR_ZERO_RETURN:
       return ended(size, {ec::connection_lost, "the broker closed the TLS connection"});
     case SSL_ERROR_SYSCALL:
@@ -274,7 +274,7 @@ private:
   }
 
   static io_result ended(std::size_t size, failure why) {
-    return {.what = io_result::status::ended, .size = size, .why = std::move(why)};
+    return {.outcome = io_result::status::ended, .size = size, .why = std::move(why)};
   }
 
   failure lost(int code) const {
@@ -314,7 +314,7 @@ private:
 
 } // namespace
 
-attempt<std::unique_ptr<byte_stream>> start_tls(file_descriptor fd, const endpoint& where,
+outcome<std::unique_ptr<byte_stream>> start_tls(file_descriptor fd, const endpoint& where,
                                                 const interruption& stop) {
   auto context = make_context(where.tls);
   if (!context.result)
@@ -325,9 +325,9 @@ attempt<std::unique_ptr<byte_stream>> start_tls(file_descriptor fd, const endpoi
   auto limit = clock::now() + where.handshake_timeout;
   for (;;) {
     auto step = stream->connect();
-    if (step.what == io_result::status::done)
+    if (step.outcome == io_result::status::done)
       return {std::move(stream), {}};
-    if (step.what == io_result::status::ended)
+    if (step.outcome == io_result::status::ended)
       return {{}, std::move(step.why)};
     auto error = await(stream->fd(), step.wants, limit, stop);
     if (error == ECANCELED)

@@ -10,7 +10,7 @@ namespace actors::amqp {
 /// endpoint's handshake time-out: proves who the broker is as `endpoint::tls`
 /// says, and shows our certificate if there is one. Destroying the stream tells
 /// the broker that nothing more comes.
-attempt<std::unique_ptr<byte_stream>> start_tls(file_descriptor fd, const endpoint& where,
+outcome<std::unique_ptr<byte_stream>> start_tls(file_descriptor fd, const endpoint& where,
                                                 const interruption& stop);
 
 } // namespace actors::amqp

@@ -96,7 +96,7 @@ struct memory_broker::impl {
 
 /// The shared part of a link. Everything is done under the broker's lock, in the
 /// caller's thread.
-class memory_link final : public outlet {
+class memory_link final : public link_sender {
   using visit = memory_broker::impl::visit;
 
 public:
@@ -105,7 +105,7 @@ public:
     // nop
   }
 
-  void connect(const endpoint& where, std::shared_ptr<sink> events) {
+  void connect(const endpoint& where, std::shared_ptr<link_listener> events) {
     {
       visit now{*broker_};
       broker_->state.attach(link_, where, std::move(events));
@@ -118,15 +118,15 @@ public:
         link_, [this, id, what = std::move(what)] { broker_->state.request(link_, id, what); });
   }
 
-  void publish(std::uint32_t incarnation, std::vector<publication> xs) override {
-    broker_->accept(link_, [this, incarnation, xs = std::move(xs)]() mutable {
-      broker_->state.publish(link_, incarnation, std::move(xs));
+  void publish(std::uint32_t generation, std::vector<publication> xs) override {
+    broker_->accept(link_, [this, generation, xs = std::move(xs)]() mutable {
+      broker_->state.publish(link_, generation, std::move(xs));
     });
   }
 
-  void settle(std::uint32_t incarnation, std::vector<settlement> xs) override {
-    broker_->accept(link_, [this, incarnation, xs = std::move(xs)] {
-      broker_->state.settle(link_, incarnation, xs);
+  void settle(std::uint32_t generation, std::vector<settlement> xs) override {
+    broker_->accept(link_, [this, generation, xs = std::move(xs)] {
+      broker_->state.settle(link_, generation, xs);
     });
   }
 
@@ -161,7 +161,7 @@ public:
     link_->abandon();
   }
 
-  void connect(const endpoint& where, std::shared_ptr<sink> events) override {
+  void connect(const endpoint& where, std::shared_ptr<link_listener> events) override {
     link_->connect(where, std::move(events));
   }
 
@@ -169,7 +169,7 @@ public:
     link_->request(id, std::move(what));
   }
 
-  outlet_ptr out() override {
+  link_sender_ptr out() override {
     return link_;
   }
 

@@ -66,7 +66,7 @@ failure exchanges::declare(const exchange& wanted, bool passive) {
   }
   if (passive)
     return {};
-  auto& current = i->second.what;
+  auto& current = i->second.spec;
   if (wanted.type != current.type)
     return inequivalent("type", describe(wanted.name), quoted(to_string(wanted.type)),
                         quoted(to_string(current.type)));
@@ -120,7 +120,7 @@ void exchanges::unbind_queue(const std::string& queue) {
 }
 
 void exchanges::keep_durable() {
-  std::erase_if(entries_, [](auto& x) { return !x.second.what.durable; });
+  std::erase_if(entries_, [](auto& x) { return !x.second.spec.durable; });
 }
 
 std::optional<std::vector<std::string_view>> exchanges::route(const std::string& exchange,
@@ -130,7 +130,7 @@ std::optional<std::vector<std::string_view>> exchanges::route(const std::string&
     return std::nullopt;
   std::vector<std::string_view> result;
   for (auto& [binding_key, queues] : i->second.routes)
-    if (matches(i->second.what.type, binding_key, routing_key))
+    if (matches(i->second.spec.type, binding_key, routing_key))
       result.insert(result.end(), queues.begin(), queues.end());
   std::sort(result.begin(), result.end());
   result.erase(std::unique(result.begin(), result.end()), result.end());
@@ -149,7 +149,7 @@ std::vector<binding> exchanges::bindings() const {
 }
 
 exchanges::entry_map::iterator exchanges::erase_if_unused(entry_map::iterator i) {
-  auto unused = i->second.what.auto_delete && i->second.routes.empty();
+  auto unused = i->second.spec.auto_delete && i->second.routes.empty();
   return unused ? entries_.erase(i) : std::next(i);
 }
 

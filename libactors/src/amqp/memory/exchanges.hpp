@@ -51,7 +51,7 @@ public:
 
 private:
   struct entry {
-    exchange what;
+    exchange spec;
     /// Queue names by binding key.
     std::map<std::string, std::set<std::string>, std::less<>> routes;
   };

@@ -43,7 +43,7 @@ using message_ptr = std::shared_ptr<const message>;
 
 /// A message in a queue.
 struct queued_message {
-  message_ptr what;
+  message_ptr content;
   /// Its place in the queue.
   std::int64_t place = 0;
   bool redelivered = false;

@@ -32,8 +32,8 @@ failure state::check_size(const publication& x) const {
 
 // -- publishing -------------------------------------------------------------------
 
-void state::publish(link& from, std::uint32_t incarnation, std::vector<publication> xs) {
-  if (incarnation != from.publishing_incarnation)
+void state::publish(link& from, std::uint32_t generation, std::vector<publication> xs) {
+  if (generation != from.publishing_generation)
     return;
   if (!std::exchange(from.publishes, true) && blocked_)
     from.events->blocked(*blocked_);
@@ -57,7 +57,7 @@ bool state::accept(link& from, publication& x) {
   auto to = targets(x.exchange, x.routing_key);
   auto problem = !to ? not_found("no exchange '" + x.exchange + "'") : check_size(x);
   if (problem) {
-    ++from.publishing_incarnation;
+    ++from.publishing_generation;
     events_of(from).channel_closed({channel::publishing, std::move(problem)});
     return false;
   }
@@ -121,30 +121,31 @@ void state::pump(queue_state& from) {
     auto next = from.hand_out();
     if (!next)
       break;
-    hand_over(from, std::move(*next));
+    deliver(from, std::move(*next));
   }
   watch(from);
 }
 
-void state::hand_over(queue_state& from, handed_message x) {
+void state::deliver(queue_state& from, handed_message x) {
   auto& owner = *x.to->owner;
-  auto& to = x.to->what;
-  auto& message = *x.what.what;
+  auto& to = x.to->spec;
+  auto& message = *x.message.content;
   auto& on = owner.channels[to.group];
   auto tag = ++on.last_tag;
   auto& batches = owner.deliveries;
-  if (batches.empty() || batches.back().incarnation != on.incarnation)
-    batches.push_back({on.incarnation, {}});
-  batches.back().items.push_back({to.id, tag, x.what.redelivered, message.exchange,
+  if (batches.empty() || batches.back().generation != on.generation)
+    batches.push_back({on.generation, {}});
+  batches.back().items.push_back({to.id, tag, x.message.redelivered, message.exchange,
                                   message.routing_key, properties_of(x),
                                   message.body ? *message.body : std::string{}});
   if (!to.no_ack)
-    on.unsettled.emplace(tag, unsettled_message{from.weak_from_this(), to.id, std::move(x.what)});
+    on.unsettled.emplace(tag,
+                         unsettled_message{from.weak_from_this(), to.id, std::move(x.message)});
 }
 
-void state::settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs) {
+void state::settle(link& from, std::uint32_t generation, const std::vector<settlement>& xs) {
   auto i = std::find_if(from.channels.begin(), from.channels.end(),
-                        [&](auto& x) { return x.second.incarnation == incarnation; });
+                        [&](auto& x) { return x.second.generation == generation; });
   if (i == from.channels.end())
     return;
   const auto group = i->first;
@@ -166,7 +167,7 @@ bool state::settle(link& from, std::uint32_t group, const settlement& x) {
   }
   auto first = x.multiple ? unsettled.begin() : last;
   auto stop = all ? unsettled.end() : std::next(last);
-  auto gives_back = x.what != verdict::ack && semantics_.streams_take_acks_only;
+  auto gives_back = x.outcome != verdict::ack && semantics_.streams_take_acks_only;
   if (auto stream = gives_back ? find_stream(first, stop) : nullptr) {
     end({&from}, not_implemented("basic.nack and basic.reject not supported by stream queues "
                                  + describe_queue(stream->what().name)));
@@ -176,18 +177,18 @@ bool state::settle(link& from, std::uint32_t group, const settlement& x) {
   for (auto i = first; i != stop; ++i)
     if (auto queue = i->second.from.lock()) {
       queue->settled(&from, i->second.consumer);
-      settled.emplace_back(std::move(queue), std::move(i->second.what));
+      settled.emplace_back(std::move(queue), std::move(i->second.message));
     }
   unsettled.erase(first, stop);
   queue_names changed;
   for (auto& [queue, message] : settled) {
-    if (x.what == verdict::requeue || x.what == verdict::release)
+    if (x.outcome == verdict::requeue || x.outcome == verdict::release)
       // What takes back several is basic.nack, as links have it.
       put_back(*queue, std::move(message),
-               x.what == verdict::requeue && !x.multiple ? comes_back::failed
-                                                         : comes_back::released);
-    else if (x.what == verdict::reject)
-      give_up(*queue, *message.what, death::cause::rejected);
+               x.outcome == verdict::requeue && !x.multiple ? comes_back::failed
+                                                            : comes_back::released);
+    else if (x.outcome == verdict::reject)
+      give_up(*queue, *message.content, death::cause::rejected);
     changed.insert(queue->what().name);
   }
   for (auto& name : changed)
@@ -196,7 +197,7 @@ bool state::settle(link& from, std::uint32_t group, const settlement& x) {
 }
 
 void state::put_back(queue_state& to, queued_message x, comes_back why) {
-  auto what = x.what;
+  auto what = x.content;
   if (!to.put_back(x, why))
     give_up(to, *what, death::cause::delivery_limit);
 }
@@ -211,12 +212,12 @@ void state::settle_down(queue_state& x) {
 
 void state::drop_expired(queue_state& from) {
   while (auto x = from.take_expired(now_))
-    give_up(from, *x->what, death::cause::expired);
+    give_up(from, *x->content, death::cause::expired);
 }
 
 void state::drop_excess(queue_state& from) {
   while (auto x = from.take_excess())
-    give_up(from, *x->what, death::cause::maxlen);
+    give_up(from, *x->content, death::cause::maxlen);
 }
 
 void state::give_up(const queue_state& from, const message& x, death::cause reason) {

@@ -17,9 +17,9 @@ bool is_at_most(std::size_t x, const std::optional<std::size_t>& limit, double p
 } // namespace
 
 properties properties_of(const handed_message& x) {
-  auto result = x.what.what->properties;
-  if (x.what.returns > 0)
-    set_field(result.headers, "x-delivery-count", x.what.returns);
+  auto result = x.message.content->properties;
+  if (x.message.returns > 0)
+    set_field(result.headers, "x-delivery-count", x.message.returns);
   if (x.offset)
     set_field(result.headers, "x-stream-offset", static_cast<std::int64_t>(*x.offset));
   return result;
@@ -67,7 +67,7 @@ void queue_state::push(message_ptr x, time_point now) {
     return log_->append(std::move(x), now);
   ready_bytes_ += x->size();
   queued_message added;
-  added.what = std::move(x);
+  added.content = std::move(x);
   added.place = next_place_++;
   if (rules_.message_ttl)
     added.expires = now + *rules_.message_ttl;
@@ -78,7 +78,7 @@ void queue_state::push(message_ptr x, time_point now) {
 queued_message queue_state::take_first() {
   auto result = std::move(ready_.front());
   ready_.pop_front();
-  ready_bytes_ -= result.what->size();
+  ready_bytes_ -= result.content->size();
   update_refusal();
   return result;
 }
@@ -93,7 +93,7 @@ std::optional<handed_message> queue_state::hand_out() {
     return std::nullopt;
   subscribers_.splice(subscribers_.end(), subscribers_, i);
   auto& to = subscribers_.back();
-  if (!to.what.no_ack) {
+  if (!to.spec.no_ack) {
     --to.credit;
     ++unacked_;
   }
@@ -102,7 +102,7 @@ std::optional<handed_message> queue_state::hand_out() {
   auto offset = std::max(to.position, log_->first());
   to.position = offset + 1;
   queued_message read;
-  read.what = log_->at(offset);
+  read.content = log_->at(offset);
   return handed_message{&to, std::move(read), offset};
 }
 
@@ -120,7 +120,7 @@ bool queue_state::put_back(queued_message& x, comes_back why) {
   }
   auto place = std::lower_bound(ready_.begin(), ready_.end(), x,
                                 [](auto& a, auto& b) { return a.place < b.place; });
-  ready_bytes_ += x.what->size();
+  ready_bytes_ += x.content->size();
   ready_.insert(place, std::move(x));
   update_refusal();
   return true;
@@ -141,10 +141,10 @@ std::optional<queued_message> queue_state::take_excess() {
 
 void queue_state::restart(time_point now) {
   if (is(queue_kind::classic)) {
-    std::erase_if(ready_, [](auto& x) { return !x.what->properties.persistent; });
+    std::erase_if(ready_, [](auto& x) { return !x.content->properties.persistent; });
     ready_bytes_ = 0;
     for (auto& x : ready_)
-      ready_bytes_ += x.what->size();
+      ready_bytes_ += x.content->size();
   }
   touch(now);
 }
@@ -153,7 +153,7 @@ void queue_state::restart(time_point now) {
 
 bool queue_state::has_exclusive_subscriber() const noexcept {
   return std::any_of(subscribers_.begin(), subscribers_.end(),
-                     [](auto& x) { return x.what.exclusive; });
+                     [](auto& x) { return x.spec.exclusive; });
 }
 
 void queue_state::add(subscriber x) {
@@ -162,7 +162,7 @@ void queue_state::add(subscriber x) {
 
 bool queue_state::remove(const link* owner, consumer_id id, time_point now) {
   auto removed =
-      std::erase_if(subscribers_, [&](auto& x) { return x.owner == owner && x.what.id == id; });
+      std::erase_if(subscribers_, [&](auto& x) { return x.owner == owner && x.spec.id == id; });
   touch(now);
   return removed > 0;
 }
@@ -177,7 +177,7 @@ std::size_t queue_state::remove_all(time_point now) {
 void queue_state::settled(const link* owner, consumer_id id) {
   --unacked_;
   for (auto& x : subscribers_)
-    if (x.owner == owner && x.what.id == id)
+    if (x.owner == owner && x.spec.id == id)
       ++x.credit;
 }
 

@@ -18,17 +18,17 @@ struct link;
 
 /// A consumer of a queue, as the broker sees it.
 struct subscriber {
-  subscriber(link* owner, consumer what)
-      : owner(owner), what(std::move(what)), credit(this->what.prefetch_count) {
+  subscriber(link* owner, consumer wanted)
+      : owner(owner), spec(std::move(wanted)), credit(this->spec.prefetch_count) {
     // nop
   }
 
   bool can_take() const noexcept {
-    return what.no_ack || what.prefetch_count == 0 || credit > 0;
+    return spec.no_ack || spec.prefetch_count == 0 || credit > 0;
   }
 
   link* owner;
-  consumer what;
+  consumer spec;
   /// How many messages more it may have unsettled.
   std::int64_t credit;
   /// The offset of a stream that it reads next.
@@ -42,7 +42,7 @@ enum class comes_back : std::uint8_t { failed, released, lost };
 /// A message that a consumer is to get.
 struct handed_message {
   subscriber* to;
-  queued_message what;
+  queued_message message;
   /// Its offset, if it is of a stream.
   std::optional<std::uint64_t> offset;
 };

@@ -18,12 +18,12 @@ failure locked(const std::string& queue) {
 
 bool concerns(const operation& what, const std::string& entity) {
   auto visitor = overloaded{
-      [&](const declare_exchange& x) { return x.what.name == entity; },
-      [&](const declare_queue& x) { return x.what.name == entity; },
+      [&](const declare_exchange& x) { return x.spec.name == entity; },
+      [&](const declare_queue& x) { return x.spec.name == entity; },
       [&](const delete_queue& x) { return x.name == entity; },
-      [&](const bind_queue& x) { return x.what.exchange == entity || x.what.queue == entity; },
-      [&](const unbind_queue& x) { return x.what.exchange == entity || x.what.queue == entity; },
-      [&](const start_consumer& x) { return x.what.queue == entity; },
+      [&](const bind_queue& x) { return x.spec.exchange == entity || x.spec.queue == entity; },
+      [&](const unbind_queue& x) { return x.spec.exchange == entity || x.spec.queue == entity; },
+      [&](const start_consumer& x) { return x.spec.queue == entity; },
       [&](const cancel_consumer&) { return false; },
   };
   return std::visit(visitor, what);
@@ -35,7 +35,7 @@ void state::request(link& from, request_id id, const operation& what) {
   if (auto problem = amqp::check(what))
     return events_of(from).replied({id, std::move(problem), {}});
   auto* consumer = std::get_if<start_consumer>(&what);
-  if (consumer && from.consumers.count(consumer->what.id) > 0)
+  if (consumer && from.consumers.count(consumer->spec.id) > 0)
     return events_of(from).replied(
         {id, {ec::invalid_argument, to_string(what) + ": it runs already: cancel it first"}, {}});
   auto learned = from.known;
@@ -56,10 +56,10 @@ void state::request(link& from, request_id id, const operation& what) {
 
 // Refused by the end of its channel.
 void state::start(link& from, request_id id, const start_consumer& what) {
-  auto& x = what.what;
+  auto& x = what.spec;
   auto& on = from.channels[x.group];
-  if (on.incarnation == 0)
-    on.incarnation = ++from.last_incarnation;
+  if (on.generation == 0)
+    on.generation = ++from.last_generation;
   auto error = take_refusal(what);
   if (!error)
     error = start(from, x);
@@ -79,7 +79,7 @@ void state::start(link& from, request_id id, const start_consumer& what) {
 
 failure state::denial(const link& from, const operation& what, broker_limits& learned) const {
   if (auto* x = std::get_if<declare_queue>(&what)) {
-    auto& queue = x->what;
+    auto& queue = x->spec;
     auto asks = !x->passive && !queue.durable && !queue.exclusive;
     if (!asks || semantics_.transient_queues || find(queue.name))
       return {};
@@ -105,11 +105,11 @@ void state::deny(link& from, request_id id, const failure& reason, const broker_
 
 failure state::carry_out(link& from, const operation& what, reply& answer) {
   auto visitor = overloaded{
-      [&](const declare_exchange& x) { return exchanges_.declare(x.what, x.passive); },
+      [&](const declare_exchange& x) { return exchanges_.declare(x.spec, x.passive); },
       [&](const declare_queue& x) { return declare(from, x, answer); },
       [&](const amqp::delete_queue& x) { return erase(from, x.name); },
-      [&](const bind_queue& x) { return bind(from, x.what); },
-      [&](const unbind_queue& x) { return unbind(from, x.what); },
+      [&](const bind_queue& x) { return bind(from, x.spec); },
+      [&](const unbind_queue& x) { return unbind(from, x.spec); },
       [](const start_consumer&) { return failure{}; }, // see `start`
       [&](const cancel_consumer& x) {
         cancel(from, x.id);
@@ -120,8 +120,8 @@ failure state::carry_out(link& from, const operation& what, reply& answer) {
 }
 
 failure state::declare(link& from, const declare_queue& x, reply& answer) {
-  answer.queue = x.what.name;
-  auto error = x.passive ? check(from, answer.queue) : declare(from, x.what, answer.queue);
+  answer.queue = x.spec.name;
+  auto error = x.passive ? check(from, answer.queue) : declare(from, x.spec, answer.queue);
   if (auto* queue = find(answer.queue); queue && !error) {
     answer.messages = queue->ready();
     // RabbitMQ does not say who reads a stream.
@@ -221,13 +221,13 @@ failure state::start_reading(const delivery_channel& on, const queue_state& queu
   // A consumer without acknowledgement asks for no prefetch of its own.
   if (on.prefetch_count == 0)
     return precondition_failed("consumer prefetch count is not set for '"
-                               + describe_queue(x.what.queue) + "'");
-  if (x.what.no_ack)
+                               + describe_queue(x.spec.queue) + "'");
+  if (x.spec.no_ack)
     return not_implemented("automatic acknowledgement not supported by stream queues "
-                           + describe_queue(x.what.queue));
-  auto start = queue.log()->start(find_field(x.what.arguments, "x-stream-offset"), now_);
+                           + describe_queue(x.spec.queue));
+  auto start = queue.log()->start(find_field(x.spec.arguments, "x-stream-offset"), now_);
   if (!start)
-    return precondition_failed("invalid arg 'x-stream-offset' for " + describe_queue(x.what.queue));
+    return precondition_failed("invalid arg 'x-stream-offset' for " + describe_queue(x.spec.queue));
   x.position = *start;
   return {};
 }

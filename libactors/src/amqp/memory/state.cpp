@@ -55,7 +55,7 @@ void state::watch(const queue_state& x) noexcept {
 
 // -- calls of links ---------------------------------------------------------------
 
-void state::attach(link& from, const endpoint& where, std::shared_ptr<sink> events) {
+void state::attach(link& from, const endpoint& where, std::shared_ptr<link_listener> events) {
   from.now = link::phase::connecting;
   from.broker = to_string(where);
   from.known = where.known;
@@ -93,7 +93,7 @@ void state::close_deliveries(link& from, std::uint32_t group, failure reason,
   auto old = std::move(from.channels[group]);
   from.channels.erase(group);
   events_of(from).channel_closed(
-      {channel::deliveries, std::move(reason), old.incarnation, std::move(ended)});
+      {channel::deliveries, std::move(reason), old.generation, std::move(ended)});
   auto changed = requeue_all(from, old);
   for (auto& name : left)
     consumers_left(name);
@@ -121,7 +121,7 @@ state::queue_names state::requeue_all(const link& from, delivery_channel& on) {
     if (!queue)
       continue;
     queue->settled(&from, x.consumer);
-    put_back(*queue, std::move(x.what), comes_back::lost);
+    put_back(*queue, std::move(x.message), comes_back::lost);
     result.insert(queue->what().name);
   }
   return result;
@@ -290,11 +290,11 @@ std::size_t state::links() const {
 
 // -- events -----------------------------------------------------------------------
 
-sink& state::events_of(link& x) {
+link_listener& state::events_of(link& x) {
   if (auto xs = take(x.confirmations); !xs.empty())
     x.events->confirmed(std::move(xs));
   for (auto& batch : take(x.deliveries))
-    x.events->delivered(batch.incarnation, std::move(batch.items));
+    x.events->delivered(batch.generation, std::move(batch.items));
   return *x.events;
 }
 

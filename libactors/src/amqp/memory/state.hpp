@@ -23,12 +23,12 @@ struct unsettled_message {
   /// Ends with the queue: settling then has no effect.
   std::weak_ptr<queue_state> from;
   consumer_id consumer = 0;
-  queued_message what;
+  queued_message message;
 };
 
 /// One life of a channel with the consumers of a group.
 struct delivery_channel {
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   std::uint64_t last_tag = 0;
   std::map<std::uint64_t, unsettled_message> unsettled;
   /// What the channel was told last (basic.qos).
@@ -41,7 +41,7 @@ struct consumer_place {
 };
 
 struct delivery_batch {
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   std::vector<delivery> items;
 };
 
@@ -54,20 +54,20 @@ struct link {
   std::string broker;
   /// What the link knows of the broker's limits.
   broker_limits known;
-  std::shared_ptr<sink> events;
+  std::shared_ptr<link_listener> events;
 
   // -- deliveries ---------------------------------------------------------------
 
   /// The channels with deliveries, by the group of their consumers.
   std::map<std::uint32_t, delivery_channel> channels;
-  std::uint32_t last_incarnation = 0;
+  std::uint32_t last_generation = 0;
   std::map<consumer_id, consumer_place> consumers;
 
   // -- publishing ---------------------------------------------------------------
 
   /// Whether it has published, and so is told of `block`.
   bool publishes = false;
-  std::uint32_t publishing_incarnation = 1;
+  std::uint32_t publishing_generation = 1;
   /// Publications that wait for `unblock`.
   std::deque<publication> held;
 
@@ -98,15 +98,15 @@ public:
 
   // -- calls of links -----------------------------------------------------------
 
-  void attach(link& from, const endpoint& where, std::shared_ptr<sink> events);
+  void attach(link& from, const endpoint& where, std::shared_ptr<link_listener> events);
 
   void open(link& from);
 
   void request(link& from, request_id id, const operation& what);
 
-  void publish(link& from, std::uint32_t incarnation, std::vector<publication> xs);
+  void publish(link& from, std::uint32_t generation, std::vector<publication> xs);
 
-  void settle(link& from, std::uint32_t incarnation, const std::vector<settlement>& xs);
+  void settle(link& from, std::uint32_t generation, const std::vector<settlement>& xs);
 
   void close(link& from);
 
@@ -205,7 +205,7 @@ private:
   /// Hands out messages while there are consumers that can take them.
   void pump(queue_state& from);
 
-  void hand_over(queue_state& from, handed_message x);
+  void deliver(queue_state& from, handed_message x);
 
   /// Puts a message back, or gives it up.
   void put_back(queue_state& to, queued_message x, comes_back why);
@@ -248,8 +248,8 @@ private:
 
   // -- events -------------------------------------------------------------------
 
-  /// The sink of a link, which has all earlier events.
-  static sink& events_of(link& x);
+  /// The listener of a link, which has all earlier events.
+  static link_listener& events_of(link& x);
 
   void flush();
 

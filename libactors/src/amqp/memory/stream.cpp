@@ -10,7 +10,7 @@ void stream_log::append(message_ptr x, time_point now) {
   bytes_ += x->size();
   entries_.push_back({std::move(x), now});
   while (max_bytes_ && bytes_ > *max_bytes_ && entries_.size() > 1) {
-    bytes_ -= entries_.front().what->size();
+    bytes_ -= entries_.front().content->size();
     entries_.pop_front();
     ++first_;
   }

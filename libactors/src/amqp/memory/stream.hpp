@@ -34,7 +34,7 @@ public:
 
   /// Needs an offset from `first` to before `next`.
   const message_ptr& at(std::uint64_t offset) const {
-    return entries_[offset - first_].what;
+    return entries_[offset - first_].content;
   }
 
   void append(message_ptr x, time_point now);
@@ -45,7 +45,7 @@ public:
 
 private:
   struct entry {
-    message_ptr what;
+    message_ptr content;
     time_point since;
   };
 

@@ -9,7 +9,7 @@ namespace {
 
 /// So many requests are ahead of their answers on one channel before another one is opened:
 /// a link that asks for little needs no more.
-constexpr std::size_t crowd = 16;
+constexpr std::size_t pipelining_threshold = 16;
 
 /// Who waits for an answer for longer is passed by.
 constexpr std::chrono::seconds patience{1};
@@ -44,7 +44,7 @@ line& channel_plan::make(std::uint16_t number) {
 
 // -- topology -----------------------------------------------------------------------
 
-line& channel_plan::topology(const operation& x, conversation::time_point now) {
+line& channel_plan::topology(const operation& x, link_protocol::time_point now) {
   const auto queue = queue_of(x);
   if (queue.empty())
     return *for_topology_.front();
@@ -55,10 +55,10 @@ line& channel_plan::topology(const operation& x, conversation::time_point now) {
 }
 
 // A queue may have a request wait for ever, as a quorum queue without a leader does.
-line& channel_plan::emptiest_topology(conversation::time_point now) {
+line& channel_plan::emptiest_topology(link_protocol::time_point now) {
   auto load = [now](const line& x) {
     const auto hangs = !x.items.empty() && now - x.since >= patience;
-    return std::pair{hangs, x.items.size() / crowd};
+    return std::pair{hangs, x.items.size() / pipelining_threshold};
   };
   return **std::min_element(for_topology_.begin(), for_topology_.end(),
                             [&](auto* x, auto* y) { return load(*x) < load(*y); });

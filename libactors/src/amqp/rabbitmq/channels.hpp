@@ -24,7 +24,7 @@ namespace actors::amqp {
 struct arriving {
   enum class kind : std::uint8_t { none, delivered, returned };
 
-  kind what = kind::none;
+  kind type = kind::none;
   bool has_header = false;
   std::uint64_t missing = 0;
   amqp::delivery delivery;
@@ -42,7 +42,7 @@ struct line {
   /// Requests that the broker has not answered, in the order they were sent.
   std::deque<request_command> items;
   /// Since when the broker could have been working on the first.
-  conversation::time_point since;
+  link_protocol::time_point since;
   arriving incoming;
 
   // -- for consumers ------------------------------------------------------------
@@ -50,7 +50,7 @@ struct line {
   /// Whose consumers it has, while it has any.
   std::uint32_t group = 0;
   /// The life of its deliveries; 0, if it has none.
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   /// That of the present life; a new one has none.
   std::optional<std::uint16_t> prefetch_count;
   /// Those that run or were asked for, and whether they are being cancelled.
@@ -83,7 +83,7 @@ public:
 
   /// The one that carries a request about topology, until `left`. Requests about one queue
   /// stay on one channel, hence in order; those about exchanges are few and have the first.
-  line& topology(const operation& x, conversation::time_point now);
+  line& topology(const operation& x, link_protocol::time_point now);
 
   /// The request has been answered.
   void left(const operation& x);
@@ -115,13 +115,13 @@ public:
 
 private:
   /// The one channel that carries the open requests about a queue of the broker.
-  struct lane {
+  struct channel_lane {
     line* on = nullptr;
     std::size_t requests = 0;
   };
 
   line& make(std::uint16_t number);
-  line& emptiest_topology(conversation::time_point now);
+  line& emptiest_topology(link_protocol::time_point now);
   bool has_room(const line& x) const noexcept;
 
   channel_division numbers_{0};
@@ -131,7 +131,7 @@ private:
   std::vector<line*> for_topology_;
   std::vector<line*> for_deliveries_;
   /// By the name of the broker's queue.
-  std::unordered_map<std::string, lane> lanes_;
+  std::unordered_map<std::string, channel_lane> lanes_;
 };
 
 } // namespace actors::amqp

@@ -30,19 +30,19 @@ struct write_methods {
   bool operator()(const declare_exchange& x) const {
     return out.method_with(number, AMQP_EXCHANGE_DECLARE_METHOD, [&](field_writer& to) {
       to.number(std::uint16_t{0});
-      to.short_string(x.what.name);
-      to.short_string(to_string(x.what.type));
-      to.number(bits({x.passive, x.what.durable, x.what.auto_delete}));
-      to.table(x.what.arguments);
+      to.short_string(x.spec.name);
+      to.short_string(to_string(x.spec.type));
+      to.number(bits({x.passive, x.spec.durable, x.spec.auto_delete}));
+      to.table(x.spec.arguments);
     });
   }
 
   bool operator()(const declare_queue& x) const {
     return out.method_with(number, AMQP_QUEUE_DECLARE_METHOD, [&](field_writer& to) {
       to.number(std::uint16_t{0});
-      to.short_string(x.what.name);
-      to.number(bits({x.passive, x.what.durable, x.what.exclusive, x.what.auto_delete}));
-      to.table(x.what.arguments);
+      to.short_string(x.spec.name);
+      to.number(bits({x.passive, x.spec.durable, x.spec.exclusive, x.spec.auto_delete}));
+      to.table(x.spec.arguments);
     });
   }
 
@@ -54,17 +54,17 @@ struct write_methods {
 
   bool operator()(const bind_queue& x) const {
     amqp_queue_bind_t method{};
-    method.queue = bytes_of(x.what.queue);
-    method.exchange = bytes_of(x.what.exchange);
-    method.routing_key = bytes_of(x.what.routing_key);
+    method.queue = bytes_of(x.spec.queue);
+    method.exchange = bytes_of(x.spec.exchange);
+    method.routing_key = bytes_of(x.spec.routing_key);
     return out.method(number, AMQP_QUEUE_BIND_METHOD, method);
   }
 
   bool operator()(const unbind_queue& x) const {
     amqp_queue_unbind_t method{};
-    method.queue = bytes_of(x.what.queue);
-    method.exchange = bytes_of(x.what.exchange);
-    method.routing_key = bytes_of(x.what.routing_key);
+    method.queue = bytes_of(x.spec.queue);
+    method.exchange = bytes_of(x.spec.exchange);
+    method.routing_key = bytes_of(x.spec.routing_key);
     return out.method(number, AMQP_QUEUE_UNBIND_METHOD, method);
   }
 
@@ -72,10 +72,10 @@ struct write_methods {
     return out.method_with(number, AMQP_BASIC_CONSUME_METHOD, [&](field_writer& to) {
       constexpr auto no_local = false;
       to.number(std::uint16_t{0});
-      to.short_string(x.what.queue);
+      to.short_string(x.spec.queue);
       to.short_string(tag);
-      to.number(bits({no_local, x.what.no_ack, x.what.exclusive}));
-      to.table(x.what.arguments);
+      to.number(bits({no_local, x.spec.no_ack, x.spec.exclusive}));
+      to.table(x.spec.arguments);
     });
   }
 
@@ -118,7 +118,7 @@ struct request_method {
 
 struct named_queue {
   std::string_view operator()(const declare_queue& x) const noexcept {
-    return x.what.name;
+    return x.spec.name;
   }
 
   std::string_view operator()(const delete_queue& x) const noexcept {
@@ -126,11 +126,11 @@ struct named_queue {
   }
 
   std::string_view operator()(const bind_queue& x) const noexcept {
-    return x.what.queue;
+    return x.spec.queue;
   }
 
   std::string_view operator()(const unbind_queue& x) const noexcept {
-    return x.what.queue;
+    return x.spec.queue;
   }
 
   std::string_view operator()(const auto&) const noexcept {
@@ -146,7 +146,7 @@ std::string_view queue_of(const operation& x) {
 
 std::optional<consumer_id> consumer_of(const operation& x) noexcept {
   if (auto start = std::get_if<start_consumer>(&x))
-    return start->what.id;
+    return start->spec.id;
   if (auto cancel = std::get_if<cancel_consumer>(&x))
     return cancel->id;
   return std::nullopt;

@@ -18,7 +18,8 @@ constexpr char tls_alert = 0x15;
 
 } // namespace
 
-session::session(const endpoint& where, bool confirms, std::shared_ptr<sink> events, time_point now)
+session::session(const endpoint& where, bool confirms, std::shared_ptr<link_listener> events,
+                 time_point now)
     : where_(where),
       peer_(to_string(where)),
       confirms_(confirms),
@@ -49,18 +50,18 @@ void session::execute(command x, time_point now) {
 }
 
 void session::run(request_command& x) {
-  if (auto problem = check(x.what))
+  if (auto problem = check(x.op))
     return events_->replied({x.id, std::move(problem), {}});
-  if (std::holds_alternative<start_consumer>(x.what))
+  if (std::holds_alternative<start_consumer>(x.op))
     start(x);
-  else if (std::holds_alternative<cancel_consumer>(x.what))
+  else if (std::holds_alternative<cancel_consumer>(x.op))
     cancel(x);
   else
     ask_topology(x);
 }
 
 void session::start(request_command& x) {
-  const auto& what = std::get<start_consumer>(x.what).what;
+  const auto& what = std::get<start_consumer>(x.op).spec;
   const auto id = what.id;
   const auto at = places_.find(id);
   const auto last = at == places_.end() ? place{} : at->second;
@@ -71,9 +72,9 @@ void session::start(request_command& x) {
     return refuse(x, ec::not_allowed,
                   no_room_text({channels_.allowed(), where_.known.consumers_per_channel}));
   open_channel(*on);
-  if (on->incarnation == 0) {
-    on->incarnation = ++last_incarnation_;
-    lives_.emplace(on->incarnation, on);
+  if (on->generation == 0) {
+    on->generation = ++last_generation_;
+    lives_.emplace(on->generation, on);
   }
   const consumer_name name{id, last.start + 1};
   set_prefetch(*on, what);
@@ -85,7 +86,7 @@ void session::start(request_command& x) {
 
 // A broker grants to end what it has never heard of.
 void session::cancel(request_command& x) {
-  const auto id = std::get<cancel_consumer>(x.what).id;
+  const auto id = std::get<cancel_consumer>(x.op).id;
   auto at = places_.find(id);
   if (at == places_.end() || !at->second.on)
     return events_->replied({x.id, {}, {}});
@@ -96,13 +97,13 @@ void session::cancel(request_command& x) {
 }
 
 void session::ask_topology(request_command& x) {
-  auto& on = channels_.topology(x.what, now_);
+  auto& on = channels_.topology(x.op, now_);
   open_channel(on);
   send(x, on, {});
 }
 
 void session::refuse(const request_command& x, ec code, const std::string& problem) {
-  events_->replied({x.id, {code, to_string(x.what) + ": " + problem}, {}});
+  events_->replied({x.id, {code, to_string(x.op) + ": " + problem}, {}});
 }
 
 // A thousand consumers alike need it once.
@@ -114,8 +115,8 @@ void session::set_prefetch(line& on, const consumer& x) {
 }
 
 bool session::send(request_command& x, line& on, std::string_view tag) {
-  if (!write_request(out_, on.number, x.what, tag)) {
-    channels_.left(x.what);
+  if (!write_request(out_, on.number, x.op, tag)) {
+    channels_.left(x.op);
     refuse(x, ec::invalid_argument,
            "its arguments do not fit the broker's frame of " + std::to_string(frame_max_)
                + " bytes: give fewer or shorter ones");
@@ -131,7 +132,7 @@ bool session::send(request_command& x, line& on, std::string_view tag) {
 void session::run(publish_command& x) {
   // Its sender does not know yet that the channel was closed, and will send
   // again: on the present channel these would overtake what came before them.
-  if (x.incarnation != publishing_incarnation_)
+  if (x.generation != publishing_generation_)
     return;
   for (auto& item : x.items)
     send_publication(item);
@@ -169,7 +170,7 @@ void session::refuse(const publication& x, ec code, const std::string& problem) 
 
 void session::run(settle_command& x) {
   // Tags of a former life of a channel name other deliveries by now.
-  auto i = lives_.find(x.incarnation);
+  auto i = lives_.find(x.generation);
   if (i == lives_.end())
     return;
   for (auto& item : x.items)
@@ -178,12 +179,12 @@ void session::run(settle_command& x) {
 
 void session::settle(line& on, const settlement& x) {
   using verdict = settlement::verdict;
-  if (x.what == verdict::ack) {
+  if (x.outcome == verdict::ack) {
     amqp_basic_ack_t ack{};
     ack.delivery_tag = x.tag;
     ack.multiple = x.multiple;
     out_.method(on.number, AMQP_BASIC_ACK_METHOD, ack);
-  } else if (x.what == verdict::requeue && !x.multiple) {
+  } else if (x.outcome == verdict::requeue && !x.multiple) {
     // Counts towards a delivery limit; basic.reject has no `multiple`.
     amqp_basic_reject_t reject{};
     reject.delivery_tag = x.tag;
@@ -193,7 +194,7 @@ void session::settle(line& on, const settlement& x) {
     amqp_basic_nack_t nack{};
     nack.delivery_tag = x.tag;
     nack.multiple = x.multiple;
-    nack.requeue = x.what != verdict::reject;
+    nack.requeue = x.outcome != verdict::reject;
     out_.method(on.number, AMQP_BASIC_NACK_METHOD, nack);
   }
 }
@@ -271,13 +272,13 @@ void session::on_late(const line& x) {
   const auto& first = x.items.front();
   if (last_received_ > x.since)
     events_->suspected(late_on(x));
-  down(ec::request_timeout, "no answer in time to: " + to_string(first.what));
+  down(ec::request_timeout, "no answer in time to: " + to_string(first.op));
 }
 
 // A queue answers who consumes from it by way of the channel, which another queue may hold up.
 std::vector<request_id> session::late_on(const line& x) {
   const auto starts = [](const request_command& y) {
-    return std::holds_alternative<start_consumer>(y.what);
+    return std::holds_alternative<start_consumer>(y.op);
   };
   std::vector<request_id> result{x.items.front().id};
   if (starts(x.items.front()))
@@ -355,7 +356,7 @@ void session::flush() {
   if (phase_ == phase::down)
     return;
   for (auto* on : arrived_on_)
-    events_->delivered(on->incarnation, std::exchange(on->arrived, {}));
+    events_->delivered(on->generation, std::exchange(on->arrived, {}));
   arrived_on_.clear();
   arrived_bytes_ = 0;
   if (!confirmations_.empty())

@@ -23,16 +23,17 @@ namespace actors::amqp {
 /// The largest frame that we take and propose.
 constexpr std::size_t wanted_frame_max = 131'072;
 
-/// The AMQP 0-9-1 conversation of one connection.
+/// The AMQP 0-9-1 protocol of one connection.
 ///
 ///     greeting -> tuning -> opening -> up -> closing
 ///         |          |         |       |        |
 ///         +----------+---------+-------+--------+--> down
-class session final : public conversation {
+class session final : public link_protocol {
 public:
   /// Begins the handshake, at the moment the TCP connection was made. Without
   /// `confirms` a publication counts as accepted once its bytes are sent.
-  session(const endpoint& where, bool confirms, std::shared_ptr<sink> events, time_point now);
+  session(const endpoint& where, bool confirms, std::shared_ptr<link_listener> events,
+          time_point now);
 
   void execute(command x, time_point now) override;
   void feed(std::string_view bytes, time_point now) override;
@@ -150,7 +151,7 @@ private:
   endpoint where_;
   std::string peer_;
   bool confirms_;
-  std::shared_ptr<sink> events_;
+  std::shared_ptr<link_listener> events_;
   phase phase_ = phase::greeting;
   std::vector<command> early_;
   std::string broker_;
@@ -168,10 +169,10 @@ private:
   std::unordered_map<consumer_id, place> places_;
   /// The channels with deliveries, by the life of those.
   std::unordered_map<std::uint32_t, line*> lives_;
-  std::uint32_t last_incarnation_ = 0;
+  std::uint32_t last_generation_ = 0;
   /// Requests without an answer.
   std::size_t asked_ = 0;
-  std::uint32_t publishing_incarnation_ = 1;
+  std::uint32_t publishing_generation_ = 1;
   unconfirmed unconfirmed_;
   /// Without confirms: ids by the end of their bytes in the output.
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;

@@ -197,7 +197,7 @@ std::vector<request_id> session::suspects(amqp_method_number_t culprit) const {
   std::vector<request_id> result;
   channels_.for_each([&](const line& x) {
     auto i = std::find_if(x.items.begin(), x.items.end(), [&](const request_command& y) {
-      return culprit == 0 || is_made_with(y.what, culprit);
+      return culprit == 0 || is_made_with(y.op, culprit);
     });
     if (i != x.items.end())
       result.push_back(i->id);

@@ -89,7 +89,7 @@ void session::on_method(const frame& x) {
 }
 
 void session::on_channel_method(line& on, amqp_method_number_t id, std::string_view arguments) {
-  if (on.incoming.what != arriving::kind::none)
+  if (on.incoming.type != arriving::kind::none)
     return broken("a message is interrupted by a method");
   switch (id) {
   case AMQP_BASIC_DELIVER_METHOD:
@@ -139,9 +139,9 @@ void session::on_channel_closed(line& on, std::string_view arguments) {
   refuse_culprit(on, items, method, reason);
   if (std::exchange(on.publishes, false))
     on_publishing_closed(reason);
-  if (on.incarnation != 0)
+  if (on.generation != 0)
     on_deliveries_closed(on, items, reason);
-  std::erase_if(items, [](auto& x) { return is_about_consumers(x.what); });
+  std::erase_if(items, [](auto& x) { return is_about_consumers(x.op); });
   if (!items.empty())
     open_channel(on);
   for (auto& x : items)
@@ -154,18 +154,18 @@ void session::refuse_culprit(const line& on, std::deque<request_command>& items,
                              amqp_method_number_t culprit, const failure& reason) {
   auto i = std::find_if(items.begin(), items.end(), [&](const request_command& x) {
     return channels_.is_for_topology_alone(on)
-           || (!is_about_consumers(x.what) && is_made_with(x.what, culprit));
+           || (!is_about_consumers(x.op) && is_made_with(x.op, culprit));
   });
   if (i == items.end())
     return;
   auto refused = std::move(*i);
   items.erase(i);
-  channels_.left(refused.what);
+  channels_.left(refused.op);
   refuse(refused, reason.code, reason.text);
 }
 
 void session::on_publishing_closed(const failure& reason) {
-  ++publishing_incarnation_;
+  ++publishing_generation_;
   unconfirmed_ = {};
   unsent_.clear();
   events_->channel_closed({channel::publishing, reason});
@@ -176,8 +176,8 @@ void session::on_publishing_closed(const failure& reason) {
 // started again.
 void session::on_deliveries_closed(line& on, const std::deque<request_command>& items,
                                    const failure& reason) {
-  closed_channel closed{channel::deliveries, reason, std::exchange(on.incarnation, 0)};
-  lives_.erase(closed.incarnation);
+  closed_channel closed{channel::deliveries, reason, std::exchange(on.generation, 0)};
+  lives_.erase(closed.generation);
   on.prefetch_count.reset();
   std::vector<consumer_id> ending;
   for (auto& [name, cancelling] : std::exchange(on.consumers, {})) {
@@ -189,10 +189,10 @@ void session::on_deliveries_closed(line& on, const std::deque<request_command>& 
     return std::find(xs.begin(), xs.end(), id) != xs.end();
   };
   for (auto& x : items) {
-    auto id = consumer_of(x.what);
+    auto id = consumer_of(x.op);
     if (!id || !is_in(ending, *id))
       continue;
-    if (std::holds_alternative<cancel_consumer>(x.what))
+    if (std::holds_alternative<cancel_consumer>(x.op))
       events_->replied({x.id, {}, {}});
     else if (!is_in(closed.consumers, *id))
       refuse(x, reason.code, reason.text);
@@ -204,8 +204,8 @@ void session::on_deliveries_closed(line& on, const std::deque<request_command>& 
 
 void session::on_answer(line& on, amqp_method_number_t id, std::string_view arguments) {
   auto i = std::find_if(on.items.begin(), on.items.end(),
-                        [](auto& x) { return !is_about_consumers(x.what); });
-  if (i == on.items.end() || id != answer_to(i->what))
+                        [](auto& x) { return !is_about_consumers(x.op); });
+  if (i == on.items.end() || id != answer_to(i->op))
     return unexpected(id);
   reply answer;
   if (id == AMQP_QUEUE_DECLARE_OK_METHOD) {
@@ -227,7 +227,7 @@ void session::on_consumer_answer(line& on, amqp_method_number_t id, std::string_
   if (!name)
     return unexpected(id);
   auto i = std::find_if(on.items.begin(), on.items.end(), [&](auto& x) {
-    return consumer_of(x.what) == name->id && answer_to(x.what) == id;
+    return consumer_of(x.op) == name->id && answer_to(x.op) == id;
   });
   // That a consumer is gone which is gone already harms nobody: it is no reason to end the link.
   if (i == on.items.end())
@@ -241,7 +241,7 @@ void session::on_consumer_answer(line& on, amqp_method_number_t id, std::string_
 
 void session::on_granted(line& on, const std::deque<request_command>::iterator& i, reply answer) {
   answer.id = i->id;
-  channels_.left(i->what);
+  channels_.left(i->op);
   on.items.erase(i);
   --asked_;
   on.since = now_;
@@ -256,9 +256,9 @@ void session::on_deliver(line& on, std::string_view arguments) {
   if (x == nullptr)
     return;
   auto consumer = parse_tag(view(x->consumer_tag));
-  if (!consumer || on.incarnation == 0)
+  if (!consumer || on.generation == 0)
     return broken("a message is for a consumer that we never started");
-  on.incoming.what = arriving::kind::delivered;
+  on.incoming.type = arriving::kind::delivered;
   auto& to = on.incoming.delivery;
   to.consumer = consumer->id;
   to.tag = x->delivery_tag;
@@ -304,7 +304,7 @@ void session::on_return(line& on, std::string_view arguments) {
   if (x == nullptr)
     return;
   auto& to = on.incoming;
-  to.what = arriving::kind::returned;
+  to.type = arriving::kind::returned;
   to.delivery.exchange = view(x->exchange);
   to.delivery.routing_key = view(x->routing_key);
   to.reason = {from_reply_code(x->reply_code),
@@ -318,7 +318,7 @@ void session::on_content_header(const frame& x, bool whole) {
   auto on = channels_.find(x.channel);
   if (on && on->closed)
     return;
-  auto expected = on && on->incoming.what != arriving::kind::none && !on->incoming.has_header;
+  auto expected = on && on->incoming.type != arriving::kind::none && !on->incoming.has_header;
   auto size = expected ? read_body_size(x.payload) : std::nullopt;
   if (!size)
     return broken("a content header is malformed or comes without its method");
@@ -347,7 +347,7 @@ void session::read_content_header(arriving& to, const frame& x, bool whole) cons
   if (!with)
     return unreadable(ec::protocol_error, "its properties make no sense");
   to.delivery.properties = std::move(*with);
-  if (to.what == arriving::kind::delivered)
+  if (to.type == arriving::kind::delivered)
     to.delivery.body.reserve(std::min(to.missing, trusted_size));
 }
 
@@ -359,7 +359,7 @@ void session::on_content_body(const frame& x) {
     return broken("a content body does not fit its header");
   auto& to = on->incoming;
   to.missing -= x.payload.size();
-  if (to.what == arriving::kind::delivered && !to.delivery.unreadable)
+  if (to.type == arriving::kind::delivered && !to.delivery.unreadable)
     to.delivery.body.append(x.payload);
   if (to.missing == 0)
     finish(*on);
@@ -367,7 +367,7 @@ void session::on_content_body(const frame& x) {
 
 void session::finish(line& on) {
   auto x = std::exchange(on.incoming, {});
-  if (x.what == arriving::kind::returned) {
+  if (x.type == arriving::kind::returned) {
     flush();
     events_->returned({std::move(x.reason), std::move(x.delivery.exchange),
                        std::move(x.delivery.routing_key), std::move(x.delivery.properties)});

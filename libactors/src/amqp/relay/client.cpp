@@ -41,13 +41,14 @@ std::size_t size_of(const publication& x) {
 } // namespace
 
 transport_ptr make_relay_transport() {
-  return make_link(
-      [](const endpoint& where, std::shared_ptr<sink> events, conversation::time_point now) {
-        return std::make_unique<relay_client>(where, std::move(events), now);
-      });
+  return make_link([](const endpoint& where, std::shared_ptr<link_listener> events,
+                      link_protocol::time_point now) {
+    return std::make_unique<relay_client>(where, std::move(events), now);
+  });
 }
 
-relay_client::relay_client(const endpoint& where, std::shared_ptr<sink> events, time_point now)
+relay_client::relay_client(const endpoint& where, std::shared_ptr<link_listener> events,
+                           time_point now)
     : where_(where), events_(std::move(events)), began_(now), last_heard_(now) {
   relay_hello hello;
   hello.software = version;
@@ -75,11 +76,11 @@ void relay_client::execute(command x, time_point now) {
 }
 
 void relay_client::run(request_command& x, time_point now) {
-  if (auto problem = check(x.what))
+  if (auto problem = check(x.op))
     return events_->replied({x.id, std::move(problem), {}});
   open_request asked{now, {}};
-  if (auto* start = std::get_if<start_consumer>(&x.what))
-    asked.consumer = start->what.id;
+  if (auto* start = std::get_if<start_consumer>(&x.op))
+    asked.consumer = start->spec.id;
   open_.emplace(x.id, asked);
   say(std::move(x), now);
 }
@@ -87,11 +88,11 @@ void relay_client::run(request_command& x, time_point now) {
 void relay_client::run(publish_command& x, time_point now) {
   std::erase_if(x.items, [&](const publication& y) { return refuse(y); });
   // No frame is larger than the relay takes.
-  publish_command part{x.incarnation, {}};
+  publish_command part{x.generation, {}};
   std::size_t size = 0;
   for (auto& y : x.items) {
     if (size + size_of(y) > max_frame_ / 2 && !part.items.empty()) {
-      say(std::exchange(part, publish_command{x.incarnation, {}}), now);
+      say(std::exchange(part, publish_command{x.generation, {}}), now);
       size = 0;
     }
     size += size_of(y);
@@ -185,7 +186,7 @@ void relay_client::on(relay_deliveries& x, time_point) {
   if (x.items.empty())
     return;
   auto of_same = std::find_if(arrived_.begin(), arrived_.end(), [&](const relay_deliveries& y) {
-    return y.incarnation == x.incarnation;
+    return y.generation == x.generation;
   });
   if (of_same == arrived_.end())
     arrived_.push_back(std::move(x));
@@ -249,14 +250,14 @@ void relay_client::on(relay_heartbeat&, time_point) {
   // That it came is all there is to it.
 }
 
-// Credit comes after the deliveries were handled: where the sink runs its receivers,
+// Credit comes after the deliveries were handled: where the listener runs its receivers,
 // no more come than they bear.
 void relay_client::flush(time_point now) {
   if (arrived_.empty())
     return;
   for (auto& x : arrived_) {
     taken_ += x.items.size();
-    events_->delivered(x.incarnation, std::move(x.items));
+    events_->delivered(x.generation, std::move(x.items));
   }
   arrived_.clear();
   if (phase_ == phase::up)
@@ -293,7 +294,7 @@ void relay_client::tick(time_point now) {
                                    + std::to_string(where_.request_timeout.count()) + " ms"});
 }
 
-conversation::time_point relay_client::deadline() const {
+link_protocol::time_point relay_client::deadline() const {
   if (phase_ == phase::down)
     return time_point::max();
   auto result = phase_ == phase::up ? time_point::max() : began_ + where_.handshake_timeout;
@@ -308,7 +309,7 @@ conversation::time_point relay_client::deadline() const {
 }
 
 // Ids ascend with time.
-conversation::time_point relay_client::answer_limit() const {
+link_protocol::time_point relay_client::answer_limit() const {
   if (open_.empty())
     return time_point::max();
   return std::max(open_.begin()->second.since, last_answer_) + where_.request_timeout;

@@ -13,15 +13,15 @@
 
 namespace actors::amqp {
 
-/// A strategy's host in conversation with its relay.
+/// A strategy's host in protocol with its relay.
 ///
 ///     greeting -> up -> closing
 ///         |        |        |
 ///         +--------+--------+--> down
-class relay_client final : public conversation {
+class relay_client final : public link_protocol {
 public:
   /// Begins the handshake, at the moment the connection was made.
-  relay_client(const endpoint& where, std::shared_ptr<sink> events, time_point now);
+  relay_client(const endpoint& where, std::shared_ptr<link_listener> events, time_point now);
 
   void execute(command x, time_point now) override;
   void feed(std::string_view bytes, time_point now) override;
@@ -72,7 +72,7 @@ private:
   void down(failure reason);
 
   endpoint where_;
-  std::shared_ptr<sink> events_;
+  std::shared_ptr<link_listener> events_;
   phase phase_ = phase::greeting;
   std::vector<command> early_;
   frame_reader input_{default_host_frame};

@@ -52,7 +52,7 @@ auto fields(is<delivery> auto& x) {
 }
 
 auto fields(is<settlement> auto& x) {
-  return std::tie(x.tag, x.what, x.multiple);
+  return std::tie(x.tag, x.outcome, x.multiple);
 }
 
 auto fields(is<exchange> auto& x) {
@@ -88,11 +88,11 @@ auto fields(is<reply> auto& x) {
 }
 
 auto fields(is<declare_exchange> auto& x) {
-  return std::tie(x.what, x.passive);
+  return std::tie(x.spec, x.passive);
 }
 
 auto fields(is<declare_queue> auto& x) {
-  return std::tie(x.what, x.passive);
+  return std::tie(x.spec, x.passive);
 }
 
 auto fields(is<delete_queue> auto& x) {
@@ -100,15 +100,15 @@ auto fields(is<delete_queue> auto& x) {
 }
 
 auto fields(is<bind_queue> auto& x) {
-  return std::tie(x.what);
+  return std::tie(x.spec);
 }
 
 auto fields(is<unbind_queue> auto& x) {
-  return std::tie(x.what);
+  return std::tie(x.spec);
 }
 
 auto fields(is<start_consumer> auto& x) {
-  return std::tie(x.what);
+  return std::tie(x.spec);
 }
 
 auto fields(is<cancel_consumer> auto& x) {
@@ -124,15 +124,15 @@ auto fields(is<relay_tune> auto& x) {
 }
 
 auto fields(is<request_command> auto& x) {
-  return std::tie(x.id, x.what);
+  return std::tie(x.id, x.op);
 }
 
 auto fields(is<publish_command> auto& x) {
-  return std::tie(x.incarnation, x.items);
+  return std::tie(x.generation, x.items);
 }
 
 auto fields(is<settle_command> auto& x) {
-  return std::tie(x.incarnation, x.items);
+  return std::tie(x.generation, x.items);
 }
 
 auto fields(is<relay_credit> auto& x) {
@@ -156,7 +156,7 @@ auto fields(is<relay_welcome> auto& x) {
 }
 
 auto fields(is<relay_deliveries> auto& x) {
-  return std::tie(x.incarnation, x.items);
+  return std::tie(x.generation, x.items);
 }
 
 auto fields(is<relay_confirmations> auto& x) {
@@ -176,7 +176,7 @@ auto fields(is<relay_cancelled> auto& x) {
 }
 
 auto fields(is<closed_channel> auto& x) {
-  return std::tie(x.which, x.reason, x.incarnation, x.consumers);
+  return std::tie(x.which, x.reason, x.generation, x.consumers);
 }
 
 auto fields(is<broker_limits> auto& x) {
@@ -316,9 +316,9 @@ void append_frame(std::string& out, const Frame& x) {
 // -- reading ------------------------------------------------------------------------------
 
 /// Reads fields; once one is malformed all others are as well.
-class field_reader {
+class frame_field_reader {
 public:
-  explicit field_reader(std::string_view bytes) noexcept : rest_(bytes) {
+  explicit frame_field_reader(std::string_view bytes) noexcept : rest_(bytes) {
     // nop
   }
 
@@ -454,7 +454,7 @@ private:
 
 template <class Frame>
 std::optional<Frame> decode(std::string_view bytes) {
-  field_reader in{bytes};
+  frame_field_reader in{bytes};
   Frame result;
   in.read(result);
   if (!in.done())

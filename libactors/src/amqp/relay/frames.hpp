@@ -83,7 +83,7 @@ struct relay_welcome {
 };
 
 struct relay_deliveries {
-  std::uint32_t incarnation = 0;
+  std::uint32_t generation = 0;
   std::vector<delivery> items;
 };
 

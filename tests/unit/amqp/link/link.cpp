@@ -187,9 +187,9 @@ struct link_fixture {
 };
 
 /// Events that wake somebody who needs long: until the test lets go.
-class slow_events : public recorded_events, public receivers {
+class slow_events : public recorded_events, public run_queue {
 public:
-  receivers* woken() noexcept override {
+  run_queue* runnable_actors() noexcept override {
     return this;
   }
 
@@ -250,9 +250,9 @@ private:
 };
 
 /// Events that wake somebody with each confirmation.
-class waking_events : public recorded_events, public receivers {
+class waking_events : public recorded_events, public run_queue {
 public:
-  receivers* woken() noexcept override {
+  run_queue* runnable_actors() noexcept override {
     return this;
   }
 
@@ -286,9 +286,9 @@ private:
 
 /// Says back what it hears, and raises an event when it has been said. It never needs
 /// to be called again.
-class echo : public conversation {
+class echo : public link_protocol {
 public:
-  explicit echo(std::shared_ptr<sink> events) : events_(std::move(events)) {
+  explicit echo(std::shared_ptr<link_listener> events) : events_(std::move(events)) {
     // nop
   }
 
@@ -326,7 +326,7 @@ public:
   }
 
 private:
-  std::shared_ptr<sink> events_;
+  std::shared_ptr<link_listener> events_;
   std::string output_;
   bool down_ = false;
 };
@@ -666,9 +666,9 @@ CAF_TEST(commands of many threads) {
 CAF_TEST(who is woken by what was sent is run before the next wait) {
   auto waking = std::make_shared<waking_events>();
   events = waking;
-  link = make_link([](const endpoint&, std::shared_ptr<sink> about, conversation::time_point) {
-    return std::make_unique<echo>(std::move(about));
-  });
+  link =
+      make_link([](const endpoint&, std::shared_ptr<link_listener> about,
+                   link_protocol::time_point) { return std::make_unique<echo>(std::move(about)); });
   listener peer;
   connect(peer.where());
   peer.accept();

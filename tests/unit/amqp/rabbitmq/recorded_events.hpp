@@ -12,7 +12,7 @@
 namespace actors::amqp {
 
 /// Writes down the events of a link: as one line each, and as values.
-class recorded_events : public sink {
+class recorded_events : public link_listener {
 public:
   void up(std::string broker) override {
     note("up " + broker);
@@ -23,10 +23,10 @@ public:
          + (x.error ? " " + to_string(x.error) : ""));
   }
 
-  void delivered(std::uint32_t incarnation, std::vector<delivery> xs) override {
+  void delivered(std::uint32_t generation, std::vector<delivery> xs) override {
     std::lock_guard guard{mutex_};
     lines_.push_back("delivered " + std::to_string(xs.size()) + " in life "
-                     + std::to_string(incarnation));
+                     + std::to_string(generation));
     for (auto& x : xs)
       deliveries.push_back(std::move(x));
     changed_.notify_all();

@@ -19,8 +19,8 @@ struct consuming : session_fixture {
     raised();
   }
 
-  void settle(std::uint32_t incarnation, std::vector<settlement> xs) {
-    talk.execute(settle_command{incarnation, std::move(xs)}, now);
+  void settle(std::uint32_t generation, std::vector<settlement> xs) {
+    talk.execute(settle_command{generation, std::move(xs)}, now);
   }
 
   /// The properties of a message with the given headers, which are encoded.

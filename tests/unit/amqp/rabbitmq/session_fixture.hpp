@@ -66,13 +66,13 @@ struct session_fixture {
     request(id, start_consumer{what});
   }
 
-  void publish(std::uint64_t id, std::string body = "{}", std::uint32_t incarnation = 1) {
+  void publish(std::uint64_t id, std::string body = "{}", std::uint32_t generation = 1) {
     publication x;
     x.id = id;
     x.exchange = "Trade";
     x.routing_key = "binance.ETH/USDT";
     x.body = std::make_shared<const std::string>(std::move(body));
-    talk.execute(publish_command{incarnation, {std::move(x)}}, now);
+    talk.execute(publish_command{generation, {std::move(x)}}, now);
   }
 
   void close() {

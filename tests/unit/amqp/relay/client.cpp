@@ -58,7 +58,7 @@ struct fixture {
     return x;
   }
 
-  conversation::time_point now{1h};
+  link_protocol::time_point now{1h};
   std::shared_ptr<recorded_events> events = std::make_shared<recorded_events>();
   relay_client talk{where(), events, now};
 };
@@ -116,10 +116,10 @@ CAF_TEST(busy channels do not break up the batches of one another) {
   welcome();
   std::string bytes;
   for (std::uint64_t tag = 1; tag <= 5; ++tag)
-    for (std::uint32_t incarnation : {1, 2}) {
+    for (std::uint32_t generation : {1, 2}) {
       delivery x;
       x.tag = tag;
-      append(bytes, relay_frame{relay_deliveries{incarnation, {x}}});
+      append(bytes, relay_frame{relay_deliveries{generation, {x}}});
     }
   talk.feed(bytes, now);
   CAF_CHECK(events->take() == (lines{"delivered 5 in life 1", "delivered 5 in life 2"}));

@@ -66,7 +66,7 @@ delivery some_delivery() {
 CAF_TEST(a delivery arrives as it was) {
   const auto x = some_delivery();
   const auto y = sent_to_host(relay_deliveries{3, {x, delivery{}}});
-  CAF_CHECK_EQUAL(y.incarnation, 3u);
+  CAF_CHECK_EQUAL(y.generation, 3u);
   CAF_REQUIRE_EQUAL(y.items.size(), 2u);
   const auto& z = y.items[0];
   CAF_CHECK_EQUAL(z.consumer, x.consumer);
@@ -121,10 +121,10 @@ CAF_TEST(each request arrives as it was) {
   for (const auto& x : all) {
     const auto y = sent_to_relay(request_command{77, x});
     CAF_CHECK_EQUAL(y.id, 77u);
-    CAF_CHECK_EQUAL(to_string(y.what), to_string(x));
+    CAF_CHECK_EQUAL(to_string(y.op), to_string(x));
   }
-  const auto queue = std::get<declare_queue>(sent_to_relay(request_command{1, all[1]}).what);
-  CAF_CHECK(queue.what == std::get<declare_queue>(all[1]).what);
+  const auto queue = std::get<declare_queue>(sent_to_relay(request_command{1, all[1]}).op);
+  CAF_CHECK(queue.spec == std::get<declare_queue>(all[1]).spec);
   CAF_CHECK(queue.passive);
 }
 

@@ -1,12 +1,12 @@
-#define CAF_SUITE ledger.places
+#define CAF_SUITE topology_state.places
 
 // Few consumers are allowed: who has a place, and who is refused for want of one.
 
 #include "amqp/channel_division.hpp"
-#include "ledger_fixture.hpp"
+#include "topology_state_fixture.hpp"
 
 using namespace actors;
-using namespace ledger_test;
+using namespace topology_state_test;
 
 namespace {
 
@@ -43,7 +43,7 @@ struct crowded : fixture {
 
 } // namespace
 
-CAF_TEST_FIXTURE_SCOPE(ledger_places_tests, crowded)
+CAF_TEST_FIXTURE_SCOPE(topology_state_places_tests, crowded)
 
 CAF_TEST(nothing is declared for whoever has no place) {
   CAF_CHECK_EQUAL(broker.queues.count("q3"), 0u);

@@ -1,4 +1,4 @@
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -37,32 +37,32 @@ std::string_view rights_text(ec look) noexcept {
 
 // -- what is wanted ---------------------------------------------------------------
 
-void ledger::want(amqp::exchange what) {
+void topology_state::want(amqp::exchange what) {
   if (find_exchange(what.name))
     return;
   auto& x = exchanges_.emplace_back();
-  x.what = std::move(what);
-  exchanges_by_name_.emplace(x.what.name, std::prev(exchanges_.end()));
-  remember(about_exchange{x.what.name});
+  x.spec = std::move(what);
+  exchanges_by_name_.emplace(x.spec.name, std::prev(exchanges_.end()));
+  remember(about_exchange{x.spec.name});
   if (link(way::usual).up)
     declare(x);
 }
 
-void ledger::want(wanted_consumer what) {
-  want(exchange_named(what.binding.exchange));
+void topology_state::want(wanted_consumer what) {
+  want(exchange_named(what.binding.exchange, what.durable_exchange));
   auto& x = consumers_[what.consumer.id];
   const auto is_new = x.bindings.empty();
   if (is_new) {
     x.consumer = what.consumer;
     x.queue = what.queue;
   }
-  add_beside(x, std::move(what.beside));
+  add_companion_queues(x, std::move(what.companion_queues));
   // Where to go on reading a stream changes with what was read.
   x.consumer.arguments = std::move(what.consumer.arguments);
   if (what.goes_on && x.stage == consumer_stage::refused)
     return;
   auto known = std::find_if(x.bindings.begin(), x.bindings.end(),
-                            [&](const binding_entry& y) { return y.what == what.binding; });
+                            [&](const binding_entry& y) { return y.spec == what.binding; });
   if (known == x.bindings.end())
     known = x.bindings.insert(x.bindings.end(), {std::move(what.binding)});
   else if (x.stage == consumer_stage::running && known->stands())
@@ -80,12 +80,12 @@ void ledger::want(wanted_consumer what) {
     bind(x);
 }
 
-void ledger::unwant(amqp::consumer_id id, const amqp::binding& what) {
+void topology_state::unwant(amqp::consumer_id id, const amqp::binding& what) {
   auto x = find_consumer(id);
   if (!x)
     return;
   auto i = std::find_if(x->bindings.begin(), x->bindings.end(),
-                        [&](const binding_entry& y) { return y.what == what; });
+                        [&](const binding_entry& y) { return y.spec == what; });
   if (i == x->bindings.end())
     return;
   if (x->bindings.size() == 1)
@@ -99,7 +99,7 @@ void ledger::unwant(amqp::consumer_id id, const amqp::binding& what) {
   continue_binding(*x);
 }
 
-void ledger::unwant(amqp::consumer_id id) {
+void topology_state::unwant(amqp::consumer_id id) {
   auto x = find_consumer(id);
   if (!x)
     return;
@@ -121,7 +121,7 @@ void ledger::unwant(amqp::consumer_id id) {
   }
 }
 
-void ledger::erase(amqp::consumer_id id) {
+void topology_state::erase(amqp::consumer_id id) {
   auto i = consumers_.find(id);
   groups(i->second).forget(id);
   places_.forget(id);
@@ -130,7 +130,7 @@ void ledger::erase(amqp::consumer_id id) {
 
 // -- what happens -------------------------------------------------------------------
 
-void ledger::up(const amqp::broker_limits& limits, way by) {
+void topology_state::up(const amqp::broker_limits& limits, way by) {
   link(by).up = true;
   link(by).groups.limit_channels(limits.channels);
   if (by == way::apart)
@@ -143,7 +143,7 @@ void ledger::up(const amqp::broker_limits& limits, way by) {
   advance_waiting();
 }
 
-ledger::end ledger::down(const failure& reason, way by) {
+topology_state::end topology_state::down(const failure& reason, way by) {
   auto& gone = link(by);
   gone.up = false;
   gone.under_way = 0;
@@ -164,7 +164,7 @@ ledger::end ledger::down(const failure& reason, way by) {
   return result;
 }
 
-std::vector<amqp::consumer_id> ledger::reset_consumers(way by) {
+std::vector<amqp::consumer_id> topology_state::reset_consumers(way by) {
   std::vector<amqp::consumer_id> result;
   for (auto i = consumers_.begin(); i != consumers_.end();) {
     auto& [id, x] = *i++;
@@ -181,7 +181,7 @@ std::vector<amqp::consumer_id> ledger::reset_consumers(way by) {
   return result;
 }
 
-void ledger::reset_exchanges() {
+void topology_state::reset_exchanges() {
   for (auto& x : exchanges_) {
     count(x, false);
     if (x.trust == standing::culprit)
@@ -191,7 +191,7 @@ void ledger::reset_exchanges() {
   }
 }
 
-void ledger::replied(const amqp::reply& x) {
+void topology_state::replied(const amqp::reply& x) {
   auto i = asked_.find(x.id);
   if (i == asked_.end())
     return;
@@ -201,7 +201,7 @@ void ledger::replied(const amqp::reply& x) {
   std::visit([&](const auto& y) { on_reply(y, x); }, about);
 }
 
-void ledger::cancelled(amqp::consumer_id id) {
+void topology_state::cancelled(amqp::consumer_id id) {
   auto x = find_consumer(id);
   if (!x || x->stage != consumer_stage::running)
     return;
@@ -217,7 +217,7 @@ void ledger::cancelled(amqp::consumer_id id) {
   advance(*x);
 }
 
-void ledger::channel_lost(const amqp::closed_channel& what) {
+void topology_state::channel_lost(const amqp::closed_channel& what) {
   auto by = way::usual;
   for (auto id : what.consumers) {
     auto x = find_consumer(id);
@@ -248,7 +248,7 @@ void ledger::channel_lost(const amqp::closed_channel& what) {
 }
 
 // The broker names the queue in most of its reasons.
-failure ledger::named(const consumer_entry& x, const failure& reason) {
+failure topology_state::named(const consumer_entry& x, const failure& reason) {
   const auto name = quoted(x.queue_name.empty() ? x.queue.name : x.queue_name);
   if (reason.text.find(name) != std::string::npos)
     return reason;
@@ -256,7 +256,7 @@ failure ledger::named(const consumer_entry& x, const failure& reason) {
 }
 
 // The culprits have their own time, see `begin_trials`.
-void ledger::retry() {
+void topology_state::retry() {
   if (!link(way::usual).up)
     return;
   for (auto& x : exchanges_)
@@ -265,7 +265,7 @@ void ledger::retry() {
   for (auto& [id, x] : consumers_) {
     if (x.trust == standing::culprit)
       continue;
-    for (auto& y : x.beside)
+    for (auto& y : x.companion_queues)
       if (y.stage == entity_stage::refused && y.trust != standing::culprit)
         declare(x, y);
     if (x.stage == consumer_stage::refused && !places_.waits(id))
@@ -279,7 +279,7 @@ void ledger::retry() {
   advance_waiting();
 }
 
-void ledger::redeclare_exchanges() {
+void topology_state::redeclare_exchanges() {
   if (!link(way::usual).up)
     return;
   for (auto& [id, x] : consumers_)
@@ -291,15 +291,15 @@ void ledger::redeclare_exchanges() {
       declare(x);
 }
 
-void ledger::queue_missing(std::string_view name) {
+void topology_state::queue_missing(std::string_view name) {
   for (auto& [id, x] : consumers_)
-    for (auto& y : x.beside)
-      if (y.what.name == name
+    for (auto& y : x.companion_queues)
+      if (y.spec.name == name
           && (y.stage == entity_stage::ready || y.stage == entity_stage::checking))
         declare(x, y);
 }
 
-void ledger::verify() {
+void topology_state::verify() {
   for (auto& [id, x] : consumers_) {
     if (x.stage != consumer_stage::running)
       continue;
@@ -307,11 +307,11 @@ void ledger::verify() {
       if (y.stage == binding_stage::bound && y.trust == standing::trusted)
         y.stage = binding_stage::wanted;
     bind(x);
-    for (auto& y : x.beside) {
+    for (auto& y : x.companion_queues) {
       if (y.stage != entity_stage::ready || y.trust == standing::culprit)
         continue;
       y.stage = entity_stage::checking;
-      ask(amqp::declare_queue{y.what, true}, about_beside{id, y.what.name});
+      ask(amqp::declare_queue{y.spec, true}, about_beside{id, y.spec.name});
     }
     auto queue = x.queue;
     queue.name = x.queue_name;
@@ -319,12 +319,12 @@ void ledger::verify() {
   }
 }
 
-bool ledger::suspects() const noexcept {
+bool topology_state::suspects() const noexcept {
   return std::any_of(consumers_.begin(), consumers_.end(),
                      [](auto& x) { return x.second.missing; });
 }
 
-void ledger::on_reply(const about_verify& about, const amqp::reply& reply) {
+void topology_state::on_reply(const about_verify& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x || x->stage != consumer_stage::running)
     return;
@@ -345,26 +345,26 @@ void ledger::on_reply(const about_verify& about, const amqp::reply& reply) {
 
 // -- exchanges ----------------------------------------------------------------------
 
-void ledger::declare(exchange_entry& x) {
-  x.stage = x.what.name.empty() ? entity_stage::ready : entity_stage::wanted;
-  if (x.what.name.empty())
+void topology_state::declare(exchange_entry& x) {
+  x.stage = x.spec.name.empty() ? entity_stage::ready : entity_stage::wanted;
+  if (x.spec.name.empty())
     return;
   count(x, x.trust != standing::culprit);
-  if (!may_ask(x.trust, about_exchange{x.what.name}))
+  if (!may_ask(x.trust, about_exchange{x.spec.name}))
     return;
   x.reason = {};
-  const auto passive = is_predeclared(x.what.name);
+  const auto passive = is_predeclared(x.spec.name);
   x.stage = passive ? entity_stage::checking : entity_stage::declaring;
-  ask(amqp::declare_exchange{x.what, passive}, about_exchange{x.what.name});
+  ask(amqp::declare_exchange{x.spec, passive}, about_exchange{x.spec.name});
 }
 
-void ledger::count(exchange_entry& x, bool undecided) noexcept {
+void topology_state::count(exchange_entry& x, bool undecided) noexcept {
   if (x.undecided != undecided)
     undecided ? ++undecided_ : --undecided_;
   x.undecided = undecided;
 }
 
-void ledger::on_reply(const about_exchange& about, const amqp::reply& reply) {
+void topology_state::on_reply(const about_exchange& about, const amqp::reply& reply) {
   auto x = find_exchange(about.name);
   if (!x || (x->stage != entity_stage::declaring && x->stage != entity_stage::checking))
     return;
@@ -375,13 +375,14 @@ void ledger::on_reply(const about_exchange& about, const amqp::reply& reply) {
   if (stage != entity_stage::checking)
     return decide(*x, stage);
   x->stage = stage;
-  ask(amqp::declare_exchange{x->what, true}, about);
+  ask(amqp::declare_exchange{x->spec, true}, about);
 }
 
 // What a reply to a declaration means. An entity that cannot be declared our way
 // may be there another way.
-ledger::entity_stage ledger::judge(entity_stage stage, failure& reason, const std::string& name,
-                                   const amqp::reply& reply) {
+topology_state::entity_stage topology_state::judge(entity_stage stage, failure& reason,
+                                                   const std::string& name,
+                                                   const amqp::reply& reply) {
   if (!reply.error) {
     if (stage == entity_stage::checking && reason)
       say(true, name + found_text(reason));
@@ -398,7 +399,7 @@ ledger::entity_stage ledger::judge(entity_stage stage, failure& reason, const st
   return entity_stage::refused;
 }
 
-void ledger::decide(exchange_entry& x, entity_stage stage) {
+void topology_state::decide(exchange_entry& x, entity_stage stage) {
   x.stage = stage;
   count(x, false);
   for (auto& [id, y] : consumers_)
@@ -408,40 +409,40 @@ void ledger::decide(exchange_entry& x, entity_stage stage) {
 
 // -- what follows -----------------------------------------------------------------------
 
-std::vector<ledger::request> ledger::take_requests() {
+std::vector<topology_state::request> topology_state::take_requests() {
   start_waiting();
   end_trials();
   begin_trials();
   return std::exchange(requests_, {});
 }
 
-std::vector<consumer_state> ledger::take_news() {
+std::vector<consumer_state> topology_state::take_news() {
   return std::exchange(news_, {});
 }
 
-std::vector<ledger::note> ledger::take_notes() {
+std::vector<topology_state::note> topology_state::take_notes() {
   return std::exchange(notes_, {});
 }
 
-std::string ledger::quoted(std::string_view name) {
+std::string topology_state::quoted(std::string_view name) {
   std::string result{"'"};
   result += name;
   result += '\'';
   return result;
 }
 
-bool ledger::may_exist(ec code) noexcept {
+bool topology_state::may_exist(ec code) noexcept {
   return code == ec::precondition_failed || code == ec::access_refused;
 }
 
-std::string ledger::found_text(const failure& reason) {
+std::string topology_state::found_text(const failure& reason) {
   const auto* what = reason.code == ec::access_refused
                          ? " exists and is used as it is, as we may not declare it: "
                          : " exists with other settings, used as it is: ";
   return what + reason.text;
 }
 
-amqp::request_id ledger::ask(amqp::operation what, subject about) {
+amqp::request_id topology_state::ask(amqp::operation what, subject about) {
   const auto by = way_of(about);
   auto& tried = link(by).now;
   const auto held = tried && !tried->released && !belongs(about, tried->of);
@@ -452,7 +453,7 @@ amqp::request_id ledger::ask(amqp::operation what, subject about) {
 }
 
 // Nothing follows from its answer.
-void ledger::ask(amqp::operation what, way by) {
+void topology_state::ask(amqp::operation what, way by) {
   if (!link(by).up)
     return;
   auto& tried = link(by).now;
@@ -460,27 +461,27 @@ void ledger::ask(amqp::operation what, way by) {
   (held ? held_ : requests_).push_back({++last_request_, std::move(what), by});
 }
 
-void ledger::tell(const consumer_entry& x, const binding_entry& about, failure error) {
-  news_.push_back({x.consumer.id, x.queue_name, about.what, std::move(error)});
+void topology_state::tell(const consumer_entry& x, const binding_entry& about, failure error) {
+  news_.push_back({x.consumer.id, x.queue_name, about.spec, std::move(error)});
   news_.back().assumed = about.stage == binding_stage::assumed;
 }
 
-void ledger::say(bool warning, std::string text) {
+void topology_state::say(bool warning, std::string text) {
   notes_.push_back({warning, std::move(text)});
 }
 
 // -- inspection ---------------------------------------------------------------------------
 
-bool ledger::is_settled(std::string_view exchange) const {
+bool topology_state::is_settled(std::string_view exchange) const {
   auto x = find_exchange(exchange);
   return !x || !x->undecided;
 }
 
-bool ledger::knows_exchange(std::string_view name) const {
+bool topology_state::knows_exchange(std::string_view name) const {
   return find_exchange(name) != nullptr;
 }
 
-failure ledger::exchange_failure(std::string_view name) const {
+failure topology_state::exchange_failure(std::string_view name) const {
   auto x = find_exchange(name);
   if (!x || !is_unusable(*x))
     return {};
@@ -488,55 +489,55 @@ failure ledger::exchange_failure(std::string_view name) const {
                    : failure{ec::not_allowed, "exchange " + quoted(name) + " is tried apart"};
 }
 
-bool ledger::is_unusable(const exchange_entry& x) noexcept {
+bool topology_state::is_unusable(const exchange_entry& x) noexcept {
   return x.stage == entity_stage::refused
          || (x.trust == standing::culprit && x.stage != entity_stage::ready);
 }
 
-std::vector<std::string> ledger::refused() const {
+std::vector<std::string> topology_state::refused() const {
   std::vector<std::string> result;
   for (auto& x : exchanges_)
     if (x.stage == entity_stage::refused && x.trust != standing::culprit)
-      result.push_back("exchange " + quoted(x.what.name) + ": " + x.reason.text);
+      result.push_back("exchange " + quoted(x.spec.name) + ": " + x.reason.text);
   for (auto& [id, x] : consumers_) {
     if (x.trust == standing::culprit)
       continue;
-    for (auto& y : x.beside)
+    for (auto& y : x.companion_queues)
       if (y.stage == entity_stage::refused && y.trust != standing::culprit)
-        result.push_back("queue " + quoted(y.what.name) + ": " + y.reason.text);
+        result.push_back("queue " + quoted(y.spec.name) + ": " + y.reason.text);
     if (x.stage == consumer_stage::refused)
       result.push_back(named(x, x.reason).text);
     else
       for (auto& y : x.bindings)
         if (y.stage == binding_stage::refused && y.trust != standing::culprit)
-          result.push_back("queue " + quoted(x.queue_name) + ", exchange " + quoted(y.what.exchange)
-                           + ", routing key " + quoted(y.what.routing_key) + ": " + y.reason.text);
+          result.push_back("queue " + quoted(x.queue_name) + ", exchange " + quoted(y.spec.exchange)
+                           + ", routing key " + quoted(y.spec.routing_key) + ": " + y.reason.text);
   }
   return result;
 }
 
-std::size_t ledger::running() const noexcept {
+std::size_t topology_state::running() const noexcept {
   return static_cast<std::size_t>(
       std::count_if(consumers_.begin(), consumers_.end(),
                     [](const auto& kvp) { return kvp.second.stage == consumer_stage::running; }));
 }
 
-ledger::exchange_entry* ledger::find_exchange(std::string_view name) {
+topology_state::exchange_entry* topology_state::find_exchange(std::string_view name) {
   auto i = exchanges_by_name_.find(name);
   return i == exchanges_by_name_.end() ? nullptr : &*i->second;
 }
 
-const ledger::exchange_entry* ledger::find_exchange(std::string_view name) const {
-  return const_cast<ledger*>(this)->find_exchange(name);
+const topology_state::exchange_entry* topology_state::find_exchange(std::string_view name) const {
+  return const_cast<topology_state*>(this)->find_exchange(name);
 }
 
-ledger::consumer_entry* ledger::find_consumer(amqp::consumer_id id) {
+topology_state::consumer_entry* topology_state::find_consumer(amqp::consumer_id id) {
   auto i = consumers_.find(id);
   return i == consumers_.end() ? nullptr : &i->second;
 }
 
-const ledger::consumer_entry* ledger::find_consumer(amqp::consumer_id id) const {
-  return const_cast<ledger*>(this)->find_consumer(id);
+const topology_state::consumer_entry* topology_state::find_consumer(amqp::consumer_id id) const {
+  return const_cast<topology_state*>(this)->find_consumer(id);
 }
 
 } // namespace actors

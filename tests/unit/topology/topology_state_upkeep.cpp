@@ -1,27 +1,27 @@
-#define CAF_SUITE ledger.upkeep
+#define CAF_SUITE topology_state.upkeep
 
-// What nobody tells the ledger: consumers and bindings that went missing, and
+// What nobody tells the topology state: consumers and bindings that went missing, and
 // the queues beside a consumer's.
 
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
-#include "ledger_fixture.hpp"
+#include "topology_state_fixture.hpp"
 
 using namespace actors;
-using namespace ledger_test;
+using namespace topology_state_test;
 
 namespace {
 
 wanted_consumer wanted_with_dead_letters(amqp::consumer_id id) {
   auto result = wanted(id, "E", "a");
-  result.beside = {{.name = "q1.retry.10", .durable = true, .auto_delete = false},
-                   {.name = "q1.dead", .durable = true, .auto_delete = false}};
+  result.companion_queues = {{.name = "q1.retry.10", .durable = true, .auto_delete = false},
+                             {.name = "q1.dead", .durable = true, .auto_delete = false}};
   return result;
 }
 
 } // namespace
 
-CAF_TEST_FIXTURE_SCOPE(ledger_upkeep_tests, fixture)
+CAF_TEST_FIXTURE_SCOPE(topology_state_upkeep_tests, fixture)
 
 // -- consumers and bindings ----------------------------------------------------------------
 
@@ -182,9 +182,9 @@ CAF_TEST(where a stream is read from can change) {
   for (auto i = 0; i < 3; ++i)
     round();
   for (auto& request : broker.channels[1]) // that of group 0
-    if (auto start = std::get_if<amqp::start_consumer>(&request.what)) {
+    if (auto start = std::get_if<amqp::start_consumer>(&request.op)) {
       ++starts;
-      CAF_CHECK(start->what.arguments == again.consumer.arguments);
+      CAF_CHECK(start->spec.arguments == again.consumer.arguments);
     }
   CAF_CHECK_EQUAL(starts, 1);
 }

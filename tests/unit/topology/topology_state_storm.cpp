@@ -1,12 +1,12 @@
-#define CAF_SUITE ledger_storm
+#define CAF_SUITE topology_state_storm
 
 #include <algorithm>
 #include <random>
 
-#include "ledger_fixture.hpp"
+#include "topology_state_fixture.hpp"
 
 using namespace actors;
-using namespace ledger_test;
+using namespace topology_state_test;
 
 namespace {
 
@@ -167,7 +167,7 @@ struct storm {
 
 } // namespace
 
-CAF_TEST(broker and ledger agree whenever it is calm) {
+CAF_TEST(broker and topology_state agree whenever it is calm) {
   for (auto seed = 1u; seed <= 100; ++seed) {
     CAF_MESSAGE("seed " << seed);
     fixture f;

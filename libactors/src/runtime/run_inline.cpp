@@ -1,4 +1,4 @@
-#include "runtime/hand_over.hpp"
+#include "runtime/run_inline.hpp"
 
 #include <caf/intrusive_ptr.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
@@ -7,16 +7,16 @@
 
 namespace actors {
 
-hand_over::hand_over(caf::actor_system& system) : caf::execution_unit(&system) {
+run_inline::run_inline(caf::actor_system& system) : caf::execution_unit(&system) {
   // nop
 }
 
-hand_over::hand_over(caf::actor_system& system, caf::execution_unit& others)
+run_inline::run_inline(caf::actor_system& system, caf::execution_unit& others)
     : caf::execution_unit(&system), others_(&others) {
   // nop
 }
 
-hand_over::~hand_over() {
+run_inline::~run_inline() {
   if (ready_ == nullptr)
     return;
   running_ = true;
@@ -27,7 +27,7 @@ hand_over::~hand_over() {
     caf::intrusive_ptr_release(ready_);
 }
 
-void hand_over::exec_later(caf::resumable* job) {
+void run_inline::exec_later(caf::resumable* job) {
   if (!running_ && ready_ == nullptr)
     ready_ = job;
   else if (others_ != nullptr)

@@ -11,21 +11,21 @@ namespace actors {
 /// more than what our actors do with a message. Whom the receiver sends to runs
 /// elsewhere, as usual, or where `others` have it run.
 ///
-///     hand_over here{system};
+///     run_inline here{system};
 ///     receiver->enqueue(nullptr, caf::make_message_id(), std::move(what), &here);
 ///
 /// For receivers that never block nor run foreign code for long.
-class hand_over : public caf::execution_unit {
+class run_inline : public caf::execution_unit {
 public:
-  explicit hand_over(caf::actor_system& system);
+  explicit run_inline(caf::actor_system& system);
 
-  hand_over(caf::actor_system& system, caf::execution_unit& others);
+  run_inline(caf::actor_system& system, caf::execution_unit& others);
 
   /// Gives the receiver one turn; if that is not enough it goes on elsewhere.
-  ~hand_over() override;
+  ~run_inline() override;
 
-  hand_over(const hand_over&) = delete;
-  hand_over& operator=(const hand_over&) = delete;
+  run_inline(const run_inline&) = delete;
+  run_inline& operator=(const run_inline&) = delete;
 
   void exec_later(caf::resumable* job) override;
 

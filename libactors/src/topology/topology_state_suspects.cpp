@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "amqp/overloaded.hpp"
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 // Whom the end of a connection is laid to: who is asked for alone, and who apart.
 
@@ -17,7 +17,7 @@ using amqp::overloaded;
 // -- names of entities ------------------------------------------------------------------
 
 // Of a request that only looks at a consumer, the consumer.
-std::optional<ledger::subject> ledger::entity_of(const subject& x) {
+std::optional<topology_state::subject> topology_state::entity_of(const subject& x) {
   if (std::holds_alternative<about_cancel>(x))
     return std::nullopt;
   if (auto* y = std::get_if<about_verify>(&x))
@@ -25,34 +25,36 @@ std::optional<ledger::subject> ledger::entity_of(const subject& x) {
   return x;
 }
 
-amqp::consumer_id ledger::consumer_of(const subject& x) {
+amqp::consumer_id topology_state::consumer_of(const subject& x) {
   return std::visit(overloaded{[](const about_exchange&) { return amqp::consumer_id{0}; },
                                [](const auto& y) { return y.id; }},
                     x);
 }
 
 // A consumer is tried with all that it needs.
-bool ledger::belongs(const subject& x, const subject& to) {
+bool topology_state::belongs(const subject& x, const subject& to) {
   if (auto* y = std::get_if<about_consumer>(&to))
     return consumer_of(x) == y->id;
   return x == to;
 }
 
-ledger::binding_entry* ledger::find_binding(consumer_entry& x, const amqp::binding& what) {
+topology_state::binding_entry* topology_state::find_binding(consumer_entry& x,
+                                                            const amqp::binding& what) {
   auto i =
-      std::find_if(x.bindings.begin(), x.bindings.end(), [&](auto& y) { return y.what == what; });
+      std::find_if(x.bindings.begin(), x.bindings.end(), [&](auto& y) { return y.spec == what; });
   return i == x.bindings.end() ? nullptr : &*i;
 }
 
-ledger::entity<amqp::queue>* ledger::find_beside(consumer_entry& x, std::string_view name) {
-  auto i =
-      std::find_if(x.beside.begin(), x.beside.end(), [&](auto& y) { return y.what.name == name; });
-  return i == x.beside.end() ? nullptr : &*i;
+topology_state::entity<amqp::queue>* topology_state::find_beside(consumer_entry& x,
+                                                                 std::string_view name) {
+  auto i = std::find_if(x.companion_queues.begin(), x.companion_queues.end(),
+                        [&](auto& y) { return y.spec.name == name; });
+  return i == x.companion_queues.end() ? nullptr : &*i;
 }
 
 // Calls `f` with what a subject names, if it is there.
 template <class F>
-void ledger::with(const subject& x, F f) {
+void topology_state::with(const subject& x, F f) {
   auto visitor = overloaded{
       [&](const about_exchange& y) {
         if (auto* entry = find_exchange(y.name))
@@ -60,7 +62,7 @@ void ledger::with(const subject& x, F f) {
       },
       [&](const about_binding& y) {
         auto* of = find_consumer(y.id);
-        if (auto* entry = of ? find_binding(*of, y.what) : nullptr)
+        if (auto* entry = of ? find_binding(*of, y.spec) : nullptr)
           f(*of, *entry);
       },
       [&](const about_beside& y) {
@@ -76,50 +78,50 @@ void ledger::with(const subject& x, F f) {
   std::visit(visitor, x);
 }
 
-ledger::standing* ledger::trust_of(const subject& x) {
+topology_state::standing* topology_state::trust_of(const subject& x) {
   standing* result = nullptr;
   with(x, overloaded{[&](auto& y) { result = &y.trust; },
                      [&](consumer_entry&, auto& y) { result = &y.trust; }});
   return result;
 }
 
-const ledger::standing* ledger::trust_of(const subject& x) const {
-  return const_cast<ledger*>(this)->trust_of(x);
+const topology_state::standing* topology_state::trust_of(const subject& x) const {
+  return const_cast<topology_state*>(this)->trust_of(x);
 }
 
-convictions::thing ledger::thing_of(const subject& x) const {
+convictions::thing topology_state::thing_of(const subject& x) const {
   convictions::thing result;
-  const_cast<ledger*>(this)->with(
-      x, overloaded{[&](exchange_entry& y) { result = y.what; },
+  const_cast<topology_state*>(this)->with(
+      x, overloaded{[&](exchange_entry& y) { result = y.spec; },
                     [&](consumer_entry& y) {
                       auto asked = y.consumer;
                       asked.id = 0;
                       asked.group = 0;
                       result = consumer_with_queue{y.queue, std::move(asked)};
                     },
-                    [&](consumer_entry&, auto& y) { result = y.what; }});
+                    [&](consumer_entry&, auto& y) { result = y.spec; }});
   return result;
 }
 
-std::string ledger::text_of(const subject& x) const {
+std::string topology_state::text_of(const subject& x) const {
   std::string result;
-  const_cast<ledger*>(this)->with(
-      x, overloaded{[&](exchange_entry& y) { result = "exchange " + quoted(y.what.name); },
+  const_cast<topology_state*>(this)->with(
+      x, overloaded{[&](exchange_entry& y) { result = "exchange " + quoted(y.spec.name); },
                     [&](consumer_entry& y) { result = "queue " + quoted(y.queue.name); },
                     [&](consumer_entry& of, binding_entry& y) {
                       result = "queue " + quoted(of.queue.name) + ", exchange "
-                               + quoted(y.what.exchange) + ", routing key "
-                               + quoted(y.what.routing_key);
+                               + quoted(y.spec.exchange) + ", routing key "
+                               + quoted(y.spec.routing_key);
                     },
                     [&](consumer_entry&, entity<amqp::queue>& y) {
-                      result = "queue " + quoted(y.what.name);
+                      result = "queue " + quoted(y.spec.name);
                     }});
   return result;
 }
 
 // -- by which link, and when --------------------------------------------------------------
 
-ledger::way ledger::way_of(const subject& x) const {
+topology_state::way topology_state::way_of(const subject& x) const {
   if (culprits_.empty())
     return way::usual;
   auto is_culprit = [this](const subject& y) {
@@ -129,7 +131,7 @@ ledger::way ledger::way_of(const subject& x) const {
   return is_culprit(x) || is_culprit(about_consumer{consumer_of(x)}) ? way::apart : way::usual;
 }
 
-bool ledger::may_ask(standing trust, const subject& x) const {
+bool topology_state::may_ask(standing trust, const subject& x) const {
   auto& by = link(way_of(x));
   if (!by.up)
     return false;
@@ -137,9 +139,9 @@ bool ledger::may_ask(standing trust, const subject& x) const {
 }
 
 // Whether nothing has been asked for yet of what is to be asked for alone.
-bool ledger::is_due(const subject& x) const {
+bool topology_state::is_due(const subject& x) const {
   auto result = false;
-  const_cast<ledger*>(this)->with(
+  const_cast<topology_state*>(this)->with(
       x,
       overloaded{[&](consumer_entry& y) {
                    result =
@@ -165,12 +167,12 @@ bool ledger::is_due(const subject& x) const {
   return result;
 }
 
-ledger::progress ledger::progress_of(const subject& x) const {
+topology_state::progress topology_state::progress_of(const subject& x) const {
   auto result = progress::failed;
   const auto judge = [&result](bool worked, bool failed) {
     result = worked ? progress::worked : failed ? progress::failed : progress::open;
   };
-  const_cast<ledger*>(this)->with(
+  const_cast<topology_state*>(this)->with(
       x, overloaded{[&](consumer_entry& y) {
                       judge(y.stage == consumer_stage::running, y.stage == consumer_stage::refused);
                     },
@@ -188,7 +190,7 @@ ledger::progress ledger::progress_of(const subject& x) const {
 
 // -- trials -------------------------------------------------------------------------------
 
-void ledger::end_trials() {
+void topology_state::end_trials() {
   for (auto by : {way::usual, way::apart}) {
     auto& x = link(by).now;
     if (!x)
@@ -206,7 +208,7 @@ void ledger::end_trials() {
   }
 }
 
-void ledger::end_trial(way by, const subject& x) {
+void topology_state::end_trial(way by, const subject& x) {
   auto* trust = trust_of(x);
   if (!trust)
     return;
@@ -217,7 +219,7 @@ void ledger::end_trial(way by, const subject& x) {
     *trust = standing::trusted;
 }
 
-void ledger::release_held() {
+void topology_state::release_held() {
   auto held = std::exchange(held_, {});
   for (auto& x : held) {
     auto& tried = link(x.by).now;
@@ -230,7 +232,7 @@ void ledger::release_held() {
   }
 }
 
-void ledger::begin_trials() {
+void topology_state::begin_trials() {
   keep(suspected_, standing::suspected);
   keep(culprits_, standing::culprit);
   for (auto by : {way::usual, way::apart}) {
@@ -241,7 +243,7 @@ void ledger::begin_trials() {
   }
 }
 
-void ledger::begin_trial(way by, const subject& x) {
+void topology_state::begin_trial(way by, const subject& x) {
   auto& to = link(by);
   if (!to.up || to.under_way > 0 || !is_due(x))
     return;
@@ -271,7 +273,7 @@ void ledger::begin_trial(way by, const subject& x) {
 }
 
 // Forgets who is gone, or has another standing now.
-void ledger::keep(std::vector<subject>& xs, standing as) const {
+void topology_state::keep(std::vector<subject>& xs, standing as) const {
   std::erase_if(xs, [&](const subject& x) {
     auto* trust = trust_of(x);
     return !trust || *trust != as;
@@ -280,7 +282,7 @@ void ledger::keep(std::vector<subject>& xs, standing as) const {
 
 // -- suspicion ------------------------------------------------------------------------------
 
-void ledger::suspect(const std::vector<amqp::request_id>& xs, way by) {
+void topology_state::suspect(const std::vector<amqp::request_id>& xs, way by) {
   auto& suspects = link(by).suspects;
   for (auto id : xs) {
     auto i = asked_.find(id);
@@ -291,13 +293,13 @@ void ledger::suspect(const std::vector<amqp::request_id>& xs, way by) {
 }
 
 // An operator who closes connections has nothing against what was asked for.
-bool ledger::judge_end(way by, const failure& reason) {
+bool topology_state::judge_end(way by, const failure& reason) {
   auto& of = link(by);
   auto xs = std::exchange(of.suspects, {});
   if (!reason || reason.code == ec::connection_forced)
     return false;
   if (by == way::apart) {
-    // Another ledger may have asked there as well, and the network may have failed.
+    // Another topology state may have asked there as well, and the network may have failed.
     const auto is_mine = of.now && trust_of(of.now->of)
                          && std::any_of(xs.begin(), xs.end(),
                                         [&of](const subject& x) { return belongs(x, of.now->of); });
@@ -324,7 +326,7 @@ bool ledger::judge_end(way by, const failure& reason) {
   return !xs.empty();
 }
 
-void ledger::convict(const subject& x, failure reason) {
+void topology_state::convict(const subject& x, failure reason) {
   const auto name = text_of(x);
   if (!reason.text.starts_with(name))
     reason.text = name + ": " + reason.text;
@@ -337,7 +339,7 @@ void ledger::convict(const subject& x, failure reason) {
   refuse(x, std::move(reason));
 }
 
-void ledger::refuse(const subject& x, failure reason) {
+void topology_state::refuse(const subject& x, failure reason) {
   with(x,
        overloaded{[&](exchange_entry& y) {
                     y.reason = std::move(reason);
@@ -352,7 +354,7 @@ void ledger::refuse(const subject& x, failure reason) {
 }
 
 // The same may have ended a connection for somebody else.
-void ledger::remember(const subject& x) {
+void topology_state::remember(const subject& x) {
   if (convictions_.empty())
     return;
   const auto thing = thing_of(x);
@@ -366,20 +368,20 @@ void ledger::remember(const subject& x) {
     refuse(x, known->reason);
 }
 
-void ledger::remember(consumer_entry& x, const binding_entry& about, bool is_new) {
+void topology_state::remember(consumer_entry& x, const binding_entry& about, bool is_new) {
   if (convictions_.empty())
     return;
   const auto id = x.consumer.id;
   if (is_new)
-    for (auto& y : x.beside)
-      remember(about_beside{id, y.what.name});
-  const amqp::binding what = about.what;
+    for (auto& y : x.companion_queues)
+      remember(about_beside{id, y.spec.name});
+  const amqp::binding what = about.spec;
   if (is_new)
     remember(about_consumer{id});
   remember(about_binding{id, what});
 }
 
-void ledger::pardon() {
+void topology_state::pardon() {
   convictions_.clear();
   for (auto& x : culprits_)
     if (auto* trust = trust_of(x); trust && !is_in_use(x))
@@ -390,7 +392,7 @@ void ledger::pardon() {
 // -- the link apart ---------------------------------------------------------------------------
 
 // What was being asked for there is refused as before.
-void ledger::reset_apart() {
+void topology_state::reset_apart() {
   for (auto& x : culprits_)
     with(x, overloaded{[](exchange_entry& y) {
                          if (y.stage != entity_stage::ready)
@@ -408,7 +410,7 @@ void ledger::reset_apart() {
 }
 
 // Whether a culprit runs, or is on its way there.
-bool ledger::is_in_use(const subject& x) const {
+bool topology_state::is_in_use(const subject& x) const {
   if (link(way::apart).now && link(way::apart).now->of == x)
     return true;
   auto* y = std::get_if<about_consumer>(&x);
@@ -417,7 +419,7 @@ bool ledger::is_in_use(const subject& x) const {
          && consumer->stage != consumer_stage::waiting;
 }
 
-bool ledger::needs_link_apart() const {
+bool topology_state::needs_link_apart() const {
   if (link(way::apart).under_way > 0)
     return true;
   return std::any_of(culprits_.begin(), culprits_.end(), [this](const subject& x) {
@@ -427,7 +429,7 @@ bool ledger::needs_link_apart() const {
   });
 }
 
-std::vector<std::string> ledger::set_apart() const {
+std::vector<std::string> topology_state::set_apart() const {
   std::vector<std::string> result;
   for (auto& x : culprits_)
     if (auto* trust = trust_of(x); trust && *trust == standing::culprit) {

@@ -1,6 +1,6 @@
-#define CAF_SUITE hand_over
+#define CAF_SUITE run_inline
 
-#include "runtime/hand_over.hpp"
+#include "runtime/run_inline.hpp"
 
 #include <chrono>
 #include <future>
@@ -29,7 +29,7 @@ struct fixture {
   }
 
   void give(const caf::actor& to, int what) {
-    hand_over here{sys};
+    run_inline here{sys};
     to->enqueue(nullptr, caf::make_message_id(), caf::make_message(what), &here);
   }
 

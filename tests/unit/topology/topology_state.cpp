@@ -1,15 +1,15 @@
-#define CAF_SUITE ledger
+#define CAF_SUITE topology_state
 
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 #include <algorithm>
 
-#include "ledger_fixture.hpp"
+#include "topology_state_fixture.hpp"
 
 using namespace actors;
-using namespace ledger_test;
+using namespace topology_state_test;
 
-CAF_TEST_FIXTURE_SCOPE(ledger_tests, fixture)
+CAF_TEST_FIXTURE_SCOPE(topology_state_tests, fixture)
 
 // -- the chain -----------------------------------------------------------------------
 
@@ -560,8 +560,8 @@ CAF_TEST(queues are durable only where transient ones are denied) {
     x.up(limits);
     for (auto i = 0; i < 2; ++i)
       for (auto& request : x.take_requests()) {
-        if (auto queue = std::get_if<amqp::declare_queue>(&request.what))
-          declared.push_back(queue->what);
+        if (auto queue = std::get_if<amqp::declare_queue>(&request.op))
+          declared.push_back(queue->spec);
         x.replied({request.id, {}, {}});
       }
     x.down();
@@ -582,7 +582,7 @@ CAF_TEST(exchanges are durable but for those of AIOQuant) {
   for (auto name : {"Orderbook", "Trade", "Kline", "Signals"}) {
     x.want(wanted(1, name, "a"));
     for (auto& request : x.take_requests())
-      durable.push_back(std::get<amqp::declare_exchange>(request.what).what.durable);
+      durable.push_back(std::get<amqp::declare_exchange>(request.op).spec.durable);
   }
   CAF_CHECK(durable == (std::vector<bool>{false, false, false, true}));
 }

@@ -4,9 +4,9 @@
 #include "actors/subscription.hpp"
 #include "amqp/channel_division.hpp"
 #include "topology/delivery_limit.hpp"
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
-// A consumer's way through the ledger: its queues, its bindings, its start.
+// A consumer's way through the topology state: its queues, its bindings, its start.
 
 namespace actors {
 
@@ -29,7 +29,7 @@ bool is_replicated(const amqp::queue& x) noexcept {
 
 } // namespace
 
-void ledger::advance_waiting() {
+void topology_state::advance_waiting() {
   for (auto i = consumers_.begin(); i != consumers_.end();) {
     auto& x = (i++)->second; // it may be removed
     if (x.stage == consumer_stage::waiting)
@@ -37,12 +37,12 @@ void ledger::advance_waiting() {
   }
 }
 
-void ledger::advance(consumer_entry& x) {
+void topology_state::advance(consumer_entry& x) {
   if (!may_ask(x.trust, about_consumer{x.consumer.id}) || awaits_exchange(x))
     return;
   auto usable = false;
   for (auto& y : x.bindings) {
-    auto reason = exchange_failure(y.what.exchange);
+    auto reason = exchange_failure(y.spec.exchange);
     if (y.trust == standing::culprit || !reason)
       usable = true;
     else
@@ -56,7 +56,7 @@ void ledger::advance(consumer_entry& x) {
 
 // A queue is not even declared for whoever finds none: nobody would take from it. The link apart
 // has few consumers, and refuses by itself.
-bool ledger::take_place(consumer_entry& x) {
+bool topology_state::take_place(consumer_entry& x) {
   if (way_of(x.trust) == way::apart || places_.take(x.consumer.id))
     return true;
   if (!may_get_place())
@@ -65,24 +65,24 @@ bool ledger::take_place(consumer_entry& x) {
 }
 
 // Whoever has a place and does not run yet may be refused.
-bool ledger::may_get_place() const {
+bool topology_state::may_get_place() const {
   return std::any_of(consumers_.begin(), consumers_.end(), [this](auto& x) {
     return x.second.stage != consumer_stage::running && places_.holds(x.first);
   });
 }
 
-void ledger::refuse_for_place(consumer_entry& x) {
+void topology_state::refuse_for_place(consumer_entry& x) {
   refuse(x, {ec::not_allowed, "queue " + quoted(x.queue.name) + ": " + no_room_text(limits_)});
 }
 
-bool ledger::awaits_exchange(const consumer_entry& x) const {
+bool topology_state::awaits_exchange(const consumer_entry& x) const {
   return std::any_of(x.bindings.begin(), x.bindings.end(), [&](const binding_entry& y) {
-    auto exchange = find_exchange(y.what.exchange);
+    auto exchange = find_exchange(y.spec.exchange);
     return exchange && exchange->stage != entity_stage::ready && !is_unusable(*exchange);
   });
 }
 
-void ledger::declare(consumer_entry& x) {
+void topology_state::declare(consumer_entry& x) {
   declare_beside(x);
   x.stage = consumer_stage::declaring;
   ask(amqp::declare_queue{permitted(x.queue)}, about_consumer{x.consumer.id});
@@ -91,7 +91,7 @@ void ledger::declare(consumer_entry& x) {
 // A broker may deny queues that are neither durable nor exclusive. One that is durable
 // and ends with its last consumer is as good; an exclusive one would be locked to us as
 // long as the broker takes our former connection for alive.
-amqp::queue ledger::permitted(amqp::queue x) const {
+amqp::queue topology_state::permitted(amqp::queue x) const {
   if (limits_.transient_queues || x.durable || x.exclusive)
     return x;
   x.durable = true;
@@ -103,41 +103,41 @@ amqp::queue ledger::permitted(amqp::queue x) const {
 }
 
 // Ahead of the consumer's own queue, so that they are there when it needs them.
-void ledger::declare_beside(consumer_entry& x) {
-  for (auto& y : x.beside)
+void topology_state::declare_beside(consumer_entry& x) {
+  for (auto& y : x.companion_queues)
     if (y.trust != standing::culprit)
       declare(x, y);
 }
 
 // More may be needed later.
-void ledger::add_beside(consumer_entry& x, std::vector<amqp::queue> queues) {
+void topology_state::add_companion_queues(consumer_entry& x, std::vector<amqp::queue> queues) {
   for (auto& queue : queues) {
     if (find_beside(x, queue.name))
       continue;
-    auto& added = x.beside.emplace_back(entity<amqp::queue>{std::move(queue)});
-    remember(about_beside{x.consumer.id, added.what.name});
+    auto& added = x.companion_queues.emplace_back(entity<amqp::queue>{std::move(queue)});
+    remember(about_beside{x.consumer.id, added.spec.name});
     if (x.stage != consumer_stage::waiting)
       declare(x, added);
   }
 }
 
-void ledger::declare(const consumer_entry& of, entity<amqp::queue>& x) {
-  about_beside about{of.consumer.id, x.what.name};
+void topology_state::declare(const consumer_entry& of, entity<amqp::queue>& x) {
+  about_beside about{of.consumer.id, x.spec.name};
   x.stage = entity_stage::wanted;
   if (!may_ask(x.trust, about))
     return;
   x.reason = {};
   x.stage = entity_stage::declaring;
-  ask(amqp::declare_queue{permitted(x.what)}, std::move(about));
+  ask(amqp::declare_queue{permitted(x.spec)}, std::move(about));
 }
 
 // A missing one stops nobody: what cannot be sent there goes back to its queue.
-void ledger::on_reply(const about_beside& about, const amqp::reply& reply) {
+void topology_state::on_reply(const about_beside& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x)
     return;
-  for (auto& y : x->beside) {
-    if (y.what.name != about.name)
+  for (auto& y : x->companion_queues) {
+    if (y.spec.name != about.name)
       continue;
     if (y.stage == entity_stage::checking && !y.reason && reply.error.code == ec::not_found) {
       declare(*x, y); // it was there before
@@ -145,11 +145,11 @@ void ledger::on_reply(const about_beside& about, const amqp::reply& reply) {
     }
     y.stage = judge(y.stage, y.reason, "queue " + quoted(about.name), reply);
     if (y.stage == entity_stage::checking)
-      ask(amqp::declare_queue{y.what, true}, about);
+      ask(amqp::declare_queue{y.spec, true}, about);
   }
 }
 
-void ledger::on_reply(const about_consumer& about, const amqp::reply& reply) {
+void topology_state::on_reply(const about_consumer& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x)
     return;
@@ -159,7 +159,7 @@ void ledger::on_reply(const about_consumer& about, const amqp::reply& reply) {
     on_started(*x, reply);
 }
 
-void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
+void topology_state::on_declared(consumer_entry& x, const amqp::reply& reply) {
   if (!reply.error) {
     if (x.stage == consumer_stage::checking) {
       const auto warning = warning_about(x.queue);
@@ -185,7 +185,7 @@ void ledger::on_declared(consumer_entry& x, const amqp::reply& reply) {
 }
 
 // Asks for what is not bound yet, unless it must wait for its queue or exchange.
-void ledger::bind(consumer_entry& x) {
+void topology_state::bind(consumer_entry& x) {
   if (x.unwanted || !has_queue(x))
     return continue_binding(x);
   for (auto& y : x.bindings)
@@ -194,25 +194,25 @@ void ledger::bind(consumer_entry& x) {
   continue_binding(x);
 }
 
-void ledger::bind(consumer_entry& x, binding_entry& about) {
-  auto& exchange = *find_exchange(about.what.exchange);
+void topology_state::bind(consumer_entry& x, binding_entry& about) {
+  auto& exchange = *find_exchange(about.spec.exchange);
   if (is_unusable(exchange))
-    return refuse(x, about, exchange_failure(about.what.exchange));
-  about_binding subject{x.consumer.id, about.what};
+    return refuse(x, about, exchange_failure(about.spec.exchange));
+  about_binding subject{x.consumer.id, about.spec};
   if (exchange.stage != entity_stage::ready || !may_ask(about.trust, subject))
     return;
-  auto what = about.what;
+  auto what = about.spec;
   what.queue = x.queue_name;
   about.stage = binding_stage::asked;
   about.request = ask(amqp::bind_queue{std::move(what)}, std::move(subject));
 }
 
-bool ledger::has_queue(const consumer_entry& x) noexcept {
+bool topology_state::has_queue(const consumer_entry& x) noexcept {
   return x.stage == consumer_stage::binding || x.stage == consumer_stage::starting
          || x.stage == consumer_stage::running;
 }
 
-void ledger::on_reply(const about_binding& about, const amqp::reply& reply) {
+void topology_state::on_reply(const about_binding& about, const amqp::reply& reply) {
   auto x = find_consumer(about.id);
   if (!x)
     return;
@@ -239,10 +239,10 @@ void ledger::on_reply(const about_binding& about, const amqp::reply& reply) {
 }
 
 // Who may only read gets what somebody else has bound.
-void ledger::assume(consumer_entry& x, binding_entry& about, const failure& reason) {
+void topology_state::assume(consumer_entry& x, binding_entry& about, const failure& reason) {
   say(true,
-      "queue " + quoted(x.queue_name) + ", exchange " + quoted(about.what.exchange)
-          + ", routing key " + quoted(about.what.routing_key)
+      "queue " + quoted(x.queue_name) + ", exchange " + quoted(about.spec.exchange)
+          + ", routing key " + quoted(about.spec.routing_key)
           + ": we may not bind it, so what arrives is what was bound already: " + reason.text);
   about.stage = binding_stage::assumed;
   if (x.stage == consumer_stage::running)
@@ -250,8 +250,8 @@ void ledger::assume(consumer_entry& x, binding_entry& about, const failure& reas
 }
 
 // Something it joins is gone, though it was there a moment ago.
-void ledger::join_again(consumer_entry& x, binding_entry& about, const failure& reason) {
-  auto& exchange = *find_exchange(about.what.exchange);
+void topology_state::join_again(consumer_entry& x, binding_entry& about, const failure& reason) {
+  auto& exchange = *find_exchange(about.spec.exchange);
   if (exchange.stage == entity_stage::ready)
     declare(exchange);
   if (x.stage == consumer_stage::binding) {
@@ -264,7 +264,7 @@ void ledger::join_again(consumer_entry& x, binding_entry& about, const failure& 
   bind(x);
 }
 
-void ledger::continue_binding(consumer_entry& x) {
+void topology_state::continue_binding(consumer_entry& x) {
   if (x.stage != consumer_stage::binding)
     return;
   if (x.unwanted)
@@ -285,7 +285,7 @@ void ledger::continue_binding(consumer_entry& x) {
     refuse(x, x.bindings.front().reason);
 }
 
-void ledger::start(consumer_entry& x) {
+void topology_state::start(consumer_entry& x) {
   if (!may_ask(x.trust, about_consumer{x.consumer.id}) || !groups(x).may_start(x.consumer.id))
     return;
   x.stage = consumer_stage::starting;
@@ -299,7 +299,7 @@ void ledger::start(consumer_entry& x) {
 
 // What was read is never empty, so it was deleted; and the broker would pass over what comes,
 // until there is as much again.
-void ledger::begin_new_stream(consumer_entry& x) {
+void topology_state::begin_new_stream(consumer_entry& x) {
   auto& arguments = x.consumer.arguments;
   if (!arguments.empty())
     if (auto offset = std::get_if<std::int64_t>(&arguments.front().second); offset && *offset > 0)
@@ -313,7 +313,7 @@ void ledger::begin_new_stream(consumer_entry& x) {
 }
 
 // Those that found no place, and those that are started one at a time.
-void ledger::start_waiting() {
+void topology_state::start_waiting() {
   for (auto id : places_.take_granted())
     if (auto x = find_consumer(id)) {
       if (x->stage == consumer_stage::refused)
@@ -331,7 +331,7 @@ void ledger::start_waiting() {
         continue_binding(x);
 }
 
-void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
+void topology_state::on_started(consumer_entry& x, const amqp::reply& reply) {
   if (reply.error) {
     if (reply.error.code != ec::not_found || !may_restart(x))
       return refuse(x, reply.error);
@@ -351,7 +351,7 @@ void ledger::on_started(consumer_entry& x, const amqp::reply& reply) {
   }
 }
 
-void ledger::refuse(consumer_entry& x, failure reason) {
+void topology_state::refuse(consumer_entry& x, failure reason) {
   if (x.unwanted) {
     tell_retired(x.consumer.id, x.queue.name);
     return erase(x.consumer.id);
@@ -365,11 +365,11 @@ void ledger::refuse(consumer_entry& x, failure reason) {
 }
 
 // The broker may refuse to cancel what it has ended already: gone is gone.
-void ledger::on_reply(const about_cancel& about, const amqp::reply&) {
+void topology_state::on_reply(const about_cancel& about, const amqp::reply&) {
   tell_retired(about.id, about.queue);
 }
 
-void ledger::tell_retired(amqp::consumer_id id, const std::string& queue) {
+void topology_state::tell_retired(amqp::consumer_id id, const std::string& queue) {
   news_.push_back({id,
                    queue,
                    std::nullopt,
@@ -377,13 +377,13 @@ void ledger::tell_retired(amqp::consumer_id id, const std::string& queue) {
                    true});
 }
 
-void ledger::refuse(consumer_entry& x, binding_entry& about, failure reason) {
+void topology_state::refuse(consumer_entry& x, binding_entry& about, failure reason) {
   about.stage = binding_stage::refused;
   about.reason = reason;
   tell(x, about, std::move(reason));
 }
 
-void ledger::reset(consumer_entry& x) {
+void topology_state::reset(consumer_entry& x) {
   x.restarts = 0;
   x.missing = false;
   x.found = false;
@@ -394,11 +394,11 @@ void ledger::reset(consumer_entry& x) {
       y.stage = binding_stage::wanted;
 }
 
-bool ledger::may_restart(const consumer_entry& x) noexcept {
+bool topology_state::may_restart(const consumer_entry& x) noexcept {
   return !x.unwanted && x.restarts < max_restarts;
 }
 
-void ledger::restart(consumer_entry& x, const failure& reason) {
+void topology_state::restart(consumer_entry& x, const failure& reason) {
   say(true, "queue " + quoted(x.queue_name) + " is declared again: " + reason.text);
   const auto restarts = x.restarts + 1;
   groups(x).left(x.consumer.id);

@@ -1,6 +1,6 @@
-#define CAF_SUITE woken_actors
+#define CAF_SUITE link_run_queue
 
-#include "runtime/woken_actors.hpp"
+#include "runtime/link_run_queue.hpp"
 
 #include <chrono>
 #include <future>
@@ -51,7 +51,7 @@ struct fixture {
     wake(who, sut);
   }
 
-  void wake(const caf::actor& who, woken_actors& by) {
+  void wake(const caf::actor& who, link_run_queue& by) {
     by.give(dispatcher({who}), caf::make_message(1));
   }
 
@@ -64,7 +64,7 @@ struct fixture {
   std::promise<std::thread::id> second;
   system_config cfg;
   caf::actor_system sys{cfg};
-  woken_actors sut{sys, 20s}; // whoever is not slow is quick, on a busy machine too
+  link_run_queue sut{sys, 20s}; // whoever is not slow is quick, on a busy machine too
 };
 
 std::thread::id where(std::promise<std::thread::id>& ran) {
@@ -104,14 +104,14 @@ CAF_TEST(who is passed on runs elsewhere) {
 
 CAF_TEST(who is still waiting at the end is passed on) {
   {
-    woken_actors ended{sys};
+    link_run_queue ended{sys};
     wake(witness(first), ended);
   }
   CAF_CHECK(where(first) != std::this_thread::get_id());
 }
 
 CAF_TEST(nobody waits behind one that is slow) {
-  woken_actors link{sys};
+  link_run_queue link{sys};
   wake(slow(), link);
   wake(witness(first), link);
   link.begin();
@@ -120,7 +120,7 @@ CAF_TEST(nobody waits behind one that is slow) {
 }
 
 CAF_TEST(after one that is slow all run elsewhere for a time) {
-  woken_actors link{sys};
+  link_run_queue link{sys};
   wake(slow(), link);
   link.begin();
   link.run();
@@ -171,7 +171,7 @@ CAF_TEST(what a woken actor has spawned outlives the link) {
   auto end = ended.get_future().share();
   auto needed = witness(first);
   {
-    woken_actors link{sys};
+    link_run_queue link{sys};
     wake(sys.spawn<caf::lazy_init>([=](caf::event_based_actor* self) -> caf::behavior {
       return {[=](int x) {
         self->spawn([=](caf::blocking_actor* child) {

@@ -26,7 +26,9 @@ struct wanted_consumer {
   amqp::queue queue;
   amqp::binding binding;
   /// Queues beside it, for retries and dead letters. They outlive the consumer.
-  std::vector<amqp::queue> beside = {};
+  std::vector<amqp::queue> companion_queues = {};
+  /// Of the binding's exchange; nothing, if the subscription does not say.
+  std::optional<bool> durable_exchange = {};
   /// Says only where a stream is to be read on: what was refused is not asked for again at once.
   bool goes_on = false;
 };
@@ -73,20 +75,20 @@ struct consumer_state {
 ///                                                          |
 ///                                         (it ended again) +--> culprit: refused, and
 ///                                                               asked for apart, rarely
-class ledger {
+class topology_state {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
   /// The link of all, and the one apart.
   enum class way : std::uint8_t { usual, apart };
 
-  ledger() = default;
-  ledger(const ledger&) = delete;
-  ledger& operator=(const ledger&) = delete;
+  topology_state() = default;
+  topology_state(const topology_state&) = delete;
+  topology_state& operator=(const topology_state&) = delete;
 
   /// Numbers its requests from `first` on: ledgers that share a link need ranges of
   /// their own.
-  explicit ledger(amqp::request_id first) : last_request_(first) {
+  explicit topology_state(amqp::request_id first) : last_request_(first) {
     // nop
   }
 
@@ -169,7 +171,7 @@ public:
 
   struct request {
     amqp::request_id id = 0;
-    amqp::operation what;
+    amqp::operation op;
     way by = way::usual;
   };
 
@@ -231,7 +233,7 @@ private:
   /// An exchange, or a queue that nobody consumes.
   template <class T>
   struct entity {
-    T what;
+    T spec;
     entity_stage stage = entity_stage::wanted;
     failure reason = {};
     standing trust = standing::trusted;
@@ -252,7 +254,7 @@ private:
   };
 
   struct binding_entry {
-    amqp::binding what; // its queue is the wanted name
+    amqp::binding spec; // its queue is the wanted name
     binding_stage stage = binding_stage::wanted;
     /// The request that `asked` waits for.
     amqp::request_id request = 0;
@@ -279,7 +281,7 @@ private:
     amqp::consumer consumer;
     amqp::queue queue;
     std::vector<binding_entry> bindings;
-    std::vector<entity<amqp::queue>> beside;
+    std::vector<entity<amqp::queue>> companion_queues;
     consumer_stage stage = consumer_stage::waiting;
     standing trust = standing::trusted;
     /// The queue's name on the broker.
@@ -318,7 +320,7 @@ private:
 
   struct about_binding {
     amqp::consumer_id id = 0;
-    amqp::binding what;
+    amqp::binding spec;
     bool operator==(const about_binding&) const = default;
   };
 
@@ -389,7 +391,7 @@ private:
 
   void advance(consumer_entry& x);
   void declare(consumer_entry& x);
-  void add_beside(consumer_entry& x, std::vector<amqp::queue> queues);
+  void add_companion_queues(consumer_entry& x, std::vector<amqp::queue> queues);
   void declare_beside(consumer_entry& x);
   void declare(const consumer_entry& of, entity<amqp::queue>& x);
   amqp::queue permitted(amqp::queue x) const;

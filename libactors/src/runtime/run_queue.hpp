@@ -6,9 +6,9 @@ namespace actors {
 /// has nothing else to do, as it costs more to wake another thread than most of them
 /// need; they may need long all the same, as another thread serves the link meanwhile.
 /// Calls may come from several threads at once.
-class receivers {
+class run_queue {
 public:
-  virtual ~receivers() = default;
+  virtual ~run_queue() = default;
 
   /// Whether there are any.
   virtual bool waiting() const = 0;

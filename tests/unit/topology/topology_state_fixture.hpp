@@ -11,12 +11,12 @@
 #include <variant>
 #include <vector>
 
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 #include "caf/test/dsl.hpp"
 
-/// A ledger, a broker that answers it, and what a dispatcher learns.
-namespace ledger_test {
+/// A topology state, a broker that answers it, and what a dispatcher learns.
+namespace topology_state_test {
 
 using namespace actors;
 
@@ -49,7 +49,7 @@ struct model_broker {
   /// What the broker refuses for no reason of its own.
   std::function<ec(const amqp::operation&)> fault = [](const auto&) { return ec::none; };
   /// The channel of declarations, then those of groups.
-  std::map<std::size_t, std::deque<ledger::request>> channels;
+  std::map<std::size_t, std::deque<topology_state::request>> channels;
   std::deque<event> events;
   int last_name = 0;
   /// A mistake for which a real broker ends the whole connection.
@@ -57,7 +57,7 @@ struct model_broker {
 
   std::size_t channel_of(const amqp::operation& x) {
     if (auto start = std::get_if<amqp::start_consumer>(&x))
-      return 1 + (groups[start->what.id] = single_channel ? 0 : start->what.group);
+      return 1 + (groups[start->spec.id] = single_channel ? 0 : start->spec.group);
     if (auto cancel = std::get_if<amqp::cancel_consumer>(&x))
       return 1 + groups[cancel->id];
     return 0;
@@ -67,14 +67,14 @@ struct model_broker {
     auto request = std::move(channels[channel].front());
     channels[channel].pop_front();
     amqp::reply reply{request.id, {}, {}};
-    auto code = fault(request.what);
+    auto code = fault(request.op);
     if (code == ec::none)
-      code = std::visit([&](const auto& x) { return apply(x, reply); }, request.what);
+      code = std::visit([&](const auto& x) { return apply(x, reply); }, request.op);
     if (code != ec::none)
-      reply.error = {code, amqp::to_string(request.what)};
-    auto start = std::get_if<amqp::start_consumer>(&request.what);
+      reply.error = {code, amqp::to_string(request.op)};
+    auto start = std::get_if<amqp::start_consumer>(&request.op);
     if (reply.error && start)
-      close(groups[start->what.id], {code, "no"}, start->what.id);
+      close(groups[start->spec.id], {code, "no"}, start->spec.id);
     else
       events.emplace_back(reply);
   }
@@ -87,8 +87,8 @@ struct model_broker {
       result.consumers.push_back(starting);
     std::vector<amqp::reply> cancels;
     for (auto& request : std::exchange(channels[1 + group], {})) {
-      if (auto start = std::get_if<amqp::start_consumer>(&request.what))
-        result.consumers.push_back(start->what.id);
+      if (auto start = std::get_if<amqp::start_consumer>(&request.op))
+        result.consumers.push_back(start->spec.id);
       else
         cancels.push_back({request.id, {}, {}});
     }
@@ -105,18 +105,18 @@ struct model_broker {
   }
 
   ec apply(const amqp::declare_exchange& x, amqp::reply&) {
-    const auto known = exchanges.find(x.what.name);
+    const auto known = exchanges.find(x.spec.name);
     if (x.passive)
       return known == exchanges.end() ? ec::not_found : ec::none;
     if (known == exchanges.end())
-      exchanges.emplace(x.what.name, x.what.type);
-    else if (known->second != x.what.type)
+      exchanges.emplace(x.spec.name, x.spec.type);
+    else if (known->second != x.spec.type)
       return ec::precondition_failed;
     return ec::none;
   }
 
   ec apply(const amqp::declare_queue& x, amqp::reply& reply) {
-    reply.queue = x.what.name.empty() ? "generated-" + std::to_string(++last_name) : x.what.name;
+    reply.queue = x.spec.name.empty() ? "generated-" + std::to_string(++last_name) : x.spec.name;
     const auto known = queues.find(reply.queue);
     if (known != queues.end()) {
       reply.consumers = known->second.consumers.size();
@@ -125,35 +125,35 @@ struct model_broker {
     if (x.passive)
       return known == queues.end() ? ec::not_found : ec::none;
     if (known == queues.end())
-      queues[reply.queue] = {x.what.auto_delete, x.what.exclusive, {}, {}};
-    else if (known->second.auto_delete != x.what.auto_delete)
+      queues[reply.queue] = {x.spec.auto_delete, x.spec.exclusive, {}, {}};
+    else if (known->second.auto_delete != x.spec.auto_delete)
       return ec::precondition_failed;
     return ec::none;
   }
 
   ec apply(const amqp::bind_queue& x, amqp::reply&) {
-    const auto queue = queues.find(x.what.queue);
-    if (queue == queues.end() || exchanges.count(x.what.exchange) == 0)
+    const auto queue = queues.find(x.spec.queue);
+    if (queue == queues.end() || exchanges.count(x.spec.exchange) == 0)
       return ec::not_found;
-    queue->second.bindings.emplace(x.what.exchange, x.what.routing_key);
+    queue->second.bindings.emplace(x.spec.exchange, x.spec.routing_key);
     return ec::none;
   }
 
   ec apply(const amqp::unbind_queue& x, amqp::reply&) {
-    if (const auto queue = queues.find(x.what.queue); queue != queues.end())
-      queue->second.bindings.erase({x.what.exchange, x.what.routing_key});
+    if (const auto queue = queues.find(x.spec.queue); queue != queues.end())
+      queue->second.bindings.erase({x.spec.exchange, x.spec.routing_key});
     return ec::none;
   }
 
   ec apply(const amqp::start_consumer& x, amqp::reply&) {
-    if (consumers.count(x.what.id) > 0)
+    if (consumers.count(x.spec.id) > 0)
       fatal = amqp::to_string(x) + ": it runs already";
-    const auto queue = queues.find(x.what.queue);
+    const auto queue = queues.find(x.spec.queue);
     if (queue == queues.end())
       return ec::not_found;
-    last_start = x.what;
-    queue->second.consumers.insert(x.what.id);
-    consumers.emplace(x.what.id, x.what.queue);
+    last_start = x.spec;
+    queue->second.consumers.insert(x.spec.id);
+    consumers.emplace(x.spec.id, x.spec.queue);
     return ec::none;
   }
 
@@ -209,7 +209,7 @@ struct model_broker {
   }
 };
 
-// -- the ledger, its broker, and who listens to the news ------------------------------
+// -- the topology state, its broker, and who listens to the news ------------------------------
 
 inline wanted_consumer wanted(amqp::consumer_id id, const std::string& exchange,
                               const std::string& key) {
@@ -221,7 +221,7 @@ inline wanted_consumer wanted(amqp::consumer_id id, const std::string& exchange,
 using known_bindings = std::map<amqp::consumer_id, std::set<std::pair<std::string, std::string>>>;
 
 struct fixture {
-  ledger x;
+  topology_state x;
   model_broker broker;
   known_bindings bound;
   /// All requests and news since they were last asked for.
@@ -231,12 +231,12 @@ struct fixture {
   /// Of the last news.
   std::optional<std::int64_t> abandoned_offset;
   std::size_t rounds = 0;
-  ledger::time_point now;
+  topology_state::time_point now;
 
   void follow() {
     for (auto& request : x.take_requests()) {
-      requests.push_back(amqp::to_string(request.what));
-      const auto channel = broker.channel_of(request.what);
+      requests.push_back(amqp::to_string(request.op));
+      const auto channel = broker.channel_of(request.op);
       broker.channels[channel].push_back(std::move(request));
     }
     for (auto& y : x.take_news())
@@ -289,7 +289,7 @@ struct fixture {
     follow();
   }
 
-  /// The next event reaches the ledger.
+  /// The next event reaches the topology_state.
   void deliver() {
     auto next = std::move(broker.events.front());
     broker.events.pop_front();
@@ -368,4 +368,4 @@ struct fixture {
   }
 };
 
-} // namespace ledger_test
+} // namespace topology_state_test

@@ -1,4 +1,4 @@
-#include "runtime/woken_actors.hpp"
+#include "runtime/link_run_queue.hpp"
 
 #include <algorithm>
 #include <map>
@@ -7,7 +7,7 @@
 #include <caf/intrusive_ptr.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
-#include "runtime/hand_over.hpp"
+#include "runtime/run_inline.hpp"
 #include "runtime/work_sharing.hpp"
 
 namespace actors {
@@ -17,15 +17,15 @@ namespace {
 using namespace std::chrono_literals;
 
 /// A link loses no more than a tenth of its time to those who are slow.
-constexpr auto rest = 10;
+constexpr auto backoff_factor = 10;
 constexpr std::chrono::nanoseconds longest_rest = 1s;
 
 /// Whose thread this is.
-thread_local woken_actors* here = nullptr;
+thread_local link_run_queue* here = nullptr;
 
 class in_this_thread {
 public:
-  explicit in_this_thread(woken_actors& x) : before_(std::exchange(here, &x)) {
+  explicit in_this_thread(link_run_queue& x) : before_(std::exchange(here, &x)) {
     // nop
   }
 
@@ -37,7 +37,7 @@ public:
   in_this_thread& operator=(const in_this_thread&) = delete;
 
 private:
-  woken_actors* before_;
+  link_run_queue* before_;
 };
 
 /// What actors are run by. They keep it when they have run, and a blocking actor that
@@ -85,32 +85,32 @@ private:
 
 } // namespace
 
-woken_actors::woken_actors(caf::actor_system& system, std::chrono::microseconds quick)
+link_run_queue::link_run_queue(caf::actor_system& system, std::chrono::microseconds quick)
     : system_(system), unit_(unit_of(system)), quick_(quick) {
   // nop
 }
 
-woken_actors::~woken_actors() {
+link_run_queue::~link_run_queue() {
   pass_on();
 }
 
-void woken_actors::give(const caf::actor& to, caf::message what) {
+void link_run_queue::give(const caf::actor& to, caf::message what) {
   in_this_thread guard{*this};
-  hand_over receiver{system_, unit_};
+  run_inline receiver{system_, unit_};
   to->enqueue(nullptr, caf::make_message_id(), std::move(what), &receiver);
 }
 
-bool woken_actors::waiting() const {
+bool link_run_queue::waiting() const {
   std::lock_guard guard{mutex_};
   return !jobs_.empty();
 }
 
-void woken_actors::begin() {
+void link_run_queue::begin() {
   std::lock_guard guard{mutex_};
   running_ = true;
 }
 
-void woken_actors::run() {
+void link_run_queue::run() {
   guest_thread guest{system_};
   run_jobs();
   std::lock_guard guard{mutex_};
@@ -118,7 +118,7 @@ void woken_actors::run() {
   given_up_ = false;
 }
 
-void woken_actors::run_jobs() {
+void link_run_queue::run_jobs() {
   in_this_thread guard{*this};
   const auto began = clock::now();
   while (auto* job = next()) {
@@ -128,11 +128,11 @@ void woken_actors::run_jobs() {
     else
       caf::intrusive_ptr_release(job);
     if (const auto taken = clock::now() - began; taken > quick_)
-      return run_elsewhere_for(rest * taken);
+      return run_elsewhere_for(backoff_factor * taken);
   }
 }
 
-void woken_actors::pass_on() {
+void link_run_queue::pass_on() {
   {
     std::lock_guard guard{mutex_};
     given_up_ = running_;
@@ -141,7 +141,7 @@ void woken_actors::pass_on() {
     system_.scheduler().enqueue(job);
 }
 
-void woken_actors::add(caf::resumable* job) {
+void link_run_queue::add(caf::resumable* job) {
   {
     std::lock_guard guard{mutex_};
     if (!given_up_ && (elsewhere_until_ == clock::time_point{} || clock::now() >= elsewhere_until_))
@@ -150,7 +150,7 @@ void woken_actors::add(caf::resumable* job) {
   system_.scheduler().enqueue(job);
 }
 
-caf::resumable* woken_actors::next() {
+caf::resumable* link_run_queue::next() {
   std::lock_guard guard{mutex_};
   if (jobs_.empty())
     return nullptr;
@@ -159,7 +159,7 @@ caf::resumable* woken_actors::next() {
   return result;
 }
 
-void woken_actors::run_elsewhere_for(clock::duration time) {
+void link_run_queue::run_elsewhere_for(clock::duration time) {
   {
     std::lock_guard guard{mutex_};
     elsewhere_until_ = clock::now() + std::min<clock::duration>(time, longest_rest);

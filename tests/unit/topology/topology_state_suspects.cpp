@@ -1,22 +1,22 @@
-#define CAF_SUITE ledger.suspects
+#define CAF_SUITE topology_state.suspects
 
 // A channel or a connection that ends because of what was asked for: whom it is laid to.
 
-#include "topology/ledger.hpp"
+#include "topology/topology_state.hpp"
 
 #include <algorithm>
 
-#include "ledger_fixture.hpp"
+#include "topology_state_fixture.hpp"
 
 using namespace actors;
-using namespace ledger_test;
+using namespace topology_state_test;
 using namespace std::chrono_literals;
 
 namespace {
 
 const failure broken{ec::internal_error, "INTERNAL_ERROR (541)"};
 
-/// A ledger with the two links that it asks for. The broker ends a link for each request
+/// A topology state with the two links that it asks for. The broker ends a link for each request
 /// with a text that is held to be bad, and is suspicious of all that was asked with it.
 struct links : fixture {
   std::vector<std::string> bad;
@@ -27,16 +27,16 @@ struct links : fixture {
   /// Whoever never worked ends with the first refusal, as in the dispatcher.
   std::set<amqp::consumer_id> established;
 
-  static std::size_t number(ledger::way x) {
+  static std::size_t number(topology_state::way x) {
     return static_cast<std::size_t>(x);
   }
 
-  void bring_up(ledger::way by) {
+  void bring_up(topology_state::way by) {
     is_up[number(by)] = true;
     x.up({}, by);
   }
 
-  void end(ledger::way by, const failure& reason) {
+  void end(topology_state::way by, const failure& reason) {
     is_up[number(by)] = false;
     x.down(reason, by);
   }
@@ -72,26 +72,27 @@ struct links : fixture {
         listen();
         return;
       }
-      for (auto by : {ledger::way::usual, ledger::way::apart})
+      for (auto by : {topology_state::way::usual, topology_state::way::apart})
         serve(by, asked);
       if (!is_up[0])
-        bring_up(ledger::way::usual);
+        bring_up(topology_state::way::usual);
       if (!is_up[1] && x.needs_link_apart())
-        bring_up(ledger::way::apart);
+        bring_up(topology_state::way::apart);
       else if (is_up[1] && !x.needs_link_apart())
-        end(ledger::way::apart, {});
+        end(topology_state::way::apart, {});
     }
     CAF_FAIL("there is no end to it");
   }
 
-  void serve(ledger::way by, const std::vector<ledger::request>& asked) {
+  void serve(topology_state::way by, const std::vector<topology_state::request>& asked) {
     std::vector<amqp::request_id> mine;
     auto ends = false;
     for (auto& y : asked)
       if (y.by == by) {
         mine.push_back(y.id);
-        ends = ends || is_bad(y.what);
-        requests.push_back((by == ledger::way::apart ? "apart: " : "") + amqp::to_string(y.what));
+        ends = ends || is_bad(y.op);
+        requests.push_back((by == topology_state::way::apart ? "apart: " : "")
+                           + amqp::to_string(y.op));
       }
     if (ends) {
       ++falls[number(by)];
@@ -100,17 +101,17 @@ struct links : fixture {
     }
     for (auto& y : asked)
       if (y.by == by)
-        x.replied({y.id, {}, queue_of(y.what)});
+        x.replied({y.id, {}, queue_of(y.op)});
   }
 
   /// Two consumers ran; then the second was found to end the link.
   void set_apart_second() {
     x.want(wanted(1, "E", "a"));
     x.want(wanted(2, "E", "b"));
-    bring_up(ledger::way::usual);
+    bring_up(topology_state::way::usual);
     play();
     bad = {"queue 'q2'"};
-    end(ledger::way::usual, {ec::connection_lost, "gone"});
+    end(topology_state::way::usual, {ec::connection_lost, "gone"});
     play();
     CAF_REQUIRE_EQUAL(falls[0], 2u);
     CAF_REQUIRE_EQUAL(x.set_apart().size(), 1u);
@@ -118,13 +119,13 @@ struct links : fixture {
 
   static std::string queue_of(const amqp::operation& y) {
     auto* queue = std::get_if<amqp::declare_queue>(&y);
-    return queue ? queue->what.name : std::string{};
+    return queue ? queue->spec.name : std::string{};
   }
 };
 
 } // namespace
 
-CAF_TEST_FIXTURE_SCOPE(ledger_suspects_tests, links)
+CAF_TEST_FIXTURE_SCOPE(topology_state_suspects_tests, links)
 
 // -- channels --------------------------------------------------------------------------------
 
@@ -237,7 +238,7 @@ CAF_TEST(what ends the connection is found and refused and the others work) {
   bad = {"queue 'q2'"};
   for (amqp::consumer_id id = 1; id <= 5; ++id)
     x.want(wanted(id, "E", "a"));
-  bring_up(ledger::way::usual);
+  bring_up(topology_state::way::usual);
   play();
   CAF_CHECK_EQUAL(falls[0], 2u);
   CAF_CHECK_EQUAL(falls[1], 0u);
@@ -250,7 +251,7 @@ CAF_TEST(many bad things end the link at most twice each) {
   bad = {"queue 'q2'", "consumer 3 ", "routing key 'bad'", "exchange 'F'", "queue 'q6'"};
   for (amqp::consumer_id id = 1; id <= 8; ++id)
     x.want(wanted(id, id == 5 ? "F" : "E", id == 4 ? "bad" : "a"));
-  bring_up(ledger::way::usual);
+  bring_up(topology_state::way::usual);
   play();
   CAF_CHECK(falls[0] <= 2 * bad.size());
   CAF_CHECK_EQUAL(x.running(), 3u);
@@ -264,7 +265,7 @@ CAF_TEST(what ended the connection does not end it again whoever asks) {
   bad = {"queue 'q2'"};
   x.want(wanted(1, "E", "a"));
   x.want(wanted(2, "E", "a"));
-  bring_up(ledger::way::usual);
+  bring_up(topology_state::way::usual);
   play();
   falls = {};
   for (amqp::consumer_id id = 3; id <= 10; ++id) {
@@ -291,10 +292,10 @@ CAF_TEST(what ended the connection does not end it again whoever asks) {
 CAF_TEST(what worked before and ends the connection now is tried apart and works there) {
   x.want(wanted(1, "E", "a"));
   x.want(wanted(2, "E", "a"));
-  bring_up(ledger::way::usual);
+  bring_up(topology_state::way::usual);
   play();
   bad = {"queue 'q2'"};
-  end(ledger::way::usual, {ec::connection_lost, "gone"});
+  end(topology_state::way::usual, {ec::connection_lost, "gone"});
   play();
   CAF_CHECK_EQUAL(falls[0], 2u);
   CAF_CHECK_EQUAL(x.running(), 1u);
@@ -315,7 +316,7 @@ CAF_TEST(what worked before and ends the connection now is tried apart and works
   CAF_CHECK_EQUAL(requests.back(), "apart: start consumer 2 on queue 'q2'");
   CAF_CHECK(x.needs_link_apart());
   // It goes there again after the link's end, whatever the others do.
-  end(ledger::way::apart, {ec::connection_lost, "gone"});
+  end(topology_state::way::apart, {ec::connection_lost, "gone"});
   play();
   CAF_CHECK_EQUAL(x.running(), 2u);
   x.unwant(2);
@@ -330,9 +331,9 @@ CAF_TEST(who is on trial is not to blame when the network fails) {
   for (auto i = 0; i < 5; ++i) {
     pass(10s);
     CAF_REQUIRE(x.needs_link_apart());
-    bring_up(ledger::way::apart);
+    bring_up(topology_state::way::apart);
     CAF_REQUIRE_EQUAL(x.take_requests().size(), 1u);
-    end(ledger::way::apart, {ec::connection_lost, "gone"});
+    end(topology_state::way::apart, {ec::connection_lost, "gone"});
     CAF_CHECK_EQUAL(x.set_apart(), (lines{"queue 'q2': INTERNAL_ERROR (541)"}));
   }
   pass(10s);
@@ -356,14 +357,14 @@ CAF_TEST(what belongs to who is on trial is to blame as well) {
 
 CAF_TEST(an operator who closes connections blames nobody) {
   x.want(wanted(1, "E", "a"));
-  bring_up(ledger::way::usual);
+  bring_up(topology_state::way::usual);
   for (auto i = 0; i < 5; ++i) {
     std::vector<amqp::request_id> ids;
     for (auto& y : x.take_requests())
       ids.push_back(y.id);
     x.suspect(ids);
-    end(ledger::way::usual, {ec::connection_forced, "CONNECTION_FORCED (320)"});
-    bring_up(ledger::way::usual);
+    end(topology_state::way::usual, {ec::connection_forced, "CONNECTION_FORCED (320)"});
+    bring_up(topology_state::way::usual);
   }
   play();
   CAF_CHECK_EQUAL(told[1], "works");
@@ -374,14 +375,14 @@ CAF_TEST(others do not wait for long behind one that is asked for alone) {
   bad = {"queue 'q2'"};
   x.want(wanted(1, "E", "a"));
   x.want(wanted(2, "E", "a"));
-  bring_up(ledger::way::usual);
+  bring_up(topology_state::way::usual);
   while (falls[0] == 0)
-    serve(ledger::way::usual, x.take_requests());
-  bring_up(ledger::way::usual);
+    serve(topology_state::way::usual, x.take_requests());
+  bring_up(topology_state::way::usual);
   // All others have their answers; now it is the turn of 2, which gets none.
   auto asked = x.take_requests();
-  while (!asked.empty() && !is_bad(asked[0].what)) {
-    serve(ledger::way::usual, asked);
+  while (!asked.empty() && !is_bad(asked[0].op)) {
+    serve(topology_state::way::usual, asked);
     asked = x.take_requests();
   }
   CAF_REQUIRE(!asked.empty());
@@ -397,7 +398,7 @@ CAF_TEST(another broker is asked for everything anew) {
   bad = {"queue 'q2'"};
   x.want(wanted(1, "E", "a"));
   x.want(wanted(2, "E", "a"));
-  bring_up(ledger::way::usual);
+  bring_up(topology_state::way::usual);
   play();
   bad.clear();
   x.pardon();

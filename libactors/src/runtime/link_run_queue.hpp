@@ -10,22 +10,22 @@
 #include <caf/message.hpp>
 #include <caf/resumable.hpp>
 
-#include "runtime/receivers.hpp"
+#include "runtime/run_queue.hpp"
 
 namespace actors {
 
 /// Runs the actors that a link's events have woken in the link's thread, and whom they
 /// wake in turn, as long as they are quick: what takes longer than waking another thread
 /// runs on the scheduler, and for some time after that everything does.
-class woken_actors : public receivers {
+class link_run_queue : public run_queue {
 public:
   /// Those are quick who run for less than what is given.
-  explicit woken_actors(caf::actor_system& system, std::chrono::microseconds quick = wake_up);
+  explicit link_run_queue(caf::actor_system& system, std::chrono::microseconds quick = wake_up);
 
-  ~woken_actors() override;
+  ~link_run_queue() override;
 
-  woken_actors(const woken_actors&) = delete;
-  woken_actors& operator=(const woken_actors&) = delete;
+  link_run_queue(const link_run_queue&) = delete;
+  link_run_queue& operator=(const link_run_queue&) = delete;
 
   /// Has an idle receiver handle a message at once; whom it wakes waits to be run.
   void give(const caf::actor& to, caf::message what);

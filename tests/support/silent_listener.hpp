@@ -8,7 +8,7 @@
 namespace actors::testing {
 
 /// Passes over every event: a base for sinks that care for a few.
-struct silent_sink : amqp::sink {
+struct silent_listener : amqp::link_listener {
   void up(std::string) override {
   }
   void replied(amqp::reply) override {
