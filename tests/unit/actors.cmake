@@ -19,6 +19,13 @@ actors_add_suites(
           monitoring/status_text.cpp runtime/stop_signal.cpp
           runtime/system_config.cpp runtime/work_sharing.cpp)
 
+# What users test their strategies with, as they use it.
+actors_add_suites(
+  unit_testing
+  LABEL unit
+  LIBRARIES actors::testing
+  SOURCES testing/center_fixture.cpp)
+
 # A relay and its hosts on CAF's deterministic network.
 actors_add_suites(
   unit_relay

@@ -42,6 +42,6 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
 using transport_factory = std::function<amqp::transport_ptr(const amqp::endpoint&)>;
 
 /// What a supervisor starts its connections with.
-connection_starter connections_over(transport_factory make_transport);
+ACTORS_EXPORT connection_starter connections_over(transport_factory make_transport);
 
 } // namespace actors

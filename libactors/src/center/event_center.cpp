@@ -1,6 +1,5 @@
 #include "actors/event_center.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -21,9 +20,7 @@
 #include "amqp/relay/transport.hpp"
 #include "amqp/wire_rules.hpp"
 #include "center/connection.hpp"
-#include "center/dispatcher.hpp"
-#include "center/event_center_watch.hpp"
-#include "center/supervisor.hpp"
+#include "center/spawn_center.hpp"
 #include "publishing/unsent_file.hpp"
 #include "runtime/repeated_log.hpp"
 #include "runtime/run_inline.hpp"
@@ -243,17 +240,12 @@ scoped_event_center::scoped_event_center(caf::actor_system& system, config setti
       brokers_.push_back(amqp::memory_broker::named(x.host));
   auto links = settings_for_supervisor(settings);
   take_unsent(links);
-  supervisor_ = system.spawn(supervisor, std::move(links));
-  auto instance = settings.instance ? *settings.instance : unique_instance();
-  dispatcher_settings queues{settings.server_id, std::move(instance), settings.payload};
-  queues.feeds = std::all_of(settings.endpoints.begin(), settings.endpoints.end(),
-                             [](const amqp::endpoint& x) { return is_relay(x.scheme); });
-  dispatcher_ = system.spawn(dispatcher, std::move(queues), supervisor_);
   // An in-process broker does its work in the thread that publishes: it had better
   // be the supervisor's, with many messages at once.
   runs_inline_ = brokers_.empty() && runs_on_links(system);
-  watch_center(system, dispatcher_, supervisor_, settings.on_failure);
-  caf::anon_send(supervisor_, start_atom_v, dispatcher_);
+  auto started = spawn_center(system, settings, std::move(links));
+  supervisor_ = std::move(started.supervisor);
+  dispatcher_ = std::move(started.dispatcher);
 }
 
 scoped_event_center::~scoped_event_center() {

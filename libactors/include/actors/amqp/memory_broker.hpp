@@ -124,6 +124,9 @@ public:
   /// publisher had sent it again.
   void duplicate_next(std::string queue);
 
+  /// Confirms the next messages that are published, and loses them.
+  void lose_next(std::size_t messages);
+
   /// While it is on, messages stay in their queues, and all else goes on.
   void delay_deliveries(bool on);
 

@@ -282,6 +282,11 @@ void memory_broker::duplicate_next(std::string queue) {
   impl_->state.duplicate_next(std::move(queue));
 }
 
+void memory_broker::lose_next(std::size_t messages) {
+  impl::visit now{*impl_};
+  impl_->state.lose_next(messages);
+}
+
 void memory_broker::delay_deliveries(bool on) {
   impl::visit now{*impl_};
   impl_->state.delay_deliveries(on);

@@ -65,7 +65,9 @@ bool state::accept(link& from, publication& x) {
     events_of(from).returned(
         {no_route(x.exchange, x.routing_key), x.exchange, x.routing_key, x.properties});
   auto accepted = true;
-  if (!to->empty()) {
+  if (losses_ > 0) {
+    --losses_;
+  } else if (!to->empty()) {
     auto shared =
         std::make_shared<const message>(message{std::move(x.exchange), std::move(x.routing_key),
                                                 std::move(x.properties), std::move(x.body)});

@@ -246,6 +246,10 @@ void state::duplicate_next(std::string queue) {
   duplications_.push_back(std::move(queue));
 }
 
+void state::lose_next(std::size_t messages) {
+  losses_ = messages;
+}
+
 void state::delay_deliveries(bool on) {
   deliveries_delayed_ = on;
   for (auto& [name, queue] : queues_)

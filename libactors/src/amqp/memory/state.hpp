@@ -130,6 +130,8 @@ public:
 
   void duplicate_next(std::string queue);
 
+  void lose_next(std::size_t messages);
+
   void delay_deliveries(bool on);
 
   std::size_t forget_consumers(const std::string& queue);
@@ -267,6 +269,8 @@ private:
   std::vector<std::pair<std::string, ec>> refusals_;
   /// The queues that get their next message twice.
   std::vector<std::string> duplications_;
+  /// How many messages are lost that are published next.
+  std::size_t losses_ = 0;
   bool deliveries_delayed_ = false;
   time_point now_;
   time_point deadline_ = never;
