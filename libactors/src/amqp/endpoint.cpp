@@ -192,10 +192,12 @@ caf::error read_connection_timeout(std::string_view text, endpoint& result) {
 }
 
 caf::error read_auth_mechanism(std::string_view text, endpoint& result) {
-  if (text != "plain" && text != "external")
-    return invalid("auth_mechanism is plain or external");
-  result.auth_mechanism = text == "plain" ? auth_mechanism::plain : auth_mechanism::external;
-  return {};
+  for (auto x : {auth_mechanism::plain, auth_mechanism::external})
+    if (text == to_string(x)) {
+      result.auth_mechanism = x;
+      return {};
+    }
+  return invalid("auth_mechanism is plain or external");
 }
 
 caf::error read_verify(std::string_view text, endpoint& result) {
@@ -336,6 +338,10 @@ failure check(const endpoint& x) {
       && (x.scheme != scheme::amqps || x.tls.certfile.empty()))
     return wrong("auth_mechanism external needs amqps:// and a client certificate (certfile)");
   return {};
+}
+
+std::string_view to_string(auth_mechanism x) noexcept {
+  return x == auth_mechanism::external ? "external" : "plain";
 }
 
 std::string to_string(const endpoint& x) {

@@ -6,10 +6,6 @@ namespace actors::amqp {
 
 namespace {
 
-std::string quoted(const std::string& name) {
-  return "'" + printable(name) + "'";
-}
-
 std::string queue_text(const std::string& name) {
   return name.empty() ? "a server-named queue" : "queue " + quoted(name);
 }

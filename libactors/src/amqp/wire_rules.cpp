@@ -334,4 +334,8 @@ std::string printable(std::string_view text) {
   return whole ? result : result + "...";
 }
 
+std::string quoted(std::string_view name) {
+  return "'" + printable(name) + "'";
+}
+
 } // namespace actors::amqp

@@ -30,4 +30,7 @@ bool is_utf8(std::string_view text) noexcept;
 /// text that is too long for AMQP cut.
 std::string printable(std::string_view text);
 
+/// A name as texts show it: printable, between apostrophes.
+std::string quoted(std::string_view name);
+
 } // namespace actors::amqp

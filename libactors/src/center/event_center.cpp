@@ -15,10 +15,9 @@
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
-#include "amqp/memory/transport.hpp"
-#include "amqp/rabbitmq/transport.hpp"
 #include "amqp/relay/transport.hpp"
 #include "amqp/wire_rules.hpp"
+#include "center/broker_transport.hpp"
 #include "center/connection.hpp"
 #include "center/spawn_center.hpp"
 #include "publishing/unsent_file.hpp"
@@ -32,11 +31,8 @@ namespace actors {
 namespace {
 
 amqp::transport_ptr make_transport(const amqp::endpoint& where, bool confirms) {
-  if (where.scheme == amqp::scheme::memory)
-    return amqp::make_memory_transport(amqp::memory_broker::named(where.host));
-  if (is_relay(where.scheme))
-    return amqp::make_relay_transport();
-  return amqp::make_rabbitmq_transport(confirms);
+  return is_relay(where.scheme) ? amqp::make_relay_transport()
+                                : make_broker_transport(where, confirms);
 }
 
 supervisor_settings settings_for_supervisor(const config& x) {

@@ -106,10 +106,10 @@ void open_deliveries::lost(amqp::consumer_id id) {
     if (x.consumer == id)
       where->window.settle(tag, verdict::release);
   std::erase_if(where->paused, [&](auto& y) { return y.second.consumer == id; });
-  for (auto& [tag, consumer] : where->moving)
-    if (consumer == id)
+  for (auto& [tag, x] : where->moving)
+    if (x.consumer == id)
       where->window.settle(tag, verdict::release);
-  std::erase_if(where->moving, [&](auto& y) { return y.second == id; });
+  std::erase_if(where->moving, [&](auto& y) { return y.second.consumer == id; });
   where->consumers.erase(id);
 }
 
@@ -241,12 +241,12 @@ void open_deliveries::resume_all(amqp::consumer_id id) {
     });
 }
 
-void open_deliveries::move(delivery_key key, amqp::consumer_id id) {
+void open_deliveries::move(delivery_key key, moving_delivery x) {
   if (auto* where = find(key.generation))
-    where->moving.emplace(key.tag, id);
+    where->moving.emplace(key.tag, x);
 }
 
-std::optional<amqp::consumer_id> open_deliveries::moved(delivery_key key) {
+std::optional<open_deliveries::moving_delivery> open_deliveries::moved(delivery_key key) {
   auto* where = find(key.generation);
   if (!where)
     return std::nullopt;

@@ -135,12 +135,10 @@ public:
   std::vector<std::pair<delivery_key, open_delivery>>
   give_back(const std::set<subscription_id>& gone);
 
-  /// It gets its verdict, or its copy, later.
+  /// It gets its verdict later.
   struct paused_delivery {
     amqp::consumer_id consumer = 0;
     verdict outcome = verdict::release;
-    /// Sent when the pause is over.
-    std::optional<amqp::publication> copy = {};
   };
 
   void pause(delivery_key key, paused_delivery x);
@@ -152,11 +150,19 @@ public:
   /// the queue again.
   void resume_all(amqp::consumer_id id);
 
+  /// Its copy is on its way to one of the queues beside its own.
+  struct moving_delivery {
+    enum class goal : std::uint8_t { retries, dead_letters, unmatched };
+
+    amqp::consumer_id consumer = 0;
+    goal to = goal::retries;
+  };
+
   /// Its copy is under way.
-  void move(delivery_key key, amqp::consumer_id id);
+  void move(delivery_key key, moving_delivery x);
 
   /// Its copy has been answered. Nothing: its generation is over.
-  std::optional<amqp::consumer_id> moved(delivery_key key);
+  std::optional<moving_delivery> moved(delivery_key key);
 
   // -- copies of what hangs -------------------------------------------------------------
 
@@ -214,7 +220,7 @@ private:
     ack_window window;
     std::unordered_map<std::uint64_t, open_delivery> waiting;
     std::unordered_map<std::uint64_t, paused_delivery> paused;
-    std::unordered_map<std::uint64_t, amqp::consumer_id> moving;
+    std::unordered_map<std::uint64_t, moving_delivery> moving;
   };
 
   /// A message that a subscription has in hand.

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "amqp/fields.hpp"
+
 namespace actors {
 
 namespace {
@@ -19,22 +21,8 @@ constexpr std::string_view unmatched_header = "x-la-unmatched";
 /// A header travels with each further delivery: an error's text is cut here.
 constexpr std::size_t max_error = 1'000;
 
-template <class T>
-const T* find(const amqp::field_table& xs, std::string_view name) noexcept {
-  auto i = std::find_if(xs.begin(), xs.end(), [name](const auto& x) { return x.first == name; });
-  return i == xs.end() ? nullptr : std::get_if<T>(&i->second);
-}
-
-void set(amqp::field_table& xs, std::string_view name, amqp::field_value value) {
-  auto i = std::find_if(xs.begin(), xs.end(), [name](const auto& x) { return x.first == name; });
-  if (i == xs.end())
-    xs.emplace_back(name, std::move(value));
-  else
-    i->second = std::move(value);
-}
-
 bool is_quorum(const amqp::queue& x) noexcept {
-  auto type = find<std::string>(x.arguments, "x-queue-type");
+  auto type = amqp::find_field_as<std::string>(x.arguments, "x-queue-type");
   return type && *type == "quorum";
 }
 
@@ -69,7 +57,7 @@ amqp::queue delaying(const amqp::queue& of, std::string name, std::chrono::milli
 }
 
 std::uint32_t count_of(const amqp::properties& x, std::string_view header) noexcept {
-  auto count = find<std::int64_t>(x.headers, header);
+  auto count = amqp::find_field_as<std::int64_t>(x.headers, header);
   return count && *count > 0 ? static_cast<std::uint32_t>(*count) : 0;
 }
 
@@ -84,9 +72,9 @@ amqp::publication copy_to(std::string queue, amqp::delivery x) {
   std::erase_if(headers, [](const auto& x) { return x.first == "CC" || x.first == "BCC"; });
   if (const auto expiration = std::exchange(result.properties.expiration, {});
       expiration.count() > 0)
-    set(headers, expiration_header, std::int64_t{expiration.count()});
-  set(headers, exchange_header, std::move(x.exchange));
-  set(headers, routing_key_header, std::move(x.routing_key));
+    amqp::set_field(headers, expiration_header, std::int64_t{expiration.count()});
+  amqp::set_field(headers, exchange_header, std::move(x.exchange));
+  amqp::set_field(headers, routing_key_header, std::move(x.routing_key));
   result.body = std::make_shared<const std::string>(std::move(x.body));
   result.mandatory = true;
   return result;
@@ -101,8 +89,8 @@ std::optional<std::string> first_routing_key(const std::vector<amqp::field_value
     const auto death = opaque ? amqp::as_table(*opaque) : std::nullopt;
     if (!death)
       continue;
-    auto* from = find<std::string>(*death, "exchange");
-    auto* listed = find<amqp::opaque_value>(*death, "routing-keys");
+    auto* from = amqp::find_field_as<std::string>(*death, "exchange");
+    auto* listed = amqp::find_field_as<amqp::opaque_value>(*death, "routing-keys");
     const auto keys = listed ? amqp::as_list(*listed) : std::nullopt;
     if (!from || *from != exchange || !keys || keys->empty())
       continue;
@@ -115,8 +103,8 @@ std::optional<std::string> first_routing_key(const std::vector<amqp::field_value
 /// One that the broker has moved, of its own accord, from a queue that it had come to by
 /// an exchange.
 void restore_moved(amqp::delivery& x) {
-  auto* exchange = find<std::string>(x.properties.headers, "x-first-death-exchange");
-  auto* deaths = find<amqp::opaque_value>(x.properties.headers, "x-death");
+  auto* exchange = amqp::find_field_as<std::string>(x.properties.headers, "x-first-death-exchange");
+  auto* deaths = amqp::find_field_as<amqp::opaque_value>(x.properties.headers, "x-death");
   if (!exchange || exchange->empty() || !deaths)
     return;
   const auto list = amqp::as_list(*deaths);
@@ -191,7 +179,7 @@ std::uint32_t returns_of(const amqp::properties& x) noexcept {
 }
 
 std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
-  auto* offset = find<std::int64_t>(x.headers, "x-stream-offset");
+  auto* offset = amqp::find_field_as<std::int64_t>(x.headers, "x-stream-offset");
   return offset ? std::optional{*offset} : std::nullopt;
 }
 
@@ -202,22 +190,22 @@ std::uint32_t unmatched_rounds_of(const amqp::properties& x) noexcept {
 amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t attempts,
                            std::string_view error) {
   auto result = copy_to(std::move(queue), std::move(x));
-  set(result.properties.headers, attempts_header, std::int64_t{attempts});
-  set(result.properties.headers, error_header, std::string{cut(error)});
+  amqp::set_field(result.properties.headers, attempts_header, std::int64_t{attempts});
+  amqp::set_field(result.properties.headers, error_header, std::string{cut(error)});
   return result;
 }
 
 amqp::publication unmatched_copy_for(std::string queue, amqp::delivery x, std::uint32_t rounds) {
   auto result = copy_to(std::move(queue), std::move(x));
-  set(result.properties.headers, unmatched_header, std::int64_t{rounds});
+  amqp::set_field(result.properties.headers, unmatched_header, std::int64_t{rounds});
   return result;
 }
 
 void restore_origin(amqp::delivery& x) {
   if (!x.exchange.empty())
     return;
-  auto exchange = find<std::string>(x.properties.headers, exchange_header);
-  auto routing_key = find<std::string>(x.properties.headers, routing_key_header);
+  auto exchange = amqp::find_field_as<std::string>(x.properties.headers, exchange_header);
+  auto routing_key = amqp::find_field_as<std::string>(x.properties.headers, routing_key_header);
   if (!exchange || !routing_key)
     return restore_moved(x);
   x.exchange = *exchange;

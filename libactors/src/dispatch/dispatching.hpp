@@ -158,7 +158,8 @@ private:
   void settle_unwanted(delivery_key key, open_delivery& x);
   void pause(delivery_key key, open_deliveries::paused_delivery x, std::chrono::milliseconds time);
   void move(delivery_key key, open_delivery& x);
-  void send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy);
+  void send_copy(delivery_key key, open_deliveries::moving_delivery x, amqp::publication copy);
+  void count(open_deliveries::moving_delivery::goal x) noexcept;
   void settle_uncopied(delivery_key key, amqp::consumer_id id, const caf::error& why);
   bool awaits_queue_beside(amqp::consumer_id id);
   void settle(delivery_key key, amqp::consumer_id id, verdict what);

@@ -314,12 +314,7 @@ void dispatching::pause(delivery_key key, open_deliveries::paused_delivery x,
 }
 
 void dispatching::on_pause_over(delivery_key key) {
-  auto paused = deliveries_.resume(key);
-  if (!paused)
-    return;
-  if (paused->copy)
-    send_copy(key, paused->consumer, std::move(*paused->copy));
-  else
+  if (const auto paused = deliveries_.resume(key))
     settle(key, paused->consumer, paused->outcome);
 }
 
@@ -335,35 +330,47 @@ void dispatching::move(delivery_key key, open_delivery& x) {
     log_repeated(log_level::error, "dead letter", queue,
                  fmt::format("message from {}:{} goes to the dead letters '{}': {}",
                              x.original->exchange, x.original->routing_key, queue, x.error));
-  ++(again ? counters_.retried : counters_.dead_lettered);
-  send_copy(key, x.consumer, copy_for(std::move(queue), std::move(*x.original), attempts, x.error));
+  using goal = open_deliveries::moving_delivery::goal;
+  send_copy(key, {x.consumer, again ? goal::retries : goal::dead_letters},
+            copy_for(std::move(queue), std::move(*x.original), attempts, x.error));
 }
 
 // The original is acknowledged when the broker has the copy: if we die in between, there
 // are two of it.
-void dispatching::send_copy(delivery_key key, amqp::consumer_id id, amqp::publication copy) {
-  deliveries_.move(key, id);
+void dispatching::send_copy(delivery_key key, open_deliveries::moving_delivery x,
+                            amqp::publication copy) {
+  deliveries_.move(key, x);
   door_->publish(std::move(copy), key);
 }
 
 void dispatching::on_moved(delivery_key key, const caf::error& err) {
-  auto consumer = deliveries_.moved(key);
-  if (!consumer)
+  const auto moved = deliveries_.moved(key);
+  if (!moved)
     return;
+  const auto consumer = moved->consumer;
   if (!err) {
-    settle(key, *consumer, verdict::ack);
+    count(moved->to);
+    settle(key, consumer, verdict::ack);
   } else if (is_for_good(code_of(err))) {
-    settle_uncopied(key, *consumer, err);
-  } else if (awaits_queue_beside(*consumer)) {
-    settle(key, *consumer, verdict::release);
+    settle_uncopied(key, consumer, err);
+  } else if (awaits_queue_beside(consumer)) {
+    settle(key, consumer, verdict::release);
   } else {
     log_repeated(log_level::warning, "copy not sent", to_string(code_of(err)),
                  "a message goes back to its queue, as its copy could not be sent to "
                  "the retries or dead letters: "
                      + text_of(err));
-    pause(key, {*consumer, verdict::release}, requeue_pause);
+    pause(key, {consumer, verdict::release}, requeue_pause);
   }
   continue_drain();
+}
+
+void dispatching::count(open_deliveries::moving_delivery::goal x) noexcept {
+  using goal = open_deliveries::moving_delivery::goal;
+  if (x == goal::retries)
+    ++counters_.retried;
+  else if (x == goal::dead_letters)
+    ++counters_.dead_lettered;
 }
 
 // It would come again for ever, and hold up what is behind it. The broker's own dead letters have

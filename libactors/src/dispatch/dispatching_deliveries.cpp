@@ -148,6 +148,7 @@ void dispatching::settle_poison(delivery_key key, amqp::consumer_id id,
 // strategy that will be back.
 void dispatching::settle_unmatched(delivery_key key, amqp::delivery& x, shared_consumer& from) {
   using fate = unmatched_messages::fate;
+  using goal = open_deliveries::moving_delivery::goal;
   ++counters_.unmatched;
   if (!gives_back_unmatched(from.spec))
     return settle(key, x.consumer, verdict::ack);
@@ -166,12 +167,11 @@ void dispatching::settle_unmatched(delivery_key key, amqp::delivery& x, shared_c
   if (what.outcome == fate::release)
     return settle(key, consumer, verdict::release);
   if (what.outcome == fate::dead_letter) {
-    ++counters_.dead_lettered;
     return send_copy(
-        key, consumer,
+        key, {consumer, goal::dead_letters},
         unmatched_copy_for(dead_letter_queue_name(from.queue), std::move(x), what.round));
   }
-  send_copy(key, consumer,
+  send_copy(key, {consumer, goal::unmatched},
             unmatched_copy_for(unmatched_queue_name(from.queue), std::move(x), what.round));
 }
 

@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "amqp/fields.hpp"
 #include "publishing/outbox.hpp"
 
 namespace actors {
@@ -19,18 +20,8 @@ constexpr std::size_t max_id_prefix = 200;
 /// Header of a copy: for retries or dead letters, or to the end of its queue.
 constexpr std::string_view origin_header = "x-la-exchange";
 
-void set_header(amqp::field_table& xs, std::string_view name, std::string value) {
-  auto i = std::find_if(xs.begin(), xs.end(), [name](auto& x) { return x.first == name; });
-  if (i == xs.end())
-    xs.emplace_back(name, std::move(value));
-  else
-    i->second = std::move(value);
-}
-
 bool is_copy(const amqp::publication& x) {
-  return x.exchange.empty()
-         && std::any_of(x.properties.headers.begin(), x.properties.headers.end(),
-                        [](auto& y) { return y.first == origin_header; });
+  return x.exchange.empty() && amqp::find_field(x.properties.headers, origin_header) != nullptr;
 }
 
 std::string begin_of_ids(std::string_view server_id, std::uint64_t epoch) {
@@ -54,7 +45,7 @@ amqp::stream_position* publication_stamp::mark(amqp::publication& x) {
   x.id = ++last_;
   // The place of a copy without one must not look like ours.
   if (is_copy(x)) {
-    set_header(p.headers, copy_header, id_prefix_ + std::to_string(x.id));
+    amqp::set_field(p.headers, copy_header, id_prefix_ + std::to_string(x.id));
   } else if (!p.position) {
     place = &numbers_.next(x.exchange, x.routing_key);
     p.position = *place;

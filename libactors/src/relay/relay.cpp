@@ -11,8 +11,7 @@
 #include "actors/amqp/memory_broker.hpp"
 #include "actors/error.hpp"
 #include "actors/logging.hpp"
-#include "amqp/memory/transport.hpp"
-#include "amqp/rabbitmq/transport.hpp"
+#include "center/broker_transport.hpp"
 #include "center/messages.hpp"
 #include "relay/feeds.hpp"
 #include "relay/port.hpp"
@@ -24,12 +23,6 @@ namespace {
 /// Longer than any answer takes.
 constexpr auto answer_limit = std::chrono::seconds{10};
 
-amqp::transport_ptr make_transport(const config& x, const amqp::endpoint& where) {
-  if (where.scheme == amqp::scheme::memory)
-    return amqp::make_memory_transport(amqp::memory_broker::named(where.host));
-  return amqp::make_rabbitmq_transport(x.publisher_confirms);
-}
-
 /// Links to the brokers of a config, in turn: a host whose link ends asks again.
 relayed_link_starter links_to(caf::actor_system& system, const config& x,
                               const event_center& feeds) {
@@ -40,7 +33,8 @@ relayed_link_starter links_to(caf::actor_system& system, const config& x,
     where.known = known;
     if (!hello.name.empty())
       where.connection_name = hello.name;
-    auto result = make_feeding_transport(system, feeds, make_transport(x, where));
+    auto result =
+        make_feeding_transport(system, feeds, make_broker_transport(where, x.publisher_confirms));
     result->connect(where, std::move(events));
     return result;
   };

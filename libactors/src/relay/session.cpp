@@ -4,13 +4,11 @@
 #include <iterator>
 
 #include "actors/version.hpp"
+#include "amqp/relay/frames.hpp"
 
 namespace actors::amqp {
 
 namespace {
-
-/// So many silent heartbeats mean that nobody is there any more.
-constexpr int silent_heartbeats = 3;
 
 /// A host cannot ask for more signs of life than that.
 constexpr std::chrono::milliseconds shortest_heartbeat{100};

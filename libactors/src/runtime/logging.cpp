@@ -23,8 +23,8 @@
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
-#include "runtime/blocked_signals.hpp"
 #include "runtime/repeated_log.hpp"
+#include "runtime/signal_mask.hpp"
 
 namespace actors {
 

@@ -15,6 +15,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "runtime/signal_mask.hpp"
+
 namespace actors {
 
 namespace {
@@ -81,26 +83,13 @@ installation& installed() {
 }
 
 /// Whoever waits takes the signals, even if they were blocked for all threads.
-class unblocked_signals {
-public:
-  unblocked_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (auto x : signals)
-      sigaddset(&set, x);
-    ::pthread_sigmask(SIG_UNBLOCK, &set, &before_);
-  }
-
-  ~unblocked_signals() {
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-
-  unblocked_signals(const unblocked_signals&) = delete;
-  unblocked_signals& operator=(const unblocked_signals&) = delete;
-
-private:
-  sigset_t before_{};
-};
+sigset_t stop_signals() {
+  sigset_t result;
+  sigemptyset(&result);
+  for (auto x : signals)
+    sigaddset(&result, x);
+  return result;
+}
 
 int poll_timeout(std::chrono::milliseconds x) {
   return static_cast<int>(std::clamp<std::int64_t>(x.count(), 0, INT_MAX));
@@ -125,7 +114,7 @@ int stop_signal::wait() const {
 
 int stop_signal::wait_for(std::chrono::milliseconds limit) const {
   using clock = std::chrono::steady_clock;
-  const unblocked_signals ours;
+  const signal_mask ours{SIG_UNBLOCK, stop_signals()};
   const auto end = clock::now() + limit;
   pollfd readable{installed().pipe[0], POLLIN, 0};
   while (received == 0) {

@@ -13,8 +13,8 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include "actors/logging.hpp"
-#include "runtime/blocked_signals.hpp"
 #include "runtime/repeated_log.hpp"
+#include "runtime/signal_mask.hpp"
 
 namespace actors {
 

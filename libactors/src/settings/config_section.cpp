@@ -151,24 +151,44 @@ config_section config_section::inner(std::string_view key) {
   return {x && x->is_object() ? x->get_object() : no_keys, std::move(path), problem_};
 }
 
+template <class F>
+void config_section::take(std::string_view key, std::string_view expected, F read_from) {
+  const auto* x = find(key);
+  if (x && !read_from(*x))
+    mismatch(key, text_or_kind(*x), expected);
+}
+
+/// Reads one of several texts.
+template <class T>
+void config_section::take_named(std::string_view key, std::string_view expected, T& out,
+                                std::initializer_list<T> values) {
+  take(key, expected, [&](const boost::json::value& x) {
+    const auto* text = x.if_string();
+    const auto* found =
+        text ? std::ranges::find_if(values, [&](T y) { return *text == to_string(y); })
+             : values.end();
+    if (found == values.end())
+      return false;
+    out = *found;
+    return true;
+  });
+}
+
 void config_section::read(std::string_view key, bool& out) {
-  auto x = find(key);
-  if (!x)
-    return;
-  if (auto value = x->if_bool())
-    out = *value;
-  else
-    mismatch(key, text_or_kind(*x), "true or false");
+  take(key, "true or false", [&](const boost::json::value& x) {
+    const auto* value = x.if_bool();
+    out = value ? *value : out;
+    return value != nullptr;
+  });
 }
 
 void config_section::read(std::string_view key, std::string& out) {
-  auto x = find(key);
-  if (!x)
-    return;
-  if (auto value = x->if_string())
-    out = *value;
-  else
-    mismatch(key, text_or_kind(*x), "a string");
+  take(key, "a string", [&](const boost::json::value& x) {
+    const auto* value = x.if_string();
+    if (value)
+      out = *value;
+    return value != nullptr;
+  });
 }
 
 void config_section::read(std::string_view key, std::string& out, not_empty_t) {
@@ -185,72 +205,44 @@ void config_section::read(std::string_view key, std::string& out, file_name_t) {
 }
 
 void config_section::read(std::string_view key, double& out, int min, int max) {
-  auto x = find(key);
-  if (!x)
-    return;
-  boost::json::error_code code;
-  auto value = x->to_number<double>(code);
-  if (!code && value >= min && value <= max) {
-    out = value;
-    return;
-  }
-  mismatch(key, text_or_kind(*x),
-           "a number from " + std::to_string(min) + " to " + std::to_string(max));
+  take(key, "a number from " + std::to_string(min) + " to " + std::to_string(max),
+       [&](const boost::json::value& x) {
+         boost::json::error_code code;
+         const auto value = x.to_number<double>(code);
+         if (code || value < min || value > max)
+           return false;
+         out = value;
+         return true;
+       });
 }
 
 void config_section::read(std::string_view key, log_level& out) {
-  auto x = find(key);
-  if (!x)
-    return;
-  if (auto text = x->if_string())
-    for (auto& [name, level] : log_levels)
-      if (to_upper(*text) == name) {
+  take(key, "DEBUG, INFO, WARNING, ERROR, CRITICAL or OFF", [&](const boost::json::value& x) {
+    const auto* text = x.if_string();
+    const auto name = text ? to_upper(*text) : std::string{};
+    for (auto& [known, level] : log_levels)
+      if (name == known) {
         out = level;
-        return;
+        return true;
       }
-  mismatch(key, text_or_kind(*x), "DEBUG, INFO, WARNING, ERROR, CRITICAL or OFF");
+    return false;
+  });
 }
 
 void config_section::read(std::string_view key, overflow_policy& out) {
-  auto x = find(key);
-  if (!x)
-    return;
-  if (auto text = x->if_string())
-    for (auto policy :
-         {overflow_policy::reject, overflow_policy::drop_oldest, overflow_policy::drop_newest,
-          overflow_policy::block, overflow_policy::latest_per_key})
-      if (*text == to_string(policy)) {
-        out = policy;
-        return;
-      }
-  mismatch(key, text_or_kind(*x), "reject, drop_oldest, drop_newest, block or latest_per_key");
+  using enum overflow_policy;
+  take_named(key, "reject, drop_oldest, drop_newest, block or latest_per_key", out,
+             {reject, drop_oldest, drop_newest, block, latest_per_key});
 }
 
 void config_section::read(std::string_view key, amqp::auth_mechanism& out) {
-  auto x = find(key);
-  if (!x)
-    return;
-  auto text = x->if_string();
-  if (text && *text == "plain")
-    out = amqp::auth_mechanism::plain;
-  else if (text && *text == "external")
-    out = amqp::auth_mechanism::external;
-  else
-    mismatch(key, text_or_kind(*x), "plain or external");
+  using enum amqp::auth_mechanism;
+  take_named(key, "plain or external", out, {plain, external});
 }
 
 void config_section::read(std::string_view key, amqp::exchange_type& out) {
-  auto x = find(key);
-  if (!x)
-    return;
   using enum amqp::exchange_type;
-  if (auto text = x->if_string())
-    for (auto type : {topic, fanout, direct, headers})
-      if (*text == amqp::to_string(type)) {
-        out = type;
-        return;
-      }
-  mismatch(key, text_or_kind(*x), "topic, fanout, direct or headers");
+  take_named(key, "topic, fanout, direct or headers", out, {topic, fanout, direct, headers});
 }
 
 const boost::json::array* config_section::array_at(std::string_view key,

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -102,6 +103,14 @@ private:
   const boost::json::array* array_at(std::string_view key, std::string_view expected);
   /// The value of a key, which counts as known from then on.
   const boost::json::value* find(std::string_view key);
+
+  /// Reads the value of a key, if there is one, by a function that says whether it is `expected`.
+  template <class F>
+  void take(std::string_view key, std::string_view expected, F read_from);
+
+  template <class T>
+  void take_named(std::string_view key, std::string_view expected, T& out,
+                  std::initializer_list<T> values);
   std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t min,
                        std::int64_t max);
   void mismatch(std::string_view key, const std::string& found, std::string_view allowed);

@@ -1,9 +1,10 @@
 #include "settings/feed.hpp"
-#include "delivery/raw_codec.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <variant>
+
+#include "amqp/fields.hpp"
+#include "delivery/raw_codec.hpp"
 
 namespace actors {
 
@@ -14,12 +15,6 @@ constexpr auto limit_argument = "x-la-feed-max-waiting";
 
 /// What is unacknowledged between a broker and its relay.
 constexpr std::uint16_t prefetch_count = 500;
-
-template <class T>
-const T* find(const amqp::field_table& in, std::string_view name) {
-  auto i = std::find_if(in.begin(), in.end(), [&](auto& x) { return x.first == name; });
-  return i == in.end() ? nullptr : std::get_if<T>(&i->second);
-}
 
 delivery_policy to_policy(std::string_view name) noexcept {
   for (auto x : {delivery_policy::drop_newest, delivery_policy::latest_per_key})
@@ -47,8 +42,8 @@ amqp::queue feed_queue(const subscription& x, std::string name) {
 }
 
 std::optional<delivery_limits> feed_limits(const amqp::queue& x) {
-  const auto* policy = find<std::string>(x.arguments, policy_argument);
-  const auto* limit = find<std::int64_t>(x.arguments, limit_argument);
+  const auto* policy = amqp::find_field_as<std::string>(x.arguments, policy_argument);
+  const auto* limit = amqp::find_field_as<std::int64_t>(x.arguments, limit_argument);
   if (!policy || !limit || *limit < 1)
     return std::nullopt;
   const auto most = static_cast<std::int64_t>(delivery_limits{}.max_waiting);

@@ -5,6 +5,7 @@
 
 #include "actors/config.hpp"
 #include "amqp/channel_division.hpp"
+#include "amqp/wire_rules.hpp"
 
 namespace actors {
 
@@ -205,12 +206,12 @@ void topology_state::cancelled(amqp::consumer_id id) {
   auto x = find_consumer(id);
   if (!x || x->stage != consumer_stage::running)
     return;
-  say(true,
-      "queue " + quoted(x->queue_name) + ": the broker cancelled our consumer (queue deleted?)");
+  say(true, "queue " + amqp::quoted(x->queue_name)
+                + ": the broker cancelled our consumer (queue deleted?)");
   news_.push_back({id,
                    x->queue_name,
                    std::nullopt,
-                   {ec::consumer_cancelled, "queue " + quoted(x->queue_name) + " is gone"}});
+                   {ec::consumer_cancelled, "queue " + amqp::quoted(x->queue_name) + " is gone"}});
   groups(*x).left(id);
   x->cancelled = true;
   reset(*x);
@@ -249,7 +250,7 @@ void topology_state::channel_lost(const amqp::closed_channel& what) {
 
 // The broker names the queue in most of its reasons.
 failure topology_state::named(const consumer_entry& x, const failure& reason) {
-  const auto name = quoted(x.queue_name.empty() ? x.queue.name : x.queue_name);
+  const auto name = amqp::quoted(x.queue_name.empty() ? x.queue.name : x.queue_name);
   if (reason.text.find(name) != std::string::npos)
     return reason;
   return {reason.code, "queue " + name + ": " + reason.text};
@@ -333,7 +334,7 @@ void topology_state::on_reply(const about_verify& about, const amqp::reply& repl
                                 : reply.consumers == 0 && !is_stream(x->queue);
   if (!std::exchange(x->missing, gone) || !gone)
     return;
-  const auto text = "queue " + quoted(x->queue_name)
+  const auto text = "queue " + amqp::quoted(x->queue_name)
                     + ": the broker has lost our consumer without a word, it is started again";
   say(true, text);
   news_.push_back({about.id, x->queue_name, std::nullopt, {ec::consumer_wedged, text}});
@@ -371,7 +372,7 @@ void topology_state::on_reply(const about_exchange& about, const amqp::reply& re
   // RabbitMQ 4.3 refuses the look as well, and for a right that whoever may look does not need.
   if (x->stage == entity_stage::checking && x->reason.code == ec::access_refused)
     x->reason.text += rights_text(reply.error.code);
-  const auto stage = judge(x->stage, x->reason, "exchange " + quoted(about.name), reply);
+  const auto stage = judge(x->stage, x->reason, "exchange " + amqp::quoted(about.name), reply);
   if (stage != entity_stage::checking)
     return decide(*x, stage);
   x->stage = stage;
@@ -422,13 +423,6 @@ std::vector<consumer_state> topology_state::take_news() {
 
 std::vector<topology_state::note> topology_state::take_notes() {
   return std::exchange(notes_, {});
-}
-
-std::string topology_state::quoted(std::string_view name) {
-  std::string result{"'"};
-  result += name;
-  result += '\'';
-  return result;
 }
 
 bool topology_state::may_exist(ec code) noexcept {
@@ -486,7 +480,7 @@ failure topology_state::exchange_failure(std::string_view name) const {
   if (!x || !is_unusable(*x))
     return {};
   return x->reason ? x->reason
-                   : failure{ec::not_allowed, "exchange " + quoted(name) + " is tried apart"};
+                   : failure{ec::not_allowed, "exchange " + amqp::quoted(name) + " is tried apart"};
 }
 
 bool topology_state::is_unusable(const exchange_entry& x) noexcept {
@@ -498,20 +492,21 @@ std::vector<std::string> topology_state::refused() const {
   std::vector<std::string> result;
   for (auto& x : exchanges_)
     if (x.stage == entity_stage::refused && x.trust != standing::culprit)
-      result.push_back("exchange " + quoted(x.spec.name) + ": " + x.reason.text);
+      result.push_back("exchange " + amqp::quoted(x.spec.name) + ": " + x.reason.text);
   for (auto& [id, x] : consumers_) {
     if (x.trust == standing::culprit)
       continue;
     for (auto& y : x.companion_queues)
       if (y.stage == entity_stage::refused && y.trust != standing::culprit)
-        result.push_back("queue " + quoted(y.spec.name) + ": " + y.reason.text);
+        result.push_back("queue " + amqp::quoted(y.spec.name) + ": " + y.reason.text);
     if (x.stage == consumer_stage::refused)
       result.push_back(named(x, x.reason).text);
     else
       for (auto& y : x.bindings)
         if (y.stage == binding_stage::refused && y.trust != standing::culprit)
-          result.push_back("queue " + quoted(x.queue_name) + ", exchange " + quoted(y.spec.exchange)
-                           + ", routing key " + quoted(y.spec.routing_key) + ": " + y.reason.text);
+          result.push_back("queue " + amqp::quoted(x.queue_name) + ", exchange "
+                           + amqp::quoted(y.spec.exchange) + ", routing key "
+                           + amqp::quoted(y.spec.routing_key) + ": " + y.reason.text);
   }
   return result;
 }

@@ -371,7 +371,6 @@ private:
   };
 
   /// A name as texts show it.
-  static std::string quoted(std::string_view name);
   /// Whether an entity that cannot be declared our way may exist another way:
   /// declared differently by somebody else, or by somebody with the right to.
   static bool may_exist(ec code) noexcept;

@@ -3,6 +3,7 @@
 
 #include "actors/subscription.hpp"
 #include "amqp/channel_division.hpp"
+#include "amqp/wire_rules.hpp"
 #include "topology/delivery_limit.hpp"
 #include "topology/topology_state.hpp"
 
@@ -72,7 +73,8 @@ bool topology_state::may_get_place() const {
 }
 
 void topology_state::refuse_for_place(consumer_entry& x) {
-  refuse(x, {ec::not_allowed, "queue " + quoted(x.queue.name) + ": " + no_room_text(limits_)});
+  refuse(x,
+         {ec::not_allowed, "queue " + amqp::quoted(x.queue.name) + ": " + no_room_text(limits_)});
 }
 
 bool topology_state::awaits_exchange(const consumer_entry& x) const {
@@ -143,7 +145,7 @@ void topology_state::on_reply(const about_beside& about, const amqp::reply& repl
       declare(*x, y); // it was there before
       continue;
     }
-    y.stage = judge(y.stage, y.reason, "queue " + quoted(about.name), reply);
+    y.stage = judge(y.stage, y.reason, "queue " + amqp::quoted(about.name), reply);
     if (y.stage == entity_stage::checking)
       ask(amqp::declare_queue{y.spec, true}, about);
   }
@@ -163,7 +165,7 @@ void topology_state::on_declared(consumer_entry& x, const amqp::reply& reply) {
   if (!reply.error) {
     if (x.stage == consumer_stage::checking) {
       const auto warning = warning_about(x.queue);
-      say(true, "queue " + quoted(x.queue.name) + found_text(x.reason)
+      say(true, "queue " + amqp::quoted(x.queue.name) + found_text(x.reason)
                     + (warning.empty() ? "" : "; ") + std::string{warning});
     }
     x.found = x.stage == consumer_stage::checking;
@@ -241,8 +243,8 @@ void topology_state::on_reply(const about_binding& about, const amqp::reply& rep
 // Who may only read gets what somebody else has bound.
 void topology_state::assume(consumer_entry& x, binding_entry& about, const failure& reason) {
   say(true,
-      "queue " + quoted(x.queue_name) + ", exchange " + quoted(about.spec.exchange)
-          + ", routing key " + quoted(about.spec.routing_key)
+      "queue " + amqp::quoted(x.queue_name) + ", exchange " + amqp::quoted(about.spec.exchange)
+          + ", routing key " + amqp::quoted(about.spec.routing_key)
           + ": we may not bind it, so what arrives is what was bound already: " + reason.text);
   about.stage = binding_stage::assumed;
   if (x.stage == consumer_stage::running)
@@ -306,7 +308,7 @@ void topology_state::begin_new_stream(consumer_entry& x) {
       x.abandoned_offset = *offset;
   if (!x.abandoned_offset)
     return;
-  say(true, "queue " + quoted(x.queue_name) + ": the stream that was read up to "
+  say(true, "queue " + amqp::quoted(x.queue_name) + ": the stream that was read up to "
                 + std::to_string(*x.abandoned_offset)
                 + " is gone, another one is read from its beginning");
   arguments = {{"x-stream-offset", std::int64_t{0}}};
@@ -358,7 +360,7 @@ void topology_state::refuse(consumer_entry& x, failure reason) {
   }
   groups(x).left(x.consumer.id);
   places_.leave(x.consumer.id);
-  say(true, "queue " + quoted(x.queue.name) + " refused: " + reason.text);
+  say(true, "queue " + amqp::quoted(x.queue.name) + " refused: " + reason.text);
   x.stage = consumer_stage::refused;
   x.reason = reason;
   news_.push_back({x.consumer.id, x.queue.name, std::nullopt, std::move(reason)});
@@ -370,11 +372,12 @@ void topology_state::on_reply(const about_cancel& about, const amqp::reply&) {
 }
 
 void topology_state::tell_retired(amqp::consumer_id id, const std::string& queue) {
-  news_.push_back({id,
-                   queue,
-                   std::nullopt,
-                   {ec::consumer_cancelled, "queue " + quoted(queue) + ": consumer cancelled"},
-                   true});
+  news_.push_back(
+      {id,
+       queue,
+       std::nullopt,
+       {ec::consumer_cancelled, "queue " + amqp::quoted(queue) + ": consumer cancelled"},
+       true});
 }
 
 void topology_state::refuse(consumer_entry& x, binding_entry& about, failure reason) {
@@ -399,7 +402,7 @@ bool topology_state::may_restart(const consumer_entry& x) noexcept {
 }
 
 void topology_state::restart(consumer_entry& x, const failure& reason) {
-  say(true, "queue " + quoted(x.queue_name) + " is declared again: " + reason.text);
+  say(true, "queue " + amqp::quoted(x.queue_name) + " is declared again: " + reason.text);
   const auto restarts = x.restarts + 1;
   groups(x).left(x.consumer.id);
   reset(x);

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "amqp/overloaded.hpp"
+#include "amqp/wire_rules.hpp"
 #include "topology/topology_state.hpp"
 
 // Whom the end of a connection is laid to: who is asked for alone, and who apart.
@@ -106,15 +107,15 @@ convictions::thing topology_state::thing_of(const subject& x) const {
 std::string topology_state::text_of(const subject& x) const {
   std::string result;
   const_cast<topology_state*>(this)->with(
-      x, overloaded{[&](exchange_entry& y) { result = "exchange " + quoted(y.spec.name); },
-                    [&](consumer_entry& y) { result = "queue " + quoted(y.queue.name); },
+      x, overloaded{[&](exchange_entry& y) { result = "exchange " + amqp::quoted(y.spec.name); },
+                    [&](consumer_entry& y) { result = "queue " + amqp::quoted(y.queue.name); },
                     [&](consumer_entry& of, binding_entry& y) {
-                      result = "queue " + quoted(of.queue.name) + ", exchange "
-                               + quoted(y.spec.exchange) + ", routing key "
-                               + quoted(y.spec.routing_key);
+                      result = "queue " + amqp::quoted(of.queue.name) + ", exchange "
+                               + amqp::quoted(y.spec.exchange) + ", routing key "
+                               + amqp::quoted(y.spec.routing_key);
                     },
                     [&](consumer_entry&, entity<amqp::queue>& y) {
-                      result = "queue " + quoted(y.spec.name);
+                      result = "queue " + amqp::quoted(y.spec.name);
                     }});
   return result;
 }

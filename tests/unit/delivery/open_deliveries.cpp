@@ -248,7 +248,7 @@ CAF_TEST(a retired consumer gives back all that paused at once) {
 
 CAF_TEST(a copy that is confirmed after its consumer was lost settles nothing) {
   const auto key = deliver(4, 1, 1, {});
-  it.move(key, 4);
+  it.move(key, {.consumer = 4});
   CAF_CHECK_EQUAL(it.unfinished(), 1u);
   it.lost(4);
   CAF_CHECK(!it.moved(key));

@@ -53,6 +53,8 @@ constexpr std::uint16_t relay_port = 5670;
 /// certificate (SASL EXTERNAL, RabbitMQ's plugin rabbitmq_auth_mechanism_ssl).
 enum class auth_mechanism : std::uint8_t { plain, external };
 
+ACTORS_EXPORT std::string_view to_string(auth_mechanism x) noexcept;
+
 /// Who is trusted, and who we are, over TLS. The files are in PEM form and
 /// read at each connect, so that renewed certificates need no restart.
 struct tls_options {

@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 
-#include "runtime/blocked_signals.hpp"
+#include "runtime/signal_mask.hpp"
 
 namespace actors::amqp {
 

@@ -239,16 +239,6 @@ failure compare_arguments(const queue& wanted, const queue& current) {
 
 } // namespace
 
-const field_value* find_field(const field_table& xs, std::string_view name) {
-  auto i = std::find_if(xs.begin(), xs.end(), [&](auto& x) { return x.first == name; });
-  return i == xs.end() ? nullptr : &i->second;
-}
-
-void set_field(field_table& xs, std::string_view name, field_value value) {
-  std::erase_if(xs, [&](auto& x) { return x.first == name; });
-  xs.emplace_back(name, std::move(value));
-}
-
 failure check(const queue& x) {
   auto problem = check_values(x);
   return problem ? problem : check_kind(x, kind_of(x));

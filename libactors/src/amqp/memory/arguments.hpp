@@ -9,6 +9,7 @@
 
 #include "actors/amqp/topology.hpp"
 #include "actors/ec.hpp"
+#include "amqp/fields.hpp"
 
 /// What the arguments of queues mean, and which RabbitMQ refuses.
 namespace actors::amqp::memory {
@@ -32,12 +33,6 @@ struct queue_rules {
   /// How often a message may come back to a quorum queue.
   std::optional<std::int64_t> delivery_limit;
 };
-
-/// Null if there is no such field.
-const field_value* find_field(const field_table& xs, std::string_view name);
-
-/// Adds a field, in place of the one of that name if there is one.
-void set_field(field_table& xs, std::string_view name, field_value value);
 
 /// Says why RabbitMQ makes no such queue, if so.
 failure check(const queue& x);

@@ -6,6 +6,8 @@
 #include "amqp/memory/refusals.hpp"
 #include "amqp/topic.hpp"
 
+#include "amqp/wire_rules.hpp"
+
 namespace actors::amqp::memory {
 
 namespace {
@@ -14,12 +16,8 @@ std::string_view text_of(bool x) {
   return x ? "'true'" : "'false'";
 }
 
-std::string quoted(std::string_view x) {
-  return "'" + std::string{x} + "'";
-}
-
 std::string describe(const std::string& exchange) {
-  return "exchange '" + exchange + "'";
+  return "exchange " + quoted(exchange);
 }
 
 bool matches(exchange_type type, std::string_view binding_key, std::string_view routing_key) {

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "runtime/blocked_signals.hpp"
+#include "runtime/signal_mask.hpp"
 
 namespace actors::amqp::memory {
 

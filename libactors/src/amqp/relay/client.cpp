@@ -11,9 +11,6 @@ namespace actors::amqp {
 
 namespace {
 
-/// So many silent heartbeats mean that nobody is there any more.
-constexpr int silent_heartbeats = 3;
-
 /// What went out makes room only now and then.
 constexpr std::size_t spent_output = 65'536;
 

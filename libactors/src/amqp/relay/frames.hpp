@@ -36,6 +36,9 @@ constexpr std::size_t smallest_host_frame = 64 * 1024;
 /// What stands before each frame: its size.
 constexpr std::size_t frame_size_bytes = 4;
 
+/// So many silent heartbeats mean that nobody is there any more.
+constexpr int silent_heartbeats = 3;
+
 // -- from a strategy's host ---------------------------------------------------------
 
 struct relay_hello {
