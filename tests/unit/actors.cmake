@@ -5,7 +5,9 @@ actors_add_suites(
   LABEL unit
   LIBRARIES actors::actors
   SOURCES center/connection.cpp center/supervisor.cpp
-          center/supervisor_publishing.cpp center/supervisor_hanging.cpp
+          center/supervisor_publishing.cpp center/supervisor_set_aside.cpp
+          center/supervisor_answers.cpp center/supervisor_unsent.cpp
+          center/supervisor_hanging.cpp
           center/supervisor_log.cpp
           center/dispatcher.cpp
           center/dispatcher_deliveries.cpp
