@@ -19,10 +19,9 @@
 
 namespace actors {
 
-/// AIOQuant's HEARTBEAT section: a line in the log now and then says that the
-/// process lives.
+/// AIOQuant's HEARTBEAT section: a regular line in the log shows that the process is alive.
 struct heartbeat_config {
-  /// Between two lines; 0 is never.
+  /// The time between two lines; 0 is never.
   std::chrono::seconds interval{0};
 
   bool operator==(const heartbeat_config&) const = default;
@@ -30,63 +29,62 @@ struct heartbeat_config {
 
 /// How an event center ends.
 struct shutdown_config {
-  /// How long handlers may finish and what waits in the outbox may get away.
+  /// How long handlers may take to finish, and then how long the outbox may take to empty.
   std::chrono::milliseconds limit{500};
-  /// Where messages are kept that could not be sent; the next start sends them,
-  /// ahead of its own. Empty: they are lost, with a line in the log.
+  /// The file that keeps unsent messages; the next start sends these before its own. Empty:
+  /// unsent messages are lost, with a line in the log.
   std::string unsent_file;
 
   bool operator==(const shutdown_config&) const = default;
 };
 
-/// An exchange of which only the name is said: of type topic, and durable, so that it outlives
-/// the broker. AIOQuant's three ("Orderbook", "Trade", "Kline") are not: its fleets declare them
-/// so.
+/// Returns a topic exchange of this name. If `durable` is unset the exchange is durable, so that
+/// it survives a restart of the broker, except for AIOQuant's three ("Orderbook", "Trade",
+/// "Kline"), which AIOQuant fleets declare as not durable.
 ACTORS_EXPORT amqp::exchange exchange_named(std::string name, std::optional<bool> durable = {});
 
-/// Everything that an event center is started with. The keys of the file are
-/// documented in `config/actors.json`.
+/// The settings of an event center. `config/actors.json` documents the keys of the file.
 struct ACTORS_EXPORT config {
   /// SERVER_ID, the first part of each default queue name.
   std::string server_id = "actors";
-  /// INSTANCE, the last part of each default queue name. Nothing: each event
-  /// center takes a name that no other has (`unique_instance`), so that it gets
-  /// every message. Two with one name share each queue, each getting a part of
-  /// its messages. Empty: no suffix, the queue name of AIOQuant.
+  /// INSTANCE, the last part of each default queue name. If unset, each event center takes a
+  /// unique name (`unique_instance`) and so gets every message. Event centers with the same name
+  /// share their queues, and each gets a part of the messages. If empty, queue names have no
+  /// suffix, as in AIOQuant.
   std::optional<std::string> instance;
-  /// Never empty; the first is tried first.
+  /// The brokers or relays to connect to, in the order in which they are tried; never empty.
   std::vector<amqp::endpoint> endpoints{amqp::endpoint{}};
   log_config log;
   heartbeat_config heartbeat;
   backoff_policy reconnect;
   outbox_limits outbox;
-  /// Called with the reason, from another thread, if the event center has ended before it was
-  /// stopped, which it never should. Not part of a file.
+  /// A callback for an event center that ends before it is stopped, which should never happen. It
+  /// gets the reason and runs on another thread. Not part of a file.
   std::function<void(const std::string&)> on_failure;
   shutdown_config shutdown;
   payload_limits payload;
-  /// Exchanges declared at every connect.
+  /// The exchanges to declare at every connect.
   std::vector<amqp::exchange> exchanges{exchange_named("Orderbook"), exchange_named("Trade"),
                                         exchange_named("Kline")};
   /// Whether the broker confirms publications.
   bool publisher_confirms = true;
-  /// How often the broker is asked whether our consumers and bindings are still
-  /// there; 0 is never. The first time is a second after they were made.
+  /// How often the event center checks that its consumers and bindings still exist on the broker;
+  /// 0 is never. The first check comes one second after they were made.
   std::chrono::seconds verify_interval{30};
-  /// What may be a mistake: a key of the app that is nearly one of ours. The event
-  /// center writes them to the log.
+  /// Possible mistakes, which the event center logs: keys of the app that nearly match a key of
+  /// the library.
   std::vector<std::string> warnings;
   /// The whole file, for the app's own keys.
   boost::json::object document;
 };
 
-/// A suffix for queue names that no other event center has, on any host or in any
-/// container: "{host}-{process id}-{random letters}".
+/// Returns a suffix for queue names that is unique among all hosts and containers:
+/// "{host}-{process id}-{random letters}".
 ACTORS_EXPORT std::string unique_instance();
 
 /// Reads a config from its JSON text (comments and trailing commas allowed).
-/// Unknown keys are kept in `config::document`. Error: `ec::invalid_config`,
-/// naming the key, what was found and what is allowed; never a password.
+/// Unknown keys are kept in `config::document`. Error: `ec::invalid_config`, with the key, the
+/// value found and the values allowed, but never a password.
 ACTORS_EXPORT caf::expected<config> parse_config(std::string_view text);
 
 /// Reads a config file.

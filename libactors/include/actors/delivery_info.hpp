@@ -11,7 +11,7 @@
 
 namespace actors {
 
-/// What a handler may know of an event besides its data, as its second argument:
+/// The attributes of an event besides its data, for a handler's second argument:
 ///
 ///     center.subscribe(self, trades("binance", "#").on_stream("tape").with_delivery_info());
 ///     return {[](const trade& x, const delivery_info& about) { store(x, about.stream_offset); }};
@@ -19,19 +19,21 @@ struct delivery_info {
   subscription_id subscription = 0;
   std::string exchange;
   std::string routing_key;
-  /// The publisher's; empty, if it gave none. Copies of a message have the same.
+  /// The message id that the publisher gave; empty if the publisher gave none. Copies of a
+  /// message have the same id.
   std::string message_id;
-  /// Whether some consumer may have had it before.
+  /// Whether a consumer may have received the message before.
   bool redelivered = false;
-  /// Which attempt to handle it this is, as far as retries and quorum queues count them: 1 is
-  /// the first.
+  /// The number of this attempt to handle the message, starting at 1, as far as retries and
+  /// quorum queues count attempts.
   std::uint32_t attempt = 1;
-  /// Its place in a stream queue: a reader that is started again with the next one, by
-  /// `on_stream(name, offset)`, goes on behind it.
+  /// The message's place in a stream queue. A reader that restarts at the next place, by
+  /// `on_stream(name, offset)`, continues after this message.
   std::optional<std::int64_t> stream_offset;
-  /// When it was published, in whole seconds, by the publisher's clock; nothing, if it did not say.
+  /// The time of publication by the publisher's clock, in whole seconds; unset if the publisher
+  /// gave none.
   std::optional<std::chrono::system_clock::time_point> sent;
-  /// When it was taken from its link, by this host's clock.
+  /// The time at which the message was read from its link, by this host's clock.
   std::chrono::system_clock::time_point received;
 };
 

@@ -8,8 +8,8 @@
 
 namespace actors {
 
-/// Every way in which the event center can fail. `is_transient` alone decides
-/// between trying again and giving up.
+/// Every way in which the event center can fail. `is_transient` tells errors that are worth a
+/// retry from final ones.
 enum class ec : std::uint8_t {
   none = 0,
 
@@ -27,7 +27,7 @@ enum class ec : std::uint8_t {
   invalid_config,
   /// A broker URL is not valid.
   invalid_endpoint,
-  /// A subscription or publication can never work as it stands.
+  /// A subscription or publication can never work in its present form.
   invalid_argument,
   /// The subscription contradicts another one on the same queue.
   subscription_conflict,
@@ -65,7 +65,7 @@ enum class ec : std::uint8_t {
   connect_failed,
   /// No TCP connection was made within the connection time-out.
   connect_timeout,
-  /// The broker accepted the TCP connection but did not finish the handshake.
+  /// The broker accepted the TCP connection but did not finish the handshake in time.
   handshake_timeout,
   /// The broker refused the credentials.
   login_refused,
@@ -73,9 +73,9 @@ enum class ec : std::uint8_t {
   protocol_error,
   /// The broker did not answer a request in time.
   request_timeout,
-  /// The broker did not take our bytes in time.
+  /// The broker did not take the bytes that we sent in time.
   send_timeout,
-  /// Nothing was heard from the broker for two heartbeats.
+  /// The broker was silent for two heartbeats.
   heartbeat_timeout,
   /// The TCP connection ended.
   connection_lost,
@@ -84,26 +84,26 @@ enum class ec : std::uint8_t {
 
   // -- the event center --------------------------------------------------------
 
-  /// The outbox is full and its policy is to reject.
+  /// The outbox is full, and its overflow policy rejects new messages.
   outbox_full,
-  /// A queued message was dropped by the outbox's overflow policy.
+  /// The outbox's overflow policy dropped a queued message.
   outbox_dropped,
-  /// The broker refused responsibility for a message (basic.nack).
+  /// The broker could not take responsibility for a message (basic.nack).
   publish_rejected,
   /// The broker cancelled the consumer, most often because its queue is gone.
   consumer_cancelled,
-  /// The broker has lost the consumer without a word.
+  /// The broker dropped the consumer without notice.
   consumer_wedged,
   /// The strategy answered a delivery with an error, or ended.
   handler_failed,
   /// The strategy did not answer a delivery within the time limit.
   handler_timeout,
-  /// The message became older than its publisher wanted before it could be sent.
+  /// The message's time to live passed before the message could be sent.
   expired,
-  /// The broker may have the message, or not: its answer was lost.
+  /// The broker may or may not have the message, because the broker's answer was lost.
   in_doubt,
-  /// The event center has stopped; the next start sends the message, which is in the
-  /// `unsent_file` until then.
+  /// The event center has stopped and kept the message in the `unsent_file`; the next start
+  /// sends the message.
   kept_unsent,
   /// The event center is stopping.
   shutting_down,
@@ -112,14 +112,14 @@ enum class ec : std::uint8_t {
 /// The enumerator's name, e.g. "access_refused".
 ACTORS_EXPORT std::string_view to_string(ec code) noexcept;
 
-/// Whether trying again later, with nothing changed on our side, may succeed.
+/// Whether a later attempt may succeed although nothing has changed on our side.
 ACTORS_EXPORT bool is_transient(ec code) noexcept;
 
 /// Maps an AMQP 0-9-1 reply code (311 to 541) to its error.
 ACTORS_EXPORT ec from_reply_code(std::uint16_t code) noexcept;
 
-/// What went wrong, as a plain value that crosses threads freely. Its text
-/// names the entity and never holds a secret.
+/// An error as a plain value that crosses threads freely. The text names the entity and never
+/// holds a secret.
 struct failure {
   ec code = ec::none;
   std::string text;

@@ -11,24 +11,24 @@
 
 namespace actors {
 
-/// Wraps an error code and its message into a `caf::error` of our category.
+/// Wraps an error code and its text into a `caf::error` of the library's category.
 ACTORS_EXPORT caf::error make_error(ec code, std::string text);
 
 /// Wraps a failure of the AMQP layer.
 ACTORS_EXPORT caf::error make_error(failure x);
 
-/// Gives back the code of an error made here, `ec::none` for any other.
+/// Returns the code of an error from `make_error`, `ec::none` for any other.
 ACTORS_EXPORT ec code_of(const caf::error& x) noexcept;
 
-/// Gives back the text of an error made here, what the exception said for an actor that
-/// ended with one, CAF's own rendering otherwise.
+/// Returns the text of an error from `make_error`, the exception's text for an actor that ended
+/// with an exception, CAF's own rendering otherwise.
 ACTORS_EXPORT std::string text_of(const caf::error& x);
 
-/// Gives back what an exception says, or that it is no `std::exception`.
+/// Returns the text of an exception, or a note that the exception is no `std::exception`.
 ACTORS_EXPORT std::string text_of(const std::exception_ptr& x);
 
-/// The failure that an error made here stands for; errors of other categories
-/// become `ec::handler_failed` with CAF's rendering as text.
+/// Returns the failure in an error from `make_error`. Errors of other categories become
+/// `ec::handler_failed` with CAF's rendering as text.
 ACTORS_EXPORT failure to_failure(const caf::error& x);
 
 } // namespace actors

@@ -20,8 +20,8 @@
 #include "actors/json.hpp"
 #include "actors/market.hpp"
 
-/// How an event type plugs in. A type of your own is a struct and two functions
-/// beside it:
+/// This header shows how an event type plugs in. A type of your own is a struct with two
+/// functions in its namespace:
 ///
 ///     struct funding {
 ///       static constexpr std::string_view event_name = "EVENT_FUNDING";
@@ -35,24 +35,25 @@
 /// `center.publish(self, funding{...})`, `subscription::to<funding>("binance.#")`
 /// and a handler `[](const funding& x) {...}` then work as for the built-in ones.
 /// Read numbers by `in.at("rate").to_number<double>()`: a peer may write 1 for 1.0.
-/// Whatever `from_json` or a constructor throws counts as `ec::malformed_json`. It runs where
-/// the link is read: a slow one holds up all events, a blocking one loses the link.
+/// Any exception from `from_json` or a constructor counts as `ec::malformed_json`. `from_json`
+/// runs where the link is read: a slow `from_json` holds up all events, and one that blocks
+/// loses the link.
 ///
-/// Without `platform` and `symbol` it needs a routing key: `center.publish(self, x, "key")`, or a
-/// function `std::string routing_key_of(const funding& x)` beside it.
+/// A type without `platform` and `symbol` needs a routing key: `center.publish(self, x, "key")`,
+/// or a function `std::string routing_key_of(const funding& x)` in its namespace.
 ///
-/// Its exchange is declared durable, so that bindings survive a restart of the broker; with
-/// `static constexpr bool durable_exchange = false;` it is not. What the config says of the
-/// exchange goes before both.
+/// The exchange is declared durable, so that bindings survive a restart of the broker, unless
+/// the type has `static constexpr bool durable_exchange = false;`. An exchange in the config
+/// overrides both.
 ///
-/// A third function says what an event is about where its routing key does not: candles
-/// are about their interval, the options of a chain about their strike. The newest of each
-/// subject is kept by `latest_per_key`, and `subscription::with_subject` asks for one alone.
+/// A third function gives an event a subject, where events of one routing key differ: for
+/// candles that is the interval, for the options of a chain the strike. `latest_per_key` keeps
+/// the newest event of each subject, and `subscription::with_subject` asks for one subject.
 ///
 ///     std::string subject_of(const option_quote& x) { return x.expiry + ' ' + x.strike; }
 namespace actors {
 
-/// A struct that knows its event's name and exchange.
+/// A struct that names its event and exchange.
 template <class T>
 concept named_event = std::default_initializable<T> && std::copyable<T> && requires {
   { T::event_name } -> std::convertible_to<std::string_view>;
@@ -76,13 +77,13 @@ concept value_event = named_event<T> && requires(const T& x, T& y, const boost::
 template <class T>
 concept event_type = text_event<T> || value_event<T>;
 
-/// An event type of which one routing key has several subjects.
+/// An event type with several subjects in one routing key.
 template <class T>
 concept event_with_subject = event_type<T> && requires(const T& x) {
   requires std::constructible_from<std::string, decltype(subject_of(x))>;
 };
 
-/// What an event type says of its exchange, if anything.
+/// The `durable_exchange` of an event type, or nothing if the type has none.
 template <class T>
 constexpr std::optional<bool> durable_exchange_of() noexcept {
   if constexpr (requires { T::durable_exchange; })
@@ -115,7 +116,7 @@ std::string data_of(const T& x) {
   return result;
 }
 
-/// A received event on its way to a codec; views into the decoder's buffer.
+/// A received event on its way to a codec. The texts are views into the decoder's buffer.
 struct received_event {
   std::string_view name;
   std::string_view data;
@@ -131,10 +132,9 @@ struct event_codec {
   /// The event's name; empty is any.
   std::string_view name;
   caf::expected<caf::message> (*decode)(const received_event&) = nullptr;
-  /// What a decoded message is about beyond its routing key; none for types without
-  /// `subject_of`.
+  /// Returns the subject of a decoded message; null for types without `subject_of`.
   std::string (*subject)(const caf::message&) = nullptr;
-  /// The handler gets the delivery as it came from the link: a relay's.
+  /// Whether the handler gets the delivery as it came from the link; for relays only.
   bool raw = false;
 
   bool operator==(const event_codec&) const = default;
@@ -148,8 +148,8 @@ namespace detail {
 /// Puts the event's name before an error's text.
 ACTORS_EXPORT caf::error with_event_name(std::string_view name, const caf::error& err);
 
-/// What a user's code threw at an event, as an error.
-ACTORS_EXPORT caf::error thrown(std::string_view name, const std::exception_ptr& what);
+/// Turns an exception from user code, thrown for the event `name`, into an error.
+ACTORS_EXPORT caf::error thrown(std::string_view name, const std::exception_ptr& exception);
 
 template <value_event T>
 caf::error from_json_text(std::string_view text, T& out, std::size_t max_depth) {
@@ -175,8 +175,9 @@ caf::expected<caf::message> decode_event(const received_event& in) try {
 }
 
 template <event_with_subject T>
-std::string subject_of_message(const caf::message& what) {
-  return what.match_elements<T>() ? std::string{subject_of(what.get_as<T>(0))} : std::string{};
+std::string subject_of_message(const caf::message& content) {
+  return content.match_elements<T>() ? std::string{subject_of(content.get_as<T>(0))}
+                                     : std::string{};
 }
 
 } // namespace detail
@@ -191,8 +192,8 @@ event_codec codec_of() noexcept {
 
 } // namespace actors
 
-/// Events travel between actors of a process as shared, immutable objects;
-/// between hosts as their body. CAF never has to serialise them.
+/// Events travel between actors of a process as shared, immutable objects, and between hosts as
+/// AMQP bodies. CAF never serialises events.
 template <actors::named_event T>
 struct caf::allowed_unsafe_message_type<T> : std::true_type {};
 

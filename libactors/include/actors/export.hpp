@@ -1,4 +1,5 @@
 #pragma once
 
-/// Marks what a shared library shows: to its users, and to `actors::relay`. All else is hidden.
+/// Exports a symbol from the shared library, for users and for `actors::relay`. All other symbols
+/// are hidden.
 #define ACTORS_EXPORT __attribute__((visibility("default")))

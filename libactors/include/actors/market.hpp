@@ -16,9 +16,9 @@
 /// The market events that AIOQuant fleets exchange, and the generic event.
 namespace actors {
 
-/// A price or quantity as it stands on the wire: its text, and whether that was
-/// a JSON string ("8680.70000000") or a bare number (8680.7). Both survive a
-/// round trip to the letter. A kline's may be no number at all.
+/// A price or quantity as it stands on the wire: its text, and whether the text was a JSON string
+/// ("8680.70000000") or a bare number (8680.7). Both survive a round trip unchanged. The decimals
+/// of a kline may have no number at all (`is_number`).
 class ACTORS_EXPORT decimal {
 public:
   /// 0, as a JSON string.
@@ -31,8 +31,8 @@ public:
   /// The number with a fixed count of decimals, as exchanges write it.
   static decimal fixed(double x, int decimals);
 
-  /// The number with the fewest digits that read back as the same double. Not
-  /// a number and infinity have no decimal text and become 0.
+  /// The number with the fewest digits that read back as the same double. NaN and infinity have
+  /// no decimal text and become 0.
   static decimal shortest(double x);
 
   const std::string& text() const noexcept {
@@ -44,16 +44,16 @@ public:
     return quoted_;
   }
 
-  /// Whether it is a number. A kline read from the wire may have none where its publisher
-  /// knew none: null, NaN, Infinity, "nan", "-inf", ..., which `text` then is.
+  /// Whether the decimal is a number. A kline from the wire may hold null, NaN, Infinity, "nan",
+  /// "-inf", ... where its publisher knew no number; `text` then returns those letters.
   bool is_number() const noexcept {
     return text_.find_first_of("0123456789") != std::string::npos;
   }
 
-  /// The nearest double; not a number for null.
+  /// The nearest double; NaN for null.
   double value() const noexcept;
 
-  /// Equal on the wire: 1.0 and 1.00 are not.
+  /// Compares the wire texts: 1.0 and 1.00 differ.
   bool operator==(const decimal&) const = default;
 
 private:
@@ -76,7 +76,7 @@ struct level {
 struct orderbook {
   static constexpr std::string_view event_name = "EVENT_ORDERBOOK";
   static constexpr std::string_view exchange = "Orderbook";
-  /// Whatever it holds, its data is a few levels deep.
+  /// The JSON nests only a few levels, so its depth needs no check.
   static constexpr bool is_flat = true;
 
   /// The trading venue, e.g. "binance".
@@ -102,12 +102,12 @@ ACTORS_EXPORT std::string_view to_string(trade_action x) noexcept;
 struct trade {
   static constexpr std::string_view event_name = "EVENT_TRADE";
   static constexpr std::string_view exchange = "Trade";
-  /// Whatever it holds, its data is a few levels deep.
+  /// The JSON nests only a few levels, so its depth needs no check.
   static constexpr bool is_flat = true;
 
   std::string platform;
   std::string symbol;
-  /// What the taker did.
+  /// The taker's side.
   trade_action action = trade_action::buy;
   decimal price;
   decimal quantity;
@@ -117,12 +117,12 @@ struct trade {
   bool operator==(const trade&) const = default;
 };
 
-/// One candle. Published to the exchange "Kline" as EVENT_KLINE. Its numbers may be none, as
-/// of an interval without trades: see `decimal::is_number`.
+/// One candle. Published to the exchange "Kline" as EVENT_KLINE. The decimals may hold no number,
+/// e.g. for an interval without trades: see `decimal::is_number`.
 struct kline {
   static constexpr std::string_view event_name = "EVENT_KLINE";
   static constexpr std::string_view exchange = "Kline";
-  /// Whatever it holds, its data is a few levels deep.
+  /// The JSON nests only a few levels, so its depth needs no check.
   static constexpr bool is_flat = true;
 
   std::string platform;
@@ -134,14 +134,14 @@ struct kline {
   decimal volume;
   /// Start of the candle, milliseconds since 1970.
   std::int64_t timestamp = 0;
-  /// "kline" for one minute, else "kline_3m", "kline_1h", "kline_1d", ...;
-  /// empty stands for null on the wire, and for a key that is missing there.
+  /// "kline" for one minute, else "kline_3m", "kline_1h", "kline_1d", ...; empty stands for null
+  /// or a missing key on the wire.
   std::string kline_type = "kline";
 
   bool operator==(const kline&) const = default;
 };
 
-/// Candles of one routing key are about their intervals.
+/// The subject of a candle is its interval.
 inline const std::string& subject_of(const kline& x) noexcept {
   return x.kline_type;
 }
@@ -151,10 +151,10 @@ struct event {
   /// E.g. "EVENT_ORDERBOOK".
   std::string name;
   std::string exchange;
-  /// The queue that it was received from; empty in one to be published.
+  /// The queue that the event was received from; empty when publishing.
   std::string queue;
   std::string routing_key;
-  /// The prefetch count that it was received with; of no effect on publishing.
+  /// The prefetch count of the consumer that received the event; no effect on publishing.
   std::uint16_t prefetch_count = 1;
   json data;
 
@@ -163,11 +163,11 @@ struct event {
 
 // -- JSON ------------------------------------------------------------------------
 
-/// Reads the data of an event straight into its struct, as Python's `json.dumps` writes it
-/// (`json::parse`). Keys that the wire contract does not name are passed over; a missing or
-/// wrong one is `ec::malformed_json` with its name, and `out` is then unspecified. A price or
-/// quantity of an order book or a trade is a number; those of a kline may be none. A time may be
-/// an integer, a number with a fraction (which is cut off) or the text of either.
+/// Reads the data of an event straight into its struct, including all that Python's `json.dumps`
+/// writes (`json::parse`). Keys outside the wire contract are skipped. Error:
+/// `ec::malformed_json` with the key that is missing or wrong; `out` is then unspecified. Prices
+/// and quantities of order books and trades must be numbers; the decimals of a kline need not. A
+/// time may be an integer, a number whose fraction is cut off, or a string with either.
 ACTORS_EXPORT caf::error from_json(std::string_view text, orderbook& out,
                                    std::size_t max_depth = 32);
 ACTORS_EXPORT caf::error from_json(std::string_view text, trade& out, std::size_t max_depth = 32);
@@ -178,8 +178,8 @@ ACTORS_EXPORT void append_json(std::string& out, const orderbook& x);
 ACTORS_EXPORT void append_json(std::string& out, const trade& x);
 ACTORS_EXPORT void append_json(std::string& out, const kline& x);
 
-/// For event types of the user's own: a decimal in a JSON value (a string
-/// keeps its text, a bare number becomes its shortest text), and back.
+/// Converts a JSON value to a decimal and back, for the user's own event types. A string keeps
+/// its text; a bare number becomes its shortest text.
 ACTORS_EXPORT caf::expected<decimal> to_decimal(const boost::json::value& x);
 ACTORS_EXPORT boost::json::value to_value(const decimal& x);
 

@@ -9,25 +9,26 @@ namespace actors {
 
 /// How a message is published.
 struct publish_options {
-  /// Whether it counts as an error that no queue takes it (`ec::no_route`).
+  /// Whether the answer is `ec::no_route` if no queue takes the message.
   bool mandatory = false;
-  /// Whether it survives a restart of the broker, in queues that do; none is `ec::no_route`.
+  /// Whether the message survives a restart of the broker, in queues that survive too. If no
+  /// queue takes a persistent message, the answer is `ec::no_route`.
   bool persistent = false;
-  /// Empty: one that no other message has.
+  /// The message's id. Empty: a unique id.
   std::string message_id = {};
-  /// Another exchange than the event's own, e.g. for paper trading. Empty: its own.
+  /// An exchange other than the event's own, e.g. for paper trading. Empty: the event's own.
   std::string exchange = {};
-  /// How long it is worth sending: an older one is not sent (`ec::expired`), nor delivered
-  /// by a queue in which it waited for so long. 0: as its exchange in `OUTBOX`, else for ever.
+  /// The message's time to live: an older message is neither sent (`ec::expired`) nor delivered
+  /// by its queue. 0: the time to live of the exchange in `OUTBOX`, else for ever.
   std::chrono::milliseconds ttl{0};
-  /// How long the publisher waits for the answer: then it is `caf::sec::request_timeout`, and the
-  /// message may be published all the same. 0: for as long as it takes.
+  /// How long the publisher waits for the answer. After that the answer is
+  /// `caf::sec::request_timeout`, but the message may still be published. 0: without limit.
   std::chrono::milliseconds timeout{0};
 };
 
-/// The broker took a publication.
+/// The answer of `event_center::publish` once the broker has confirmed the message.
 struct published {
-  /// The message id that it was sent with.
+  /// The message id that the message was sent with.
   std::string message_id;
 
   bool operator==(const published&) const = default;

@@ -19,52 +19,53 @@
 
 namespace actors {
 
-/// What the hosts of a relay may cost it.
+/// The resources that hosts may take from a relay.
 struct relay_limits {
-  /// How many hosts' links at a time: two for each event center, and a third while a
-  /// subscription of it is kept apart.
+  /// How many links hosts may have at a time: two for each event center, and a third while the
+  /// event center has a link `quarantine` (`link_role`).
   std::size_t max_links = 128;
-  /// How many connections may be without a hello at a time: strangers', and each host's for
-  /// a moment. They count towards nothing else. When there is one more, the oldest of the
-  /// address that has most of them is closed.
+  /// How many connections may be without a hello at a time: those of strangers, and each host's
+  /// for a moment. `max_links` does not count these. When there is one too many, the address
+  /// with most of them loses its oldest.
   std::size_t max_strangers = 64;
-  /// The largest frame that is taken, and so a publication: in bytes. Less than the least
-  /// would let nothing pass, as names and headers count.
+  /// The least value of `max_message`: names and headers count, so nothing would pass below.
   static constexpr std::size_t least_message = 8 * 1024;
+  /// The largest frame, and so the largest publication with its properties, in bytes.
   std::size_t max_message = 16 * 1024 * 1024;
-  /// What may wait to be sent to one host, in bytes: who has more for 5 s, or four times as
-  /// much, is too slow, and its link ends.
+  /// The send buffer per host, in bytes. A host that exceeds this limit for 5 s, or four times
+  /// this limit at once, is too slow and gets disconnected.
   std::size_t max_unsent = 64 * 1024 * 1024;
-  /// What one link may have published that the broker has not confirmed, in bytes: who has
-  /// more is told that it is blocked, and not read from until it has half of it.
+  /// How much a link may have published that the broker has not confirmed, in bytes. A host that
+  /// exceeds the limit is told that its link is blocked; the relay reads from the host again
+  /// when half of the limit is left.
   std::size_t max_unconfirmed = 32 * 1024 * 1024;
   /// How many deliveries may be on their way to a host, for each consumer that does not
   /// acknowledge on success.
   std::uint16_t window = 500;
-  /// For TLS and the first words of a host.
+  /// How long a host may take for TLS and its hello.
   std::chrono::milliseconds handshake_timeout{10'000};
 };
 
 struct relay_settings {
-  /// How the broker is reached.
+  /// The relay's own event center, including the endpoints of the broker.
   config center;
-  /// Where it listens: only programs on this host reach it, unless it is told
-  /// otherwise. "0.0.0.0" is every interface.
+  /// The address to listen on. The default admits programs on this host only; "0.0.0.0" is every
+  /// interface.
   std::string address = "127.0.0.1";
-  /// 0 is one that is free.
+  /// The port to listen on; 0 is any free port.
   std::uint16_t port = amqp::relay_port;
   relay_limits limits;
 };
 
-/// A host's link, as its relay sees it.
+/// The relay's view of a host's link.
 struct relayed_link {
-  /// The host's, and its port.
+  /// The host's address and port.
   std::string address;
-  /// By its own account.
+  /// The name that the host gave.
   std::string name;
   std::uint64_t delivered = 0;
   std::uint64_t published = 0;
-  /// Bytes that wait to be sent.
+  /// Bytes that wait to be sent to the host.
   std::size_t unsent = 0;
 };
 
@@ -73,9 +74,9 @@ struct relay_status {
   /// Connections without a hello.
   std::size_t strangers = 0;
   std::uint64_t accepted = 0;
-  /// For no hello, an unknown protocol, a wrong certificate, too many links.
+  /// Connections refused: no hello, an unknown protocol, a wrong certificate, too many links.
   std::uint64_t refused = 0;
-  /// Links that ended without having been closed.
+  /// Links that ended without a close by the host.
   std::uint64_t lost = 0;
 };
 
@@ -83,14 +84,15 @@ struct relay_status {
 /// middleman and, for TLS, its OpenSSL module.
 class ACTORS_EXPORT relay_system_config : public system_config {
 public:
-  /// Without TLS: whoever reaches the port reads and publishes everything.
+  /// Configures a relay without TLS: any program that reaches the port can read and publish
+  /// everything.
   relay_system_config();
 
-  /// With TLS: a host must show a certificate of the authorities in `cacertfile`.
-  /// `certfile` and `keyfile` are the relay's own; all are in PEM form.
+  /// Configures a relay with TLS: a host must show a certificate of the authorities in
+  /// `cacertfile`. `certfile` and `keyfile` are the relay's own; all files are in PEM form.
   explicit relay_system_config(const amqp::tls_options& tls);
 
-  /// Whether the certificates can be used. Error: `ec::tls_failed`.
+  /// Checks whether the certificates can be used. Error: `ec::tls_failed`.
   static caf::error check(const amqp::tls_options& tls);
 };
 
@@ -102,9 +104,9 @@ public:
 ///     actors::scoped_relay relay{system, settings};
 ///     if (auto err = relay.start()) ...
 ///
-/// Each host has links of its own to the broker, so that what it leaves unanswered goes
-/// back to its queue when it is lost, and none waits for another. What many hosts follow
-/// without acknowledging on success comes from the broker once.
+/// Each host has links of its own to the broker: when a host is lost, its unacknowledged messages
+/// go back to their queues, and no host waits for another. Events that many hosts follow without
+/// acknowledging on success come from the broker once.
 class ACTORS_EXPORT scoped_relay {
 public:
   scoped_relay(caf::actor_system& system, relay_settings settings);
@@ -114,11 +116,11 @@ public:
   scoped_relay(const scoped_relay&) = delete;
   scoped_relay& operator=(const scoped_relay&) = delete;
 
-  /// Listens. Error: `ec::invalid_argument`, if the port is taken or there is no such
-  /// address.
+  /// Starts to listen. Error: `ec::invalid_argument`, if the port is taken or the address does
+  /// not exist.
   caf::error start();
 
-  /// The port that it listens to.
+  /// The port that the relay listens on.
   std::uint16_t port() const noexcept {
     return settings_.port;
   }

@@ -6,9 +6,9 @@
 
 namespace actors {
 
-/// Ctrl-C and SIGTERM as something to wait for. Make one at the beginning of `main`, so that a
-/// signal that comes while the program starts is not its sudden end; while there is one, these
-/// signals do nothing else. Its end lets them end the program again.
+/// Waits for Ctrl-C or SIGTERM. While a `stop_signal` exists these signals do not end the program.
+/// A `stop_signal` belongs at the beginning of `main`, so that a signal during the start does not
+/// end the program abruptly. The destructor restores the signals' usual effect.
 ///
 ///     actors::stop_signal stop;
 ///     ...
@@ -22,14 +22,14 @@ public:
   stop_signal(const stop_signal&) = delete;
   stop_signal& operator=(const stop_signal&) = delete;
 
-  /// Waits for the signal. Gives back its number: SIGINT or SIGTERM.
+  /// Waits for a signal. Returns the signal's number: SIGINT or SIGTERM.
   int wait() const;
 
-  /// Waits for so long at most. Gives back the signal's number, or 0 if none came.
+  /// Waits up to `limit`. Returns the signal's number, or 0 if no signal came.
   int wait_for(std::chrono::milliseconds limit) const;
 };
 
-/// Waits for Ctrl-C or SIGTERM from now on. Gives back the signal's number.
+/// Makes a `stop_signal` and waits. Returns the signal's number.
 ACTORS_EXPORT int wait_for_stop_signal();
 
 } // namespace actors

@@ -6,12 +6,12 @@
 
 #include <caf/allowed_unsafe_message_type.hpp>
 
-/// What a strategy is told about its streams besides events, if its subscription asks for it
-/// (`subscription::with_stream_events`). A stream is the messages to one exchange with one
-/// routing key.
+/// The messages that report a stream's state to a strategy, if its subscription asks for them
+/// (`subscription::with_stream_events`). A stream is the sequence of messages to one exchange with
+/// one routing key.
 namespace actors {
 
-/// Messages that did not come, from `from` to `to`. They may come late.
+/// The messages numbered `from` to `to` are missing; they may still come late.
 struct stream_gap {
   std::string exchange;
   std::string routing_key;
@@ -21,8 +21,8 @@ struct stream_gap {
   bool operator==(const stream_gap&) const = default;
 };
 
-/// A publisher with a newer epoch speaks. How much of the former one was missed
-/// is unknown.
+/// A publisher with a newer epoch has sent a message. The number of messages missed from the
+/// former epoch is unknown.
 struct stream_restarted {
   std::string exchange;
   std::string routing_key;
@@ -31,7 +31,8 @@ struct stream_restarted {
   bool operator==(const stream_restarted&) const = default;
 };
 
-/// No message for this long. Told once until the next message.
+/// The stream has had no message for the time `age`. The strategy gets one `stream_stale` until
+/// the next message.
 struct stream_stale {
   std::string exchange;
   std::string routing_key;
@@ -40,8 +41,8 @@ struct stream_stale {
   bool operator==(const stream_stale&) const = default;
 };
 
-/// Nothing comes any more from this subscription's consumer: the link is lost, or its
-/// channel. What is missed in the meantime comes later, or shows as a gap.
+/// The subscription's consumer is lost together with its link or channel. Messages missed in the
+/// meantime come later, or show as a gap.
 struct link_lost {
   std::string exchange;
   std::string routing_key;

@@ -17,65 +17,66 @@ namespace actors {
 
 /// When a delivery is acknowledged.
 enum class ack_policy : std::uint8_t {
-  /// When it has been handed to the strategy (as AIOQuant does): a failing
-  /// handler does not bring it back.
+  /// The delivery is acknowledged when it has been handed to the strategy (as AIOQuant does): a
+  /// failing handler does not bring it back.
   on_dispatch,
-  /// When the strategy's handler has returned. What a returned error, an
-  /// exception or the strategy's end does to it is `error_policy`.
+  /// The delivery is acknowledged when the strategy's handler has returned. After a returned
+  /// error, an exception or the strategy's end, `error_policy` decides.
   on_success,
 };
 
-/// What becomes of a message whose handler failed. For `ack_policy::on_success`.
+/// Where a message goes whose handler failed, with `ack_policy::on_success`.
 enum class error_policy : std::uint8_t {
-  /// Back to its queue: at once the first time, then after a second each time.
+  /// The message goes back to its queue: at once the first time, then after a second each time.
   requeue,
-  /// Dropped; to the dead letters, if the queue was declared to send them there.
+  /// The message is dropped, or dead-lettered by the broker if the queue was declared so.
   reject,
-  /// To the queue "{queue}.dead", with the error.
+  /// The message goes to the queue "{queue}.dead", with the error.
   dead_letter,
-  /// Back to its queue after the delays of a `retry_policy`, then to the dead
-  /// letters.
+  /// The message goes back to its queue after the delays of a `retry_policy`, finally to
+  /// "{queue}.dead".
   retry,
 };
 
 ACTORS_EXPORT std::string_view to_string(error_policy x) noexcept;
 
-/// How a subscription's queue outlives its consumers.
+/// Whether a subscription's queue outlives its consumers.
 enum class queue_kind : std::uint8_t {
-  /// Gone with its last consumer, as AIOQuant's: what comes meanwhile is not kept.
+  /// The queue ends with its last consumer, as AIOQuant's queues do: events that come meanwhile
+  /// are lost.
   transient,
-  /// Kept, and over a restart of the broker too, with its persistent messages.
+  /// The queue survives its consumers, and a restart of the broker with its persistent messages.
   durable,
-  /// Durable, and replicated over the nodes of a cluster.
+  /// The queue is durable, and replicated over the nodes of a cluster.
   quorum,
-  /// A log that keeps what was read: each reader gets everything from the offset
-  /// it asks for.
+  /// The queue is a log that keeps messages after reading: each reader gets every message from
+  /// the offset that it asks for.
   stream,
 };
 
-/// What a queue holds at most, and for how long. 0 is without limit.
+/// The capacity of a queue, and how long messages stay. 0 is without limit.
 struct queue_limits {
-  /// Beyond this the oldest messages go.
+  /// The number of messages beyond which the oldest are removed.
   std::uint64_t max_length = 0;
-  /// Of all bodies, in bytes.
+  /// The size of all bodies, in bytes, beyond which the oldest messages are removed.
   std::uint64_t max_length_bytes = 0;
   /// How long a message waits at most.
   std::chrono::milliseconds message_ttl{0};
-  /// How long the queue is kept while nobody consumes it.
+  /// How long the queue is kept without a consumer.
   std::chrono::milliseconds expires{0};
   /// How often a message is delivered again before the broker sends it to the
   /// queue "{queue}.dead". Quorum queues only.
   std::int32_t delivery_limit = 0;
 
-  /// For `delivery_limit`: as often as need be, which is the default. RabbitMQ 4 would
-  /// drop what comes back for the 21st time.
+  /// The value of `delivery_limit` for unlimited redelivery, which is the default here. RabbitMQ
+  /// 4 by itself drops a message that comes back for the 21st time.
   static constexpr std::int32_t without_limit = -1;
 
   bool operator==(const queue_limits&) const = default;
 };
 
-/// What a strategy wants to receive, and how. Made by the functions below and
-/// refined by chaining:
+/// The events that a strategy wants, and how the strategy receives them. The functions below
+/// make subscriptions, and chained calls refine them:
 ///
 ///     center.subscribe(self, orderbooks("binance", "ETH/USDT").on_queue("audit"));
 ///     center.subscribe(self, klines("#", "#").of_type("kline_5m"));
@@ -84,63 +85,63 @@ struct queue_limits {
 ///     center.subscribe(self, subscription::to<order>("#").on_quorum_queue("orders").retried());
 struct ACTORS_EXPORT subscription {
   std::string exchange;
-  /// How the exchange is declared; nothing: as the config says, else durable, unless it is one of
-  /// AIOQuant's three.
+  /// Whether the exchange is declared durable. If unset, the config decides; if the config does
+  /// not name the exchange, it is durable, except for AIOQuant's three.
   std::optional<bool> durable_exchange;
   /// The binding key: words separated by dots; `*` stands for one word, `#`
   /// for any number.
   std::string routing_key = "#";
-  /// Missing: "{server_id}.{exchange}.{routing_key}" with the center's instance
-  /// suffix. Empty: an exclusive queue that the broker names. Else the name of
-  /// a queue shared by all who name it.
+  /// The queue's name. If unset, the name is "{server_id}.{exchange}.{routing_key}" with the
+  /// center's instance suffix. If empty, the broker names an exclusive queue. Otherwise all
+  /// consumers that give the same name share the queue.
   std::optional<std::string> queue;
-  /// Others than transient need a queue name.
+  /// Kinds other than `transient` need a queue name.
   queue_kind kind = queue_kind::transient;
   queue_limits limits;
-  /// Of all consumers of the queue, in whatever process, the broker serves one, and
-  /// the next only once that one is gone and what it held is back. Keeps the order
-  /// over a link that the broker takes to be alive for longer than we do. For
-  /// durable and quorum queues.
+  /// Whether the broker serves only one of the queue's consumers in all processes. The next
+  /// consumer is served only after the first has ended and its unacknowledged messages are back
+  /// in the queue, so that order is kept even if the broker notices a lost link later than we do.
+  /// For durable and quorum queues.
   bool single_active = false;
-  /// Where a stream queue is read from: "first", "last", "next", the number of a
-  /// message, or an age such as "1h". After a reconnect reading goes on where it
-  /// was.
+  /// The position from which a stream queue is read: "first", "last", "next", the number of a
+  /// message, or an age such as "1h". After a reconnect, reading continues after the last
+  /// message read.
   amqp::field_value offset = std::string{"next"};
   /// How many unacknowledged messages may be in flight; 0 is without limit.
   std::uint16_t prefetch_count = 1;
-  /// The broker forgets each message on sending it ("multi" in AIOQuant):
-  /// faster, and lost if this process dies. Always on dispatch.
+  /// Whether the broker forgets each message on sending ("multi" in AIOQuant): delivery is
+  /// faster, but messages in flight are lost if this process dies. Requires
+  /// `ack_policy::on_dispatch`.
   bool no_ack = false;
   ack_policy ack = ack_policy::on_dispatch;
-  /// With `ack_policy::on_success`.
+  /// Applies with `ack_policy::on_success`.
   error_policy error = error_policy::requeue;
-  /// With `error_policy::retry`.
+  /// Applies with `error_policy::retry`.
   retry_policy retry;
-  /// How long a handler may take for its answer, from the moment that the event
-  /// is in the strategy's mailbox, where it may wait for those before it; then it counts as
-  /// failed. 0 is without limit.
+  /// How long a handler may take to answer before it counts as failed. The time starts when the
+  /// event enters the strategy's mailbox, so it includes the wait for earlier events. 0 is
+  /// without limit.
   std::chrono::milliseconds time_limit{300'000};
-  /// What waits for a slow strategy, without `ack_policy::on_success`: that is
-  /// bounded by the prefetch count.
+  /// How many events may wait for a slow strategy. With `ack_policy::on_success` the prefetch
+  /// count is the bound instead.
   delivery_limits window;
-  /// Only events of this subject (`subject_of`), e.g. candles of one interval ("kline_5m");
-  /// empty is all. For event types that have subjects.
+  /// The one subject (`subject_of`) to receive, e.g. candles of one interval ("kline_5m"); empty
+  /// is all. For event types that have subjects.
   std::string subject;
-  /// Drop copies of what this subscription has handled already: a publisher
-  /// sends again what was not confirmed when its link broke. Needs a publisher
-  /// that numbers its messages, as libactors does; others are unaffected.
+  /// Whether copies of messages that this subscription has handled are dropped. Copies occur
+  /// because a publisher whose link broke sends unconfirmed messages again. Only messages that
+  /// their publisher numbers, as libactors does, can be recognised; others are all delivered.
   bool deduplicate = true;
-  /// Send `stream_gap` and `stream_restarted` to the strategy, in order with its
-  /// events, and `link_lost` and `link_restored` as they happen.
+  /// Whether the strategy gets `stream_gap` and `stream_restarted`, in order with its events, and
+  /// `link_lost` and `link_restored` as they happen.
   bool stream_events = false;
-  /// Send it `stream_stale` when a routing key has been silent for this long. 0
-  /// is never.
+  /// How long a routing key may be silent before the strategy gets `stream_stale`. 0: never sent.
   std::chrono::milliseconds stale_after{0};
-  /// Give the handler a `delivery_info` as its second argument.
+  /// Whether the handler gets a `delivery_info` as its second argument.
   bool has_delivery_info = false;
-  /// What the handler gets: a struct, or the generic `event`.
+  /// Decodes the handler's argument: a struct, or the generic `event`.
   event_codec codec = generic_codec();
-  /// Who subscribes, for the log; `event_center::subscribe` knows.
+  /// The subscriber's name for the log; `event_center::subscribe` fills in an empty one.
   std::string strategy;
 
   /// A subscription whose handler gets a `T`.
@@ -159,63 +160,64 @@ struct ACTORS_EXPORT subscription {
 
   // -- refinement ----------------------------------------------------------------
 
-  // Each gives back a refined copy and changes nothing, so that variables and temporaries
-  // are refined alike: `x = x.prefetch(10)`.
+  // Each function returns a refined copy and leaves the subscription as it was, so that
+  // variables and temporaries are refined alike: `x = x.prefetch(10)`.
 
   [[nodiscard]] subscription on_queue(std::string name) const;
-  /// Consumes a queue of this name that is kept while nobody consumes it.
+  /// Consumes a durable queue of this name, which is kept while it has no consumer.
   [[nodiscard]] subscription on_durable_queue(std::string name) const;
   [[nodiscard]] subscription on_quorum_queue(std::string name) const;
-  /// Reads a stream queue of this name; a message whose handler failed is not
-  /// read again, but may go to the dead letters. Sets a prefetch count of 100.
+  /// Reads a stream queue of this name. A message whose handler failed is not read again, but
+  /// can be dead-lettered. Sets a prefetch count of 100.
   [[nodiscard]] subscription on_stream(std::string name,
                                        amqp::field_value from = std::string{"next"}) const;
   [[nodiscard]] subscription limited(queue_limits limits) const;
   [[nodiscard]] subscription single_active_consumer() const;
   [[nodiscard]] subscription prefetch(std::uint16_t count) const;
-  /// The same in AIOQuant's word.
+  /// AIOQuant's name for `prefetch`.
   [[nodiscard]] subscription pre_fetch_count(std::uint16_t count) const;
-  /// Without acknowledgements: the broker forgets each message on sending it (AMQP's no-ack,
-  /// RabbitMQ's automatic acknowledgement mode).
+  /// Sets `no_ack`: the broker forgets each message on sending (AMQP's no-ack, RabbitMQ's
+  /// automatic acknowledgement mode).
   [[nodiscard]] subscription auto_acked(bool on = true) const;
-  /// The same in AIOQuant's word.
+  /// AIOQuant's name for `auto_acked`.
   [[nodiscard]] subscription multi(bool on = true) const;
-  /// On success switches `no_ack` off, which a wildcard has switched on.
+  /// Sets the policy. `ack_policy::on_success` also clears `no_ack`, which a wildcard had set.
   [[nodiscard]] subscription acked(ack_policy policy) const;
-  /// The following three acknowledge on success.
+  /// Sets the error policy, and `ack_policy::on_success`, as the next two functions do.
   [[nodiscard]] subscription on_error(error_policy policy) const;
   [[nodiscard]] subscription dead_lettered() const;
   [[nodiscard]] subscription retried(retry_policy policy = {}) const;
+  /// Sets the handler's time limit.
   [[nodiscard]] subscription within(std::chrono::milliseconds limit) const;
-  /// Bounds what waits for a slow strategy.
+  /// Bounds the events that wait for a slow strategy.
   [[nodiscard]] subscription keeping(delivery_policy policy,
                                      std::size_t max_waiting = 10'000) const;
   [[nodiscard]] subscription with_subject(std::string subject) const;
-  /// The same for candles, by their `kline_type`.
+  /// Sets the subject for candles, which is their `kline_type`.
   [[nodiscard]] subscription of_type(std::string type) const;
   [[nodiscard]] subscription deduplicated(bool on) const;
   [[nodiscard]] subscription with_stream_events(std::chrono::milliseconds stale_after = {}) const;
-  /// For a handler with two arguments: `[](const trade& x, const delivery_info& about) {...}`.
+  /// Gives the handler a second argument: `[](const trade& x, const delivery_info& about) {...}`.
   [[nodiscard]] subscription with_delivery_info() const;
 
   bool operator==(const subscription&) const = default;
 };
 
-/// The market data of a symbol on a platform; "#" is any. As in AIOQuant, a
-/// wildcard makes the subscription `multi`.
+/// The three functions subscribe market data of a symbol on a platform; "#" is any. As in
+/// AIOQuant, a wildcard makes the subscription `multi`.
 ACTORS_EXPORT subscription orderbooks(std::string_view platform, std::string_view symbol);
 ACTORS_EXPORT subscription trades(std::string_view platform, std::string_view symbol);
 ACTORS_EXPORT subscription klines(std::string_view platform, std::string_view symbol);
 
-/// What `subscribe` is answered with, once the broker has confirmed the
-/// consumer.
+/// The answer of `event_center::subscribe` once the broker has confirmed the consumer.
 struct subscribed {
   subscription_id id = 0;
   std::string exchange;
   std::string routing_key;
   /// The queue's name on the broker.
   std::string queue;
-  /// False: we may not bind the queue, so that nothing arrives but what somebody else has bound.
+  /// Whether the queue is bound. False if the broker denies us the right to bind: then only
+  /// bindings that others made bring events.
   bool bound = true;
 
   bool operator==(const subscribed&) const = default;
@@ -224,8 +226,8 @@ struct subscribed {
 /// "exchange:routing_key".
 ACTORS_EXPORT std::string to_string(const subscription& x);
 
-/// Why a subscription cannot work, or asks for what has no effect; or nothing. Error:
-/// `ec::invalid_argument`.
+/// Checks a subscription. Error: `ec::invalid_argument`, if the subscription cannot work, or has
+/// a setting that would have no effect.
 ACTORS_EXPORT caf::error check(const subscription& x);
 
 } // namespace actors

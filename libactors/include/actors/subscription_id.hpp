@@ -4,7 +4,7 @@
 
 namespace actors {
 
-/// Names a subscription within its process; 0 names none.
+/// The id of a subscription within its process; 0 is no subscription.
 using subscription_id = std::uint64_t;
 
 } // namespace actors

@@ -6,15 +6,16 @@ namespace actors::amqp {
 
 namespace {
 
-/// RabbitMQ works on the channels of a connection at the same time: several carry out a
-/// crowd of declarations sooner.
+/// The number of channels for topology. RabbitMQ works on the channels of a connection in
+/// parallel, so several channels finish many declarations sooner.
 constexpr int max_topology_channels = 4;
 
 constexpr std::uint16_t enough_to_be_apart = 3;
 
 } // namespace
 
-// Half of what is left after the first three is for topology, so that consumers can be apart.
+// Topology gets only half of the channels beyond the first three, so that groups of consumers
+// can have channels of their own.
 channel_division::channel_division(std::uint16_t count) noexcept
     : allowed(count == 0 ? std::uint16_t{0xFFFF} : count),
       deliveries(std::min<std::uint16_t>(2, allowed)),

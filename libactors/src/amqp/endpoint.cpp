@@ -7,8 +7,8 @@
 
 #include "actors/error.hpp"
 
-// No error in this file quotes the URL: where an escape is missing, any part of
-// it may be a piece of the password.
+// No error in this file quotes the URL: where an escape is missing, any part of the URL may be a
+// piece of the password.
 
 namespace actors::amqp {
 
@@ -17,7 +17,8 @@ namespace {
 constexpr std::uint16_t plain_port = 5672;
 constexpr std::uint16_t tls_port = 5671;
 constexpr std::size_t max_short_string = 255;
-/// A strategy's host notices soon that its relay is gone: there may be another.
+/// The default heartbeat towards a relay. A short one lets a strategy's host move to another
+/// relay soon.
 constexpr std::chrono::seconds relay_heartbeat{1};
 
 caf::error invalid(std::string text) {
@@ -48,8 +49,8 @@ std::optional<Number> to_number(std::string_view text, Number lowest, Number hig
   return result;
 }
 
-/// Resolves percent escapes; nothing if one is malformed or stands for NUL,
-/// which neither AMQP names nor SASL PLAIN can carry.
+/// Resolves percent escapes. Returns nothing if an escape is malformed or stands for NUL, which
+/// neither AMQP names nor SASL PLAIN can carry.
 std::optional<std::string> unescape(std::string_view text) {
   std::string result;
   result.reserve(text.size());
@@ -73,8 +74,8 @@ std::optional<std::string> unescape(std::string_view text) {
 constexpr std::string_view unreserved =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 
-/// Whether a host stands in brackets: an address, which may name a zone behind
-/// a '%' as in fe80::1%eth0. No other host has two colons.
+/// Whether the host is an address that needs brackets. It may name a zone after a '%', as in
+/// fe80::1%eth0. No other host has two colons.
 bool is_ipv6(std::string_view host) {
   auto digits = host.substr(0, host.find('%'));
   auto zone = host.substr(digits.size());
@@ -83,16 +84,16 @@ bool is_ipv6(std::string_view host) {
          && zone.find_first_not_of(unreserved, 1) == zone.npos;
 }
 
-/// Whether this can be a host's name or address. What else there may be in it is a piece of a
-/// URL, perhaps with a password, and would be shown.
+/// Whether the text can be a host's name or address. Any other text may be a piece of a URL with
+/// a password, and must not be shown.
 bool is_host(std::string_view text) {
   return is_ipv6(text) || std::all_of(text.begin(), text.end(), [](char c) {
            return unreserved.find(c) != unreserved.npos || static_cast<unsigned char>(c) >= 0x80;
          });
 }
 
-std::string scheme_text(scheme x) {
-  switch (x) {
+std::string scheme_text(scheme used) {
+  switch (used) {
   case scheme::amqps:
     return "amqps://";
   case scheme::relay:
@@ -192,9 +193,9 @@ caf::error read_connection_timeout(std::string_view text, endpoint& result) {
 }
 
 caf::error read_auth_mechanism(std::string_view text, endpoint& result) {
-  for (auto x : {auth_mechanism::plain, auth_mechanism::external})
-    if (text == to_string(x)) {
-      result.auth_mechanism = x;
+  for (auto mechanism : {auth_mechanism::plain, auth_mechanism::external})
+    if (text == to_string(mechanism)) {
+      result.auth_mechanism = mechanism;
       return {};
     }
   return invalid("auth_mechanism is plain or external");
@@ -207,7 +208,7 @@ caf::error read_verify(std::string_view text, endpoint& result) {
   return {};
 }
 
-/// A parameter whose value is a text of its own, e.g. the name of a file.
+/// Reads a parameter whose value is any text, e.g. the name of a file.
 template <std::string tls_options::*Member>
 caf::error read_text(std::string_view text, endpoint& result) {
   auto value = unescape(text);
@@ -236,12 +237,12 @@ constexpr std::array<parameter, 8> parameters{{
 
 caf::error read_parameter(std::string_view text, endpoint& result) {
   auto name = take_until(text, "=");
-  for (auto& x : parameters)
-    if (name == x.name && consume_prefix(text, "="))
-      return x.read(text, result);
+  for (auto& candidate : parameters)
+    if (name == candidate.name && consume_prefix(text, "="))
+      return candidate.read(text, result);
   std::string known;
-  for (auto& x : parameters)
-    known.append(known.empty() ? "" : ", ").append(x.name);
+  for (auto& candidate : parameters)
+    known.append(known.empty() ? "" : ", ").append(candidate.name);
   return invalid("unknown query parameter; known are " + known);
 }
 
@@ -262,7 +263,7 @@ caf::error read_scheme(std::string_view& url, endpoint& result) {
     result.scheme = scheme::amqps;
     result.port = tls_port;
   } else if (auto tls = consume_prefix(url, "relays://"); tls || consume_prefix(url, "relay://")) {
-    // Silence that is right towards a broker is too long towards a relay.
+    // The heartbeat of a broker would be too long for a relay.
     if (!is_relay(result.scheme))
       result.heartbeat = relay_heartbeat;
     result.scheme = tls ? scheme::relays : scheme::relay;
@@ -301,8 +302,8 @@ caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& def
       return error;
     authority.remove_prefix(at + 1);
   }
-  // The last '@' stands before the host. One that comes later than the first '/' or '?' shows
-  // that these belong to a password: the rest of it must not be taken for a vhost, and be shown.
+  // The last '@' precedes the host. An '@' after the first '/' or '?' shows that these belong to
+  // a password. The rest of that password must not pass for a vhost and be shown.
   if (url.find('@') != std::string_view::npos)
     return invalid("there is an '@' behind the host; write '/', '?', '#', '@' and '%' in a "
                    "password as %2F, %3F, %23, %40 and %25, and an '@' behind the host as %40");
@@ -320,22 +321,22 @@ caf::expected<endpoint> parse_endpoint(std::string_view url, const endpoint& def
   return result;
 }
 
-failure check(const endpoint& x) {
+failure check(const endpoint& where) {
   auto wrong = [](std::string text) { return failure{ec::invalid_endpoint, std::move(text)}; };
-  if (x.scheme == scheme::memory)
+  if (where.scheme == scheme::memory)
     return {};
-  if (!is_host(x.host))
+  if (!is_host(where.host))
     return wrong("the host is a name or an address: letters, digits, '-', '.' and '_'; a whole "
                  "URL is none");
-  if (!over_tls(x.scheme) && x.tls != tls_options{})
-    return wrong(is_relay(x.scheme) ? "TLS settings need TLS: write relays://"
-                                    : "TLS settings need TLS: write amqps://");
-  if (is_relay(x.scheme) && x.vhost != endpoint{}.vhost)
+  if (!over_tls(where.scheme) && where.tls != tls_options{})
+    return wrong(is_relay(where.scheme) ? "TLS settings need TLS: write relays://"
+                                        : "TLS settings need TLS: write amqps://");
+  if (is_relay(where.scheme) && where.vhost != endpoint{}.vhost)
     return wrong("a relay names the vhost itself: write nothing behind its port");
-  if (x.tls.certfile.empty() && !x.tls.keyfile.empty())
+  if (where.tls.certfile.empty() && !where.tls.keyfile.empty())
     return wrong("keyfile without certfile: name the certificate that the key belongs to");
-  if (x.auth_mechanism == auth_mechanism::external
-      && (x.scheme != scheme::amqps || x.tls.certfile.empty()))
+  if (where.auth_mechanism == auth_mechanism::external
+      && (where.scheme != scheme::amqps || where.tls.certfile.empty()))
     return wrong("auth_mechanism external needs amqps:// and a client certificate (certfile)");
   return {};
 }
@@ -344,17 +345,17 @@ std::string_view to_string(auth_mechanism x) noexcept {
   return x == auth_mechanism::external ? "external" : "plain";
 }
 
-std::string to_string(const endpoint& x) {
-  if (x.scheme == scheme::memory)
-    return "memory:" + escape(x.host);
-  auto result = scheme_text(x.scheme);
-  result += is_ipv6(x.host) ? "[" + x.host + "]" : escape(x.host);
-  result += ":" + std::to_string(x.port);
-  if (is_relay(x.scheme))
+std::string to_string(const endpoint& where) {
+  if (where.scheme == scheme::memory)
+    return "memory:" + escape(where.host);
+  auto result = scheme_text(where.scheme);
+  result += is_ipv6(where.host) ? "[" + where.host + "]" : escape(where.host);
+  result += ":" + std::to_string(where.port);
+  if (is_relay(where.scheme))
     return result;
   result += '/';
-  if (x.vhost != "/")
-    result += escape(x.vhost);
+  if (where.vhost != "/")
+    result += escape(where.vhost);
   return result;
 }
 

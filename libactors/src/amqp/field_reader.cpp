@@ -7,8 +7,8 @@ namespace actors::amqp {
 
 namespace {
 
-/// How many bytes a value of the type has; nothing, if its size comes with it or the type is
-/// none of AMQP's.
+/// Returns the size of a value of the type in bytes; nothing if the value carries its size or
+/// AMQP has no such type.
 std::optional<std::size_t> fixed_size(char kind) noexcept {
   switch (kind) {
   case 'V':
@@ -92,7 +92,8 @@ std::vector<field_value> field_reader::values() {
   return result;
 }
 
-// What none of our types holds exactly stays as it came, so that a copy is one.
+// A value that none of our types holds exactly stays opaque, so that a copy of the message is
+// exact.
 field_value field_reader::value() {
   const auto kind = static_cast<char>(number<std::uint8_t>());
   switch (kind) {
@@ -141,14 +142,15 @@ std::string_view field_reader::raw(char kind) {
   return {};
 }
 
-// Nested values may be as deep as a message is long, which no stack is.
-bool is_well_formed(const opaque_value& x) {
+// This function does not recurse: values may be nested as deep as a message is long, and a stack
+// is smaller.
+bool is_well_formed(const opaque_value& nested) {
   struct nest {
     field_reader in;
     bool has_keys;
   };
-  // As a list of one.
-  auto bytes = x.kind + x.bytes;
+  // The value forms a list of one.
+  auto bytes = nested.kind + nested.bytes;
   std::vector<nest> open{{field_reader{bytes}, false}};
   open.front().in.next_raw();
   if (!open.front().in.done())

@@ -9,12 +9,11 @@
 
 #include "actors/amqp/topology.hpp"
 
-/// AMQP's fields as bytes. rabbitmq-c reads none that arrive, as it descends into nested
+/// The decoder of AMQP's fields. Incoming fields bypass rabbitmq-c, which descends into nested
 /// tables without limit.
 namespace actors::amqp {
 
-/// Reads AMQP's primitive types one after the other. After an error all values
-/// are empty.
+/// Reads AMQP's primitive types one after the other. All values are empty after an error.
 class field_reader {
 public:
   explicit field_reader(std::string_view input) : input_(input) {
@@ -25,7 +24,7 @@ public:
     return ok_;
   }
 
-  /// Whether all of it was read.
+  /// Whether the whole input was read, without an error.
   bool done() const noexcept {
     return ok_ && input_.empty();
   }
@@ -48,29 +47,29 @@ public:
     return bytes(number<std::uint32_t>());
   }
 
-  /// Reads a field table with its size.
+  /// Reads a field table, its leading size included.
   field_table table();
 
-  /// Reads what is left as the fields of a table.
+  /// Reads the rest of the input as the fields of a table.
   field_table fields();
 
-  /// Reads what is left as the values of a list.
+  /// Reads the rest of the input as the values of a list.
   std::vector<field_value> values();
 
-  /// Reads a value's type and skips it: the type and its bytes.
+  /// Skips one value; returns its type and its bytes.
   std::pair<char, std::string_view> next_raw();
 
 private:
   field_value value();
 
-  /// The bytes of a value of that type.
+  /// Returns the bytes of a value of type `kind`.
   std::string_view raw(char kind);
 
   std::string_view input_;
   bool ok_ = true;
 };
 
-/// Whether the bytes are a value of that type, tables and lists in it included.
-bool is_well_formed(const opaque_value& x);
+/// Whether the bytes are a valid value of the stated type, nested tables and lists included.
+bool is_well_formed(const opaque_value& nested);
 
 } // namespace actors::amqp

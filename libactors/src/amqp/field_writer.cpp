@@ -42,9 +42,9 @@ void field_writer::field(std::string_view key, const field_value& x) {
   std::visit(write_value{*this}, x);
 }
 
-opaque_value as_opaque(const field_table& xs) {
+opaque_value as_opaque(const field_table& fields) {
   opaque_value result{'F', {}};
-  field_writer{result.bytes}.table(xs);
+  field_writer{result.bytes}.table(fields);
   return result;
 }
 

@@ -9,8 +9,8 @@
 
 namespace actors::amqp {
 
-/// Appends AMQP's primitive types to bytes, one after the other. rabbitmq-c writes no value
-/// as it came.
+/// Appends AMQP's primitive types to a string. rabbitmq-c cannot write an opaque value
+/// unchanged.
 class field_writer {
 public:
   explicit field_writer(std::string& out) : out_(out) {
@@ -27,7 +27,7 @@ public:
     out_ += x;
   }
 
-  /// Of at most 255 bytes.
+  /// `x` must be at most 255 bytes long.
   void short_string(std::string_view x) {
     number(static_cast<std::uint8_t>(x.size()));
     out_ += x;
@@ -46,15 +46,15 @@ public:
 
   void field(std::string_view key, const field_value& x);
 
-  /// A table with its size.
-  void table(const field_table& xs) {
+  /// Appends a table, its leading size included.
+  void table(const field_table& fields) {
     sized([&] {
-      for (auto& [key, value] : xs)
+      for (auto& [key, value] : fields)
         field(key, value);
     });
   }
 
-  /// What `write` appends, behind its size.
+  /// Appends the output of `write`, preceded by its size in four bytes.
   template <class F>
   void sized(F write) {
     const auto at = out_.size();
@@ -69,7 +69,7 @@ private:
   std::string& out_;
 };
 
-/// The table as the value of a field.
-opaque_value as_opaque(const field_table& xs);
+/// Returns the table as the value of a field.
+opaque_value as_opaque(const field_table& fields);
 
 } // namespace actors::amqp

@@ -5,17 +5,17 @@
 
 namespace actors::amqp {
 
-const field_value* find_field(const field_table& xs, std::string_view name) noexcept {
+const field_value* find_field(const field_table& fields, std::string_view name) noexcept {
   const auto found =
-      std::find_if(xs.begin(), xs.end(), [name](auto& x) { return x.first == name; });
-  return found == xs.end() ? nullptr : &found->second;
+      std::find_if(fields.begin(), fields.end(), [name](auto& x) { return x.first == name; });
+  return found == fields.end() ? nullptr : &found->second;
 }
 
-void set_field(field_table& xs, std::string_view name, field_value value) {
+void set_field(field_table& fields, std::string_view name, field_value value) {
   const auto found =
-      std::find_if(xs.begin(), xs.end(), [name](auto& x) { return x.first == name; });
-  if (found == xs.end())
-    xs.emplace_back(name, std::move(value));
+      std::find_if(fields.begin(), fields.end(), [name](auto& x) { return x.first == name; });
+  if (found == fields.end())
+    fields.emplace_back(name, std::move(value));
   else
     found->second = std::move(value);
 }

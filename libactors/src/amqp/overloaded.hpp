@@ -2,7 +2,7 @@
 
 namespace actors::amqp {
 
-/// One visitor of several functions, for `std::visit`.
+/// A visitor made of several functions, for `std::visit`.
 template <class... Fs>
 struct overloaded : Fs... {
   using Fs::operator()...;

@@ -9,7 +9,7 @@ namespace actors::amqp {
 
 namespace {
 
-/// The last ones, of as many kinds of publishers.
+/// The properties seen last, one item for each of a few kinds of publishers.
 struct recent {
   std::array<std::shared_ptr<const other_properties>, 4> items;
   std::size_t next = 0;
@@ -20,10 +20,12 @@ bool is_empty(const other_properties_view& x) noexcept {
          && x.reply_to.empty() && x.type.empty() && x.app_id.empty() && !x.priority;
 }
 
-bool is_same(const other_properties& x, const other_properties_view& y) noexcept {
-  return x.content_type == y.content_type && x.content_encoding == y.content_encoding
-         && x.correlation_id == y.correlation_id && x.reply_to == y.reply_to && x.type == y.type
-         && x.app_id == y.app_id && x.priority == y.priority;
+bool is_same(const other_properties& kept, const other_properties_view& wanted) noexcept {
+  return kept.content_type == wanted.content_type
+         && kept.content_encoding == wanted.content_encoding
+         && kept.correlation_id == wanted.correlation_id && kept.reply_to == wanted.reply_to
+         && kept.type == wanted.type && kept.app_id == wanted.app_id
+         && kept.priority == wanted.priority;
 }
 
 std::shared_ptr<const other_properties> copy(const other_properties_view& x) {
@@ -34,19 +36,19 @@ std::shared_ptr<const other_properties> copy(const other_properties_view& x) {
 
 } // namespace
 
-std::shared_ptr<const other_properties> share(const other_properties_view& x) {
-  if (is_empty(x))
+std::shared_ptr<const other_properties> share(const other_properties_view& wanted) {
+  if (is_empty(wanted))
     return nullptr;
-  // One that names its own message is not met again.
-  if (!x.correlation_id.empty())
-    return copy(x);
+  // Properties that name their own message do not come again.
+  if (!wanted.correlation_id.empty())
+    return copy(wanted);
   thread_local recent last;
   auto known = std::find_if(last.items.begin(), last.items.end(),
-                            [&](auto& y) { return y && is_same(*y, x); });
+                            [&](auto& kept) { return kept && is_same(*kept, wanted); });
   if (known != last.items.end())
     return *known;
   auto& result = last.items[last.next++ % last.items.size()];
-  result = copy(x);
+  result = copy(wanted);
   return result;
 }
 

@@ -20,8 +20,8 @@ struct other_properties_view {
   std::optional<std::uint8_t> priority;
 };
 
-/// A copy; null, if there are none. Most messages of a publisher have the same, a content
-/// type perhaps: those that one thread reads share it.
-std::shared_ptr<const other_properties> share(const other_properties_view& x);
+/// Returns a copy; null if all fields are empty. Most messages of a publisher have the same
+/// properties (a content type, say), so messages that one thread reads share one copy.
+std::shared_ptr<const other_properties> share(const other_properties_view& wanted);
 
 } // namespace actors::amqp

@@ -4,8 +4,8 @@ namespace actors {
 
 namespace {
 
-/// Walks over the words of a key. The empty key has no word, as RabbitMQ has
-/// it; every other key has one more word than it has dots.
+/// Walks over the words of a key. As in RabbitMQ, the empty key has no word; every other key has
+/// one more word than dots.
 class word_cursor {
 public:
   explicit word_cursor(std::string_view key) noexcept : rest_(key), done_(key.empty()) {
@@ -39,9 +39,8 @@ private:
 
 } // namespace
 
-// On a mismatch only the last `#` may take one word more: what an earlier one
-// could take, the last one can take as well. That keeps the effort at the
-// product of the two lengths.
+// On a mismatch only the last `#` takes one more word: an earlier `#` could take no word that
+// the last one cannot take. That bounds the effort by the product of the two lengths.
 bool topic_matches(std::string_view binding_key, std::string_view routing_key) noexcept {
   word_cursor pattern{binding_key};
   word_cursor key{routing_key};

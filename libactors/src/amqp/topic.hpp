@@ -4,9 +4,9 @@
 
 namespace actors {
 
-/// Whether a routing key matches the binding key of a topic exchange: words
-/// are separated by dots, `*` stands for exactly one word and `#` for any
-/// number of words, none included. Source: AMQP 0-9-1, section 3.1.3.3.
+/// Whether a routing key matches the binding key of a topic exchange: dots separate words, `*`
+/// stands for exactly one word and `#` for zero or more words. Source: AMQP 0-9-1, section
+/// 3.1.3.3.
 bool topic_matches(std::string_view binding_key, std::string_view routing_key) noexcept;
 
 /// Whether a binding key holds a `*` or `#` word.

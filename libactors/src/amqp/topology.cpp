@@ -21,8 +21,8 @@ std::optional<std::vector<field_value>> as_list(const opaque_value& x) {
   return in.done() && inner.ok() ? std::optional{std::move(result)} : std::nullopt;
 }
 
-std::string_view to_string(exchange_type x) noexcept {
-  switch (x) {
+std::string_view to_string(exchange_type type) noexcept {
+  switch (type) {
   case exchange_type::topic:
     return "topic";
   case exchange_type::fanout:

@@ -55,8 +55,8 @@ std::string to_string(const operation& x) {
   return std::visit(describe{}, x);
 }
 
-std::string_view to_string(channel x) noexcept {
-  switch (x) {
+std::string_view to_string(channel which) noexcept {
+  switch (which) {
   case channel::topology:
     return "topology";
   case channel::deliveries:
@@ -67,11 +67,12 @@ std::string_view to_string(channel x) noexcept {
   return "unknown";
 }
 
-bool properties::operator==(const properties& x) const {
-  const auto same_others = others == x.others || (others && x.others && *others == *x.others);
-  return same_others && message_id == x.message_id && timestamp == x.timestamp
-         && persistent == x.persistent && expiration == x.expiration && position == x.position
-         && headers == x.headers;
+bool properties::operator==(const properties& other) const {
+  const auto same_others =
+      others == other.others || (others && other.others && *others == *other.others);
+  return same_others && message_id == other.message_id && timestamp == other.timestamp
+         && persistent == other.persistent && expiration == other.expiration
+         && position == other.position && headers == other.headers;
 }
 
 link_listener::~link_listener() = default;

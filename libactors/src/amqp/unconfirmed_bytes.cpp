@@ -7,7 +7,7 @@ namespace actors::amqp {
 
 namespace {
 
-/// What was answered makes room only now and then.
+/// The number of answered entries that are kept before they are erased together.
 constexpr std::size_t spent_entries = 1024;
 
 } // namespace
@@ -21,14 +21,15 @@ void unconfirmed_bytes::add(std::uint64_t id, std::size_t size) {
   auto i = find(id);
   if (i->id != id)
     entries_.insert(i, {id, size});
-  else // sent once more
+  else // the publication is sent again
     total_ -= std::exchange(i->size, size);
 }
 
 std::vector<unconfirmed_bytes::entry>::iterator unconfirmed_bytes::find(std::uint64_t id) {
   const auto begin = entries_.begin() + static_cast<std::ptrdiff_t>(first_);
-  return std::lower_bound(begin, entries_.end(), id,
-                          [](const entry& x, std::uint64_t y) { return x.id < y; });
+  return std::lower_bound(begin, entries_.end(), id, [](const entry& known, std::uint64_t wanted) {
+    return known.id < wanted;
+  });
 }
 
 void unconfirmed_bytes::answered(std::uint64_t id) {

@@ -6,13 +6,13 @@
 
 namespace actors::amqp {
 
-/// How much a publisher has on its way: the bytes of publications without an answer. Most
-/// ids ascend; what was kept aside comes late, and what is sent once more comes again.
+/// Counts the bytes of publications without an answer. Most ids ascend; a publication that was
+/// kept aside comes late, and one that is sent again comes twice.
 class unconfirmed_bytes {
 public:
   void add(std::uint64_t id, std::size_t size);
 
-  /// Whether it was confirmed, refused or rejected is the same here.
+  /// Removes a publication; the kind of answer (confirmed, refused or rejected) does not matter.
   void answered(std::uint64_t id);
 
   void clear() noexcept;
@@ -24,16 +24,16 @@ public:
 private:
   struct entry {
     std::uint64_t id = 0;
-    /// 0 once it is answered.
+    /// 0 once the publication is answered.
     std::size_t size = 0;
   };
 
-  /// The first entry without an answer that has this id or a higher one.
+  /// Returns the first unanswered entry that has this id or a higher one.
   std::vector<entry>::iterator find(std::uint64_t id);
 
-  /// Ascending.
+  /// In ascending order of ids.
   std::vector<entry> entries_;
-  /// Those before it are answered.
+  /// The index of the first unanswered entry.
   std::size_t first_ = 0;
   std::size_t total_ = 0;
 };

@@ -12,13 +12,13 @@ namespace actors::amqp {
 
 namespace {
 
-/// So much of a text is shown that AMQP could not carry.
+/// The number of bytes shown of a text that is too long for AMQP.
 constexpr std::size_t shown_size = 60;
 
-/// Ten years, the longest time that RabbitMQ takes.
+/// Ten years, the longest expiration that RabbitMQ takes.
 constexpr std::chrono::milliseconds max_expiration{315'360'000'000};
 
-/// More digits would not fit a broker's numbers.
+/// The number of digits that surely fit a broker's numbers.
 constexpr std::size_t max_age_digits = 9;
 
 constexpr std::string_view offset_key = "x-stream-offset";
@@ -27,7 +27,8 @@ constexpr std::uint64_t every_byte(std::uint8_t x) {
   return 0x0101010101010101ull * x;
 }
 
-/// Whether all bytes are printable ASCII, eight at a time: so is nearly every name.
+/// Whether all bytes are printable ASCII, as in nearly every name. The function looks at eight
+/// bytes at a time.
 bool is_plain(std::string_view text) noexcept {
   constexpr auto high_bits = every_byte(0x80);
   constexpr auto blanks = every_byte(0x20);
@@ -49,7 +50,8 @@ bool is_plain(std::string_view text) noexcept {
   return true;
 }
 
-/// How many bytes at the front are ASCII, as far as whole words go: so is nearly every text.
+/// Returns how many bytes at the front are ASCII, in whole words of eight: nearly every text is
+/// ASCII.
 std::size_t ascii_size(std::string_view text) noexcept {
   std::size_t result = 0;
   for (std::uint64_t word = 0; text.size() - result >= sizeof(word); result += sizeof(word)) {
@@ -64,7 +66,7 @@ bool is_control(char x) noexcept {
   return (x >= 0 && x < 0x20) || x == 0x7F;
 }
 
-/// How many bytes the character at the front has; 0, if it is none of UTF-8.
+/// Returns the size of the first character in bytes; 0 if it is not UTF-8.
 std::size_t character_size(std::string_view text) noexcept {
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   auto lead = byte(0);
@@ -84,40 +86,41 @@ std::size_t character_size(std::string_view text) noexcept {
   return code >= smallest[size - 2] && code <= 0x10FFFF && !surrogate ? size : 0;
 }
 
-// Each gives back what is wrong and what to do, or nothing.
+// Each of the following functions returns the problem and its remedy, or an empty text.
 
 std::string bytes_text(std::size_t size) {
   return std::to_string(size) + " bytes, and AMQP carries " + std::to_string(max_short_string);
 }
 
-std::string short_text(const char* what, std::string_view text) {
+std::string short_text(const char* label, std::string_view text) {
   if (text.size() > max_short_string)
-    return std::string{what} + " has " + bytes_text(text.size()) + ": choose a shorter one";
+    return std::string{label} + " has " + bytes_text(text.size()) + ": choose a shorter one";
   if (!is_utf8(text))
-    return std::string{what} + " is not UTF-8: write it in UTF-8";
+    return std::string{label} + " is not UTF-8: write it in UTF-8";
   return {};
 }
 
-/// A routing key or another short text that nobody looks at.
-std::string key(const char* what, std::string_view text) {
-  return text.size() <= max_short_string && is_plain(text) ? std::string{} : short_text(what, text);
+/// Checks a routing key or another short text that RabbitMQ does not interpret.
+std::string key(const char* label, std::string_view text) {
+  return text.size() <= max_short_string && is_plain(text) ? std::string{}
+                                                           : short_text(label, text);
 }
 
-// RabbitMQ strips line breaks from a name that is declared, and from no other.
-std::string name(const char* what, std::string_view text) {
+// Checks a name. RabbitMQ strips line breaks from declared names, and from no others.
+std::string name(const char* label, std::string_view text) {
   if (text.size() <= max_short_string && is_plain(text))
     return {};
-  auto problem = short_text(what, text);
+  auto problem = short_text(label, text);
   if (problem.empty() && std::any_of(text.begin(), text.end(), is_control))
-    problem = std::string{what} + " has a line break or another control character: leave it out";
+    problem = std::string{label} + " has a line break or another control character: leave it out";
   return problem;
 }
 
-/// A property that RabbitMQ carries without a look at its bytes.
-std::string property(const char* what, std::string_view text) {
+/// Checks a property that RabbitMQ carries without a look at its bytes.
+std::string property(const char* label, std::string_view text) {
   if (text.size() <= max_short_string)
     return {};
-  return std::string{what} + " has " + bytes_text(text.size()) + ": choose a shorter one";
+  return std::string{label} + " has " + bytes_text(text.size()) + ": choose a shorter one";
 }
 
 std::string field(const std::string& key, const field_value& value) {
@@ -128,8 +131,8 @@ std::string field(const std::string& key, const field_value& value) {
   return {};
 }
 
-std::string arguments(const field_table& xs) {
-  for (auto& [key, value] : xs) {
+std::string arguments(const field_table& table) {
+  for (auto& [key, value] : table) {
     auto problem = field(key, value);
     auto* text = std::get_if<std::string>(&value);
     if (problem.empty() && !(is_utf8(key) && (!text || is_utf8(*text))))
@@ -140,13 +143,13 @@ std::string arguments(const field_table& xs) {
   return {};
 }
 
-// RabbitMQ closes the channel for these two, unless they are lists.
+// RabbitMQ closes the channel if one of these two headers is no list.
 bool is_further_address(std::string_view key) noexcept {
   return key == "CC" || key == "BCC";
 }
 
-std::string headers(const field_table& xs) {
-  for (auto& [key, value] : xs) {
+std::string headers(const field_table& table) {
+  for (auto& [key, value] : table) {
     auto problem = field(key, value);
     if (problem.empty() && is_further_address(key)) {
       auto* list = std::get_if<opaque_value>(&value);
@@ -160,15 +163,15 @@ std::string headers(const field_table& xs) {
 }
 
 std::string first_of(std::initializer_list<std::string> problems) {
-  for (auto& x : problems)
-    if (!x.empty())
-      return x;
+  for (auto& problem : problems)
+    if (!problem.empty())
+      return problem;
   return {};
 }
 
 // -- consumers ----------------------------------------------------------------------
 
-/// RabbitMQ's words for a time span, e.g. "1h".
+/// Whether the text is a time span as RabbitMQ writes it, e.g. "1h".
 bool is_age(std::string_view text) noexcept {
   constexpr std::string_view units = "YMDhms";
   return text.size() > 1 && text.size() - 1 <= max_age_digits
@@ -176,36 +179,36 @@ bool is_age(std::string_view text) noexcept {
          && std::all_of(text.begin(), text.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-bool is_offset(const field_value& x) noexcept {
-  if (auto* number = std::get_if<std::int64_t>(&x))
+bool is_offset(const field_value& offset) noexcept {
+  if (auto* number = std::get_if<std::int64_t>(&offset))
     return *number >= 0;
-  auto* text = std::get_if<std::string>(&x);
+  auto* text = std::get_if<std::string>(&offset);
   return text && (*text == "first" || *text == "last" || *text == "next" || is_age(*text));
 }
 
-std::string offset_text(const field_value& x) {
+std::string offset_text(const field_value& offset) {
   auto visitor = overloaded{
-      [](bool y) { return std::string{y ? "true" : "false"}; },
-      [](const std::string& y) { return "'" + printable(y) + "'"; },
+      [](bool x) { return std::string{x ? "true" : "false"}; },
+      [](const std::string& x) { return "'" + printable(x) + "'"; },
       [](const opaque_value&) { return std::string{"that"}; },
-      [](auto y) { return std::to_string(y); },
+      [](auto x) { return std::to_string(x); },
   };
-  return std::visit(visitor, x);
+  return std::visit(visitor, offset);
 }
 
-std::string stream_reader(const consumer& x) {
-  auto offset = std::find_if(x.arguments.begin(), x.arguments.end(),
-                             [](auto& y) { return y.first == offset_key; });
-  if (offset == x.arguments.end())
+std::string stream_reader(const consumer& wanted) {
+  auto offset = std::find_if(wanted.arguments.begin(), wanted.arguments.end(),
+                             [](auto& x) { return x.first == offset_key; });
+  if (offset == wanted.arguments.end())
     return {};
   if (!is_offset(offset->second))
     return offset_text(offset->second)
            + " is no place in a stream: x-stream-offset is \"first\", \"last\", \"next\", an "
              "offset from 0 on or an age as \"1h\"";
-  if (x.no_ack)
+  if (wanted.no_ack)
     return "a stream is not read without acknowledgements: acknowledge, or leave x-stream-offset "
            "out";
-  if (x.prefetch_count == 0)
+  if (wanted.prefetch_count == 0)
     return "a stream is not read without a prefetch count: set one, or leave x-stream-offset out";
   return {};
 }
@@ -250,20 +253,20 @@ struct operation_problem {
 
 // -- publications ---------------------------------------------------------------------
 
-std::string others_problem(const other_properties& x) {
-  return first_of({property("the content type", x.content_type),
-                   property("the content encoding", x.content_encoding),
-                   property("the correlation id", x.correlation_id),
-                   property("the reply-to", x.reply_to), property("the type", x.type),
-                   property("the app id", x.app_id)});
+std::string others_problem(const other_properties& others) {
+  return first_of({property("the content type", others.content_type),
+                   property("the content encoding", others.content_encoding),
+                   property("the correlation id", others.correlation_id),
+                   property("the reply-to", others.reply_to), property("the type", others.type),
+                   property("the app id", others.app_id)});
 }
 
-// One after the other: nothing is put together for the usual publication.
-std::string publication_problem(const publication& x) {
-  auto& with = x.properties;
-  if (auto problem = name("the exchange's name", x.exchange); !problem.empty())
+// The checks come one after the other, so that the usual publication costs no allocation.
+std::string publication_problem(const publication& message) {
+  auto& with = message.properties;
+  if (auto problem = name("the exchange's name", message.exchange); !problem.empty())
     return problem;
-  if (auto problem = key("the routing key", x.routing_key); !problem.empty())
+  if (auto problem = key("the routing key", message.routing_key); !problem.empty())
     return problem;
   if (auto problem = property("the message id", with.message_id); !problem.empty())
     return problem;
@@ -284,12 +287,12 @@ failure check(const operation& x) {
   return {ec::invalid_argument, to_string(x) + ": " + problem};
 }
 
-failure check(const publication& x) {
-  auto problem = publication_problem(x);
+failure check(const publication& message) {
+  auto problem = publication_problem(message);
   if (problem.empty())
     return {};
-  return {ec::invalid_argument, "publish to exchange '" + printable(x.exchange)
-                                    + "' with routing key '" + printable(x.routing_key)
+  return {ec::invalid_argument, "publish to exchange '" + printable(message.exchange)
+                                    + "' with routing key '" + printable(message.routing_key)
                                     + "': " + problem};
 }
 
@@ -315,7 +318,7 @@ std::string printable(std::string_view text) {
   std::string result;
   while (!text.empty()) {
     auto size = character_size(text);
-    // A character that the cut runs through is left out.
+    // The cut may split the last character, which is left out then.
     if (size == 0 && !whole && text.size() < 4 && (text.front() & 0xC0) == 0xC0)
       break;
     const auto last = static_cast<unsigned char>(text[size == 2 ? 1 : 0]);

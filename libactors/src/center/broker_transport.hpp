@@ -6,7 +6,7 @@
 
 namespace actors {
 
-/// A link to the broker behind an endpoint, which is no relay: RabbitMQ, or one in this process.
+/// Makes the transport for an endpoint that is no relay: RabbitMQ, or a broker in this process.
 /// `confirms`: the broker is to confirm publications.
 ACTORS_EXPORT amqp::transport_ptr make_broker_transport(const amqp::endpoint& where, bool confirms);
 

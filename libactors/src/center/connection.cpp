@@ -31,12 +31,12 @@ public:
     caf::anon_send(owner_, link_reply{role_, std::move(x)});
   }
 
-  void delivered(std::uint32_t generation, std::vector<amqp::delivery> xs) override {
-    send(dispatcher_, caf::make_message(delivery_batch{out_, generation, std::move(xs)}));
+  void delivered(std::uint32_t generation, std::vector<amqp::delivery> deliveries) override {
+    send(dispatcher_, caf::make_message(delivery_batch{out_, generation, std::move(deliveries)}));
   }
 
-  void confirmed(std::vector<amqp::confirmation> xs) override {
-    send(owner_, caf::make_message(confirmations{std::move(xs)}));
+  void confirmed(std::vector<amqp::confirmation> answers) override {
+    send(owner_, caf::make_message(confirmations{std::move(answers)}));
   }
 
   void returned(amqp::returned_message x) override {
@@ -76,9 +76,9 @@ public:
   }
 
 protected:
-  /// How what comes with every message is sent.
-  virtual void send(const caf::actor& to, caf::message what) {
-    caf::anon_send(to, std::move(what));
+  /// Sends the messages that come at a high rate.
+  virtual void send(const caf::actor& to, caf::message message) {
+    caf::anon_send(to, std::move(message));
   }
 
 private:
@@ -89,7 +89,7 @@ private:
   caf::actor dispatcher_;
 };
 
-/// Of a link with a thread of its own, which has the time to run its actors.
+/// The listener of a link with its own thread, which has the time to run actors.
 class running_listener : public actor_listener {
 public:
   running_listener(caf::actor_system& system, link_role role, amqp::link_sender_ptr out,
@@ -105,8 +105,8 @@ public:
   }
 
 protected:
-  void send(const caf::actor& to, caf::message what) override {
-    woken_.give(to, std::move(what));
+  void send(const caf::actor& to, caf::message message) override {
+    woken_.give(to, std::move(message));
   }
 
 private:

@@ -25,10 +25,9 @@ struct connection_state {
 ///                    |         |
 ///                    +---------+--> ended with its reason
 ///
-/// It never retries: it ends with the link's failure, and whoever is linked to
-/// it decides. Control events go to `owner`, deliveries straight to
-/// `dispatcher`. Both get the link's link_sender, by which publications and settlements
-/// go straight to it.
+/// The actor never retries: it ends with the link's failure, and the actor linked to it decides.
+/// Control events go to `owner`, deliveries straight to `dispatcher`. Both get the `link_sender` of
+/// the link, so publications and settlements bypass this actor.
 ///
 /// | message | answer |
 /// | --- | --- |
@@ -41,7 +40,7 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
 /// Makes the transport for an endpoint.
 using transport_factory = std::function<amqp::transport_ptr(const amqp::endpoint&)>;
 
-/// What a supervisor starts its connections with.
+/// Makes the function that a supervisor starts its connections with.
 ACTORS_EXPORT connection_starter connections_over(transport_factory make_transport);
 
 } // namespace actors

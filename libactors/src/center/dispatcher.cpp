@@ -25,13 +25,13 @@ void dispatcher_state::init(const dispatcher_settings& settings, caf::actor supe
 
 // -- what comes in --------------------------------------------------------------------------
 
-caf::result<subscribed> dispatcher_state::subscribe(subscription_id id, subscription what,
+caf::result<subscribed> dispatcher_state::subscribe(subscription_id id, subscription spec,
                                                     caf::actor subscriber) {
-  if (auto refused = work_.refusal(what, static_cast<bool>(subscriber)))
+  if (auto refused = work_.refusal(spec, static_cast<bool>(subscriber)))
     return refused;
-  work_.subscribe(std::move(what), number_of(subscriber), id, [&](event_handler& x) {
-    x.counters.subscriber = subscriber.id();
-    promises_[x.id()] = self_->make_response_promise();
+  work_.subscribe(std::move(spec), number_of(subscriber), id, [&](event_handler& handler) {
+    handler.counters.subscriber = subscriber.id();
+    promises_[handler.id()] = self_->make_response_promise();
   });
   return caf::delegated<subscribed>{};
 }
@@ -62,7 +62,7 @@ void dispatcher_state::on_unasked_error(const caf::error& reason) {
     work_.on_unasked_error(who->second, reason);
 }
 
-// Without a supervisor nothing comes any more.
+// Without a supervisor no delivery comes any more.
 void dispatcher_state::on_down(const caf::actor_addr& who, const caf::error& reason) {
   if (who == supervisor_.address()) {
     if (reason != caf::exit_reason::user_shutdown)
@@ -76,16 +76,18 @@ void dispatcher_state::on_down(const caf::actor_addr& who, const caf::error& rea
   strategies_.erase(gone.mapped());
 }
 
-// Nobody has a reason to end us but the event center, and it says "stop".
+// The event center ends the dispatcher with `stop_atom`; an exit message is a fault that strategies
+// must hear of.
 void dispatcher_state::on_exit(const caf::error& reason) {
   work_.tell_all_lost({ec::connection_lost, "the dispatcher has ended: " + text_of(reason)});
   self_->quit(reason);
 }
 
-// A fault of ours. The links are renewed, so that what strategies had of them comes again.
-void dispatcher_state::on_exception(const std::exception_ptr& what) {
+// The exception is a fault of this library. The links are renewed, so that the broker delivers
+// unanswered messages again.
+void dispatcher_state::on_exception(const std::exception_ptr& thrown) {
   const failure reason{ec::handler_failed,
-                       "the dispatcher failed with a message: " + text_of(what)};
+                       "the dispatcher failed with a message: " + text_of(thrown)};
   log_repeated(log_level::error, "dispatcher failed", reason.text,
                reason.text + "; its links are renewed, all subscriptions stay");
   work_.on_exception(reason);
@@ -99,8 +101,8 @@ caf::result<center_status> dispatcher_state::status() {
   auto promise = self_->make_response_promise<center_status>();
   self_->request(supervisor_, caf::infinite, status_atom_v)
       .then(
-          [promise, mine = work_.status()](supervisor_status& x) mutable {
-            promise.deliver(center_status{std::move(x), std::move(mine)});
+          [promise, mine = work_.status()](supervisor_status& theirs) mutable {
+            promise.deliver(center_status{std::move(theirs), std::move(mine)});
           },
           [promise](caf::error& err) mutable { promise.deliver(std::move(err)); });
   return promise;
@@ -129,8 +131,8 @@ void dispatcher_state::on_drain_deadline() {
 }
 
 void dispatcher_state::stop() {
-  for (auto& [id, x] : promises_)
-    x.deliver(make_error(ec::shutting_down, "the event center is stopping"));
+  for (auto& [id, promise] : promises_)
+    promise.deliver(make_error(ec::shutting_down, "the event center is stopping"));
   self_->quit(caf::exit_reason::user_shutdown);
 }
 
@@ -140,57 +142,57 @@ std::chrono::steady_clock::time_point dispatcher_state::now() const {
   return self_->clock().now();
 }
 
-// Where the actors' clock is not the system's, as in tests, wall time passes with it.
+// In tests the actors' clock is not the system's: wall time passes with the actors' clock.
 std::chrono::system_clock::time_point dispatcher_state::wall_time() const {
   return std::chrono::system_clock::now()
          + std::chrono::duration_cast<std::chrono::system_clock::duration>(
              now() - std::chrono::steady_clock::now());
 }
 
-void dispatcher_state::send(subscriber_id to, caf::message what) {
-  self_->send(strategies_.at(to), std::move(what));
+void dispatcher_state::send(subscriber_id to, caf::message message) {
+  self_->send(strategies_.at(to), std::move(message));
 }
 
-void dispatcher_state::ask(subscriber_id to, const caf::message& what, question about) {
-  self_->request(strategies_.at(to), caf::infinite, what)
+void dispatcher_state::ask(subscriber_id to, const caf::message& message, question about) {
+  self_->request(strategies_.at(to), caf::infinite, message)
       .then(guarded(*this, [this, about] { work_.on_answer(about, {}); }),
             guarded(*this, [this, about](const caf::error& err) { work_.on_answer(about, err); }));
 }
 
-void dispatcher_state::ask(subscriber_id to, caf::message what, subscription_id id,
+void dispatcher_state::ask(subscriber_id to, caf::message message, subscription_id id,
                            std::uint64_t mark) {
-  self_->request(strategies_.at(to), caf::infinite, std::move(what))
+  self_->request(strategies_.at(to), caf::infinite, std::move(message))
       .then(guarded(*this, [this, id, mark] { work_.on_mark(id, mark, {}); }),
             guarded(*this,
                     [this, id, mark](const caf::error& err) { work_.on_mark(id, mark, err); }));
 }
 
-void dispatcher_state::grant(subscription_id id, const subscribed& what) {
-  if (auto x = promises_.extract(id))
-    x.mapped().deliver(what);
+void dispatcher_state::grant(subscription_id id, const subscribed& answer) {
+  if (auto entry = promises_.extract(id))
+    entry.mapped().deliver(answer);
 }
 
 void dispatcher_state::refuse(subscription_id id, const caf::error& why) {
-  if (auto x = promises_.extract(id))
-    x.mapped().deliver(why);
+  if (auto entry = promises_.extract(id))
+    entry.mapped().deliver(why);
 }
 
 void dispatcher_state::forget(subscriber_id who) {
-  const auto x = strategies_.extract(who);
-  self_->demonitor(x.mapped());
-  numbers_.erase(x.mapped().address());
+  const auto entry = strategies_.extract(who);
+  self_->demonitor(entry.mapped());
+  numbers_.erase(entry.mapped().address());
 }
 
-void dispatcher_state::want(wanted_consumer x) {
-  self_->send(supervisor_, std::move(x));
+void dispatcher_state::want(wanted_consumer consumer) {
+  self_->send(supervisor_, std::move(consumer));
 }
 
 void dispatcher_state::unwant(amqp::consumer_id id) {
   self_->send(supervisor_, unwant_atom_v, id);
 }
 
-void dispatcher_state::unwant(amqp::consumer_id id, amqp::binding what) {
-  self_->send(supervisor_, unwant_atom_v, id, std::move(what));
+void dispatcher_state::unwant(amqp::consumer_id id, amqp::binding binding) {
+  self_->send(supervisor_, unwant_atom_v, id, std::move(binding));
 }
 
 void dispatcher_state::publish(amqp::publication copy, delivery_key of) {
@@ -207,7 +209,7 @@ void dispatcher_state::tick_after(std::chrono::milliseconds time) {
   self_->delayed_send(self_, time, tick_atom_v);
 }
 
-// One message to ourselves, behind those that wait already.
+// The flush is a message behind those that wait already, so that one flush serves them all.
 void dispatcher_state::flush_soon() {
   self_->send(self_, flush_atom_v);
 }
@@ -221,9 +223,9 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
   self->set_down_handler(
       guarded(state, [&state](caf::down_msg& x) { state.on_down(x.source, x.reason); }));
   self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.reason); });
-  // CAF sends back what a handler returns, even if the event was no request. An
-  // error would end us by default; a value must not be answered in turn, as our
-  // complaint would end the strategy.
+  // CAF sends a handler's result back, even if the event was no request. By default an error would
+  // end the dispatcher, and the complaint about a value would end the strategy: neither is
+  // answered.
   self->set_error_handler([&state](caf::error& x) { state.on_unasked_error(x); });
   self->set_default_handler([](caf::scheduled_actor*, caf::message_view&) {
     return caf::result<caf::message>{caf::delegated<caf::message>{}};
@@ -238,8 +240,8 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
               }),
       guarded(
           state,
-          [&state](subscribe_atom, subscription_id id, subscription& what, caf::actor& subscriber) {
-            return state.subscribe(id, std::move(what), std::move(subscriber));
+          [&state](subscribe_atom, subscription_id id, subscription& spec, caf::actor& subscriber) {
+            return state.subscribe(id, std::move(spec), std::move(subscriber));
           }),
       guarded(state,
               [&state](unsubscribe_atom, subscription_id id) { return state.unsubscribe(id); }),

@@ -22,8 +22,8 @@
 
 namespace actors {
 
-/// The dispatcher's state; see `dispatcher`. What it does is `dispatching`'s: here is who the
-/// strategies are, and how they and the supervisor are reached.
+/// The dispatcher's state; see `dispatcher`. The decisions are made by `dispatching`; this class
+/// knows the strategies' actors and carries messages to them and to the supervisor.
 class dispatcher_state : private dispatch_door {
 public:
   explicit dispatcher_state(caf::event_based_actor* self);
@@ -32,13 +32,13 @@ public:
 
   void init(const dispatcher_settings& settings, caf::actor supervisor);
 
-  caf::result<subscribed> subscribe(subscription_id id, subscription what, caf::actor subscriber);
+  caf::result<subscribed> subscribe(subscription_id id, subscription spec, caf::actor subscriber);
   caf::result<void> unsubscribe(subscription_id id);
   void on_deliveries(delivery_batch& batch);
   void on_unasked_error(const caf::error& reason);
   void on_down(const caf::actor_addr& who, const caf::error& reason);
   void on_exit(const caf::error& reason);
-  void on_exception(const std::exception_ptr& what);
+  void on_exception(const std::exception_ptr& thrown);
 
   caf::result<center_status> status();
   caf::result<drained> drain(std::chrono::milliseconds limit);
@@ -52,15 +52,15 @@ public:
 private:
   std::chrono::steady_clock::time_point now() const override;
   std::chrono::system_clock::time_point wall_time() const override;
-  void send(subscriber_id to, caf::message what) override;
-  void ask(subscriber_id to, const caf::message& what, question about) override;
-  void ask(subscriber_id to, caf::message what, subscription_id id, std::uint64_t mark) override;
-  void grant(subscription_id id, const subscribed& what) override;
+  void send(subscriber_id to, caf::message message) override;
+  void ask(subscriber_id to, const caf::message& message, question about) override;
+  void ask(subscriber_id to, caf::message message, subscription_id id, std::uint64_t mark) override;
+  void grant(subscription_id id, const subscribed& answer) override;
   void refuse(subscription_id id, const caf::error& why) override;
   void forget(subscriber_id who) override;
-  void want(wanted_consumer x) override;
+  void want(wanted_consumer consumer) override;
   void unwant(amqp::consumer_id id) override;
-  void unwant(amqp::consumer_id id, amqp::binding what) override;
+  void unwant(amqp::consumer_id id, amqp::binding binding) override;
   void publish(amqp::publication copy, delivery_key of) override;
   void pause(delivery_key key, std::chrono::milliseconds time) override;
   void tick_after(std::chrono::milliseconds time) override;
@@ -72,18 +72,17 @@ private:
   caf::event_based_actor* self_;
   caf::actor supervisor_;
   dispatching work_;
-  /// The strategies that are monitored.
+  /// The monitored strategies and their numbers.
   std::map<caf::actor_addr, subscriber_id> numbers_;
   std::unordered_map<subscriber_id, caf::actor> strategies_;
   subscriber_id last_number_ = 0;
-  /// Of subscriptions that the broker has not answered.
+  /// Promises of subscriptions that the broker has not answered.
   std::unordered_map<subscription_id, caf::response_promise> promises_;
   caf::response_promise drain_promise_;
 };
 
-/// Owns the `exchange:routing_key` handler table: it decodes each message once,
-/// hands it to every handler that matches, and decides when a delivery is
-/// acknowledged.
+/// This actor owns the `exchange:routing_key` handler table: it decodes each message once, hands
+/// the message to every handler that matches, and decides when a delivery is acknowledged.
 ///
 /// | message | answer |
 /// | --- | --- |

@@ -1,5 +1,6 @@
 #include "actors/event_center.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -35,18 +36,18 @@ amqp::transport_ptr make_transport(const amqp::endpoint& where, bool confirms) {
                                 : make_broker_transport(where, confirms);
 }
 
-supervisor_settings settings_for_supervisor(const config& x) {
+supervisor_settings settings_for_supervisor(const config& settings) {
   supervisor_settings result;
-  result.config = x;
+  result.config = settings;
   result.epoch = make_epoch(std::chrono::system_clock::now(), std::random_device{}());
   result.start_connection =
-      connections_over([confirms = x.publisher_confirms](const amqp::endpoint& where) {
+      connections_over([confirms = settings.publisher_confirms](const amqp::endpoint& where) {
         return make_transport(where, confirms);
       });
   return result;
 }
 
-/// Why no receiver takes an event, if it is not UTF-8.
+/// Returns why receivers refuse an event that is not UTF-8, or no failure.
 failure check_text(std::string_view name, std::string_view data) {
   if (!amqp::is_utf8(name))
     return {ec::invalid_argument, "body: the event's name '" + amqp::printable(name)
@@ -58,14 +59,15 @@ failure check_text(std::string_view name, std::string_view data) {
   return {};
 }
 
-/// What is around an event's name and data.
+/// The text around an event's name and data.
 constexpr std::string_view frame_of_event = R"({"n": "", "d": })";
 
-/// Puts an event's body into a message, or says why no receiver takes it.
+/// Encodes an event into the body of a message. Returns why receivers would refuse the message, or
+/// no failure.
 failure encode(amqp::publication& out, std::string_view name, std::string_view data, bool is_flat) {
   const payload_limits limits;
   const auto size = name.size() + data.size() + frame_of_event.size();
-  // What is too large as it is need not be compressed to see.
+  // An event that is too large uncompressed is refused before it is compressed.
   if (auto refused = check_size(size, size, limits))
     return refused;
   if (auto refused = check_text(name, data))
@@ -77,19 +79,26 @@ failure encode(amqp::publication& out, std::string_view name, std::string_view d
   return check_size(size, out.body->size(), limits);
 }
 
-/// Which links are not up, and why, as far as that is known.
+/// Lists the links that are not up, with the reasons that are known.
 std::string not_up_text(std::chrono::milliseconds limit,
                         const std::map<link_role, link_status>& links) {
   auto result = fmt::format("no link after {} ms", limit.count());
-  for (auto& [role, x] : links)
-    if (x.state == link_state::down || x.state == link_state::connecting)
-      result += fmt::format("; {} link to {}: {}", to_string(role), x.endpoint,
-                            x.last_error.empty() ? to_string(x.state) : x.last_error);
+  for (auto& [role, status] : links)
+    if (status.state == link_state::down || status.state == link_state::connecting)
+      result +=
+          fmt::format("; {} link to {}: {}", to_string(role), status.endpoint,
+                      status.last_error.empty() ? to_string(status.state) : status.last_error);
   return result;
 }
 
-/// Longer than any stop takes; then something is wrong.
+/// No stop exceeds its limit by this much, unless something is wrong.
 constexpr auto stop_grace = std::chrono::seconds{5};
+
+/// A limit that a time point has room for.
+std::chrono::milliseconds bounded(std::chrono::milliseconds limit) noexcept {
+  constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
+  return std::min(limit, longest);
+}
 
 } // namespace
 
@@ -119,9 +128,9 @@ subscription_id event_center::next_subscription_id() noexcept {
   return ++last;
 }
 
-caf::message event_center::subscribe_request(subscription_id id, subscription what,
+caf::message event_center::subscribe_request(subscription_id id, subscription spec,
                                              caf::actor subscriber) {
-  return caf::make_message(subscribe_atom_v, id, std::move(what), std::move(subscriber));
+  return caf::make_message(subscribe_atom_v, id, std::move(spec), std::move(subscriber));
 }
 
 caf::message event_center::unsubscribe_request(subscription_id id) {
@@ -132,9 +141,9 @@ caf::message event_center::status_request() {
   return caf::make_message(status_atom_v);
 }
 
-subscription_id event_center::subscribe(caf::actor strategy, subscription what) const {
+subscription_id event_center::subscribe(caf::actor strategy, subscription spec) const {
   const auto id = next_subscription_id();
-  caf::anon_send(dispatcher_, subscribe_request(id, std::move(what), std::move(strategy)));
+  caf::anon_send(dispatcher_, subscribe_request(id, std::move(spec), std::move(strategy)));
   return id;
 }
 
@@ -198,13 +207,13 @@ void event_center::watch_links(const caf::actor& watcher) const {
 caf::error event_center::wait_until_up(std::chrono::milliseconds limit) const {
   if (!supervisor_)
     return make_error(ec::invalid_argument, "the event center is not started: nothing to wait for");
-  const auto until = std::chrono::steady_clock::now() + limit;
+  const auto until = std::chrono::steady_clock::now() + bounded(limit);
   caf::scoped_actor self{supervisor_->home_system()};
   self->monitor(supervisor_);
   on_link(self);
   std::map<link_role, link_status> links;
-  auto is_up = [&links](link_role x) {
-    const auto found = links.find(x);
+  auto is_up = [&links](link_role role) {
+    const auto found = links.find(role);
     return found != links.end()
            && (found->second.state == link_state::up || found->second.state == link_state::blocked);
   };
@@ -215,9 +224,10 @@ caf::error event_center::wait_until_up(std::chrono::milliseconds limit) const {
       return make_error(ec::shutting_down, "the event center has ended: start another one");
     if (left.count() <= 0)
       return make_error(ec::connect_timeout, not_up_text(limit, links));
-    self->receive([&](link_status& x) { links.insert_or_assign(x.role, std::move(x)); },
-                  [&](const caf::down_msg&) { has_ended = true; },
-                  caf::after(std::chrono::ceil<std::chrono::milliseconds>(left)) >> [] {});
+    self->receive(
+        [&](link_status& status) { links.insert_or_assign(status.role, std::move(status)); },
+        [&](const caf::down_msg&) { has_ended = true; },
+        caf::after(std::chrono::ceil<std::chrono::milliseconds>(left)) >> [] {});
   }
   return {};
 }
@@ -227,17 +237,17 @@ caf::error event_center::wait_until_up(std::chrono::milliseconds limit) const {
 scoped_event_center::scoped_event_center(caf::actor_system& system, config settings)
     : system_(system), shutdown_(settings.shutdown) {
   open_log(settings.log);
-  for (auto& x : settings.warnings)
-    log(log_level::warning, "config: " + x);
+  for (auto& warning : settings.warnings)
+    log(log_level::warning, "config: " + warning);
   if (settings.endpoints.empty())
     settings.endpoints.emplace_back();
-  for (auto& x : settings.endpoints)
-    if (x.scheme == amqp::scheme::memory)
-      brokers_.push_back(amqp::memory_broker::named(x.host));
+  for (auto& endpoint : settings.endpoints)
+    if (endpoint.scheme == amqp::scheme::memory)
+      brokers_.push_back(amqp::memory_broker::named(endpoint.host));
   auto links = settings_for_supervisor(settings);
   take_unsent(links);
-  // An in-process broker does its work in the thread that publishes: it had better
-  // be the supervisor's, with many messages at once.
+  // An in-process broker works in the thread that publishes. The supervisor's thread serves it
+  // better, with many messages at once.
   runs_inline_ = brokers_.empty() && runs_on_links(system);
   auto started = spawn_center(system, settings, std::move(links));
   supervisor_ = std::move(started.supervisor);
@@ -255,6 +265,7 @@ std::size_t scoped_event_center::stop() {
 std::size_t scoped_event_center::stop(std::chrono::milliseconds limit) {
   if (!supervisor_)
     return 0;
+  limit = bounded(limit);
   drain(limit);
   const auto unsent = stop_supervisor(limit);
   caf::scoped_actor self{system_};
@@ -281,7 +292,7 @@ std::size_t scoped_event_center::stop_supervisor(std::chrono::milliseconds limit
   caf::scoped_actor self{system_};
   self->request(supervisor_, limit + stop_grace, stop_atom_v,
                 static_cast<std::uint64_t>(limit.count()))
-      .receive([&](const stopped& x) { unsent = x.unsent.size(); },
+      .receive([&](const stopped& result) { unsent = result.unsent.size(); },
                [&](const caf::error& err) {
                  log(log_level::error, "event center did not stop: " + text_of(err));
                  caf::anon_send_exit(supervisor_, caf::exit_reason::kill);

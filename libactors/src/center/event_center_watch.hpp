@@ -8,9 +8,10 @@
 
 namespace actors {
 
-/// Starts an actor that watches those of an event center. None of them ends before it is
-/// stopped, whatever it is sent; if one does after all, the log says so at `error` and
-/// `on_failure` is called with the reason, once, from the watch's thread. It ends with them.
+/// Starts an actor that watches the dispatcher and the supervisor of an event center. Neither ends
+/// before it is stopped, whatever message it gets. If one ends all the same, the log says so at
+/// `error`, and `on_failure` is called once with the reason, from the watch's thread. The watch
+/// ends with the last of the two.
 void watch_center(caf::actor_system& system, const caf::actor& dispatcher,
                   const caf::actor& supervisor, std::function<void(const std::string&)> on_failure);
 

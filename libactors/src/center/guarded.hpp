@@ -25,7 +25,7 @@ auto guard(State& state, F f, R (F::*)(Ts...) const) {
 
 } // namespace detail
 
-/// A message handler of an actor whose end would be everybody's: whatever it throws goes to
+/// Wraps a message handler of an actor that must not end: an exception of the handler goes to
 /// `state.on_exception`, and the actor lives on.
 template <class State, class F>
 auto guarded(State& state, F f) {

@@ -13,7 +13,7 @@ namespace actors {
 
 namespace {
 
-/// Reaches the handler that an actor has: CAF shows it to derived classes alone.
+/// Gives access to an actor's exception handler, which CAF shows only to derived classes.
 struct handler_access : caf::scheduled_actor {
   static exception_handler& of(caf::scheduled_actor& x) {
     return x.*(&handler_access::exception_handler_);
@@ -30,9 +30,9 @@ struct handler_access : caf::scheduled_actor {
 void event_center::keep_exception_text(caf::scheduled_actor& self) {
   if (!handler_access::is_default(handler_access::of(self)))
     return;
-  self.set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& x) -> caf::error {
+  self.set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& thrown) -> caf::error {
     return {static_cast<std::uint8_t>(caf::sec::runtime_error), caf::atom("system"),
-            caf::make_message(text_of(x))};
+            caf::make_message(text_of(thrown))};
   });
 }
 

@@ -20,13 +20,13 @@
 #include "delivery/raw_codec.hpp"
 #include "topology/topology_state.hpp"
 
-/// Every value that travels between the actors. The actors meet only here.
+/// This header holds every message type of the actors, which know each other only by these types.
 /// `docs/messages.md` lists who sends what to whom.
 namespace actors {
 
 // -- from a link, by its connection actor ------------------------------------------
 
-/// Starts a connection actor: how a supervisor gets one without knowing it.
+/// Starts a connection actor. The supervisor gets this function, so it need not know that actor.
 using connection_starter =
     std::function<caf::actor(caf::actor_system&, link_role, const amqp::endpoint&,
                              const caf::actor& owner, const caf::actor& dispatcher)>;
@@ -35,7 +35,7 @@ using connection_starter =
 struct link_up {
   link_role role = link_role::consuming;
   std::string broker;
-  /// Where publications go.
+  /// Publications to the broker go by this sender.
   amqp::link_sender_ptr out;
 };
 
@@ -64,7 +64,7 @@ struct link_suspects {
   std::vector<amqp::request_id> requests;
 };
 
-/// What a link found its broker to allow.
+/// The limits that a link found its broker to have.
 struct link_learned {
   link_role role = link_role::consuming;
   amqp::broker_limits limits;
@@ -85,8 +85,8 @@ struct confirmations {
   std::vector<amqp::confirmation> items;
 };
 
-/// Deliveries of one life of a link's consuming channel. They are settled by the
-/// sender of their link.
+/// Deliveries of one generation of a link's consuming channel. The sender of their link settles
+/// them.
 struct delivery_batch {
   amqp::link_sender_ptr out;
   std::uint32_t generation = 0;
@@ -108,8 +108,8 @@ struct link_down {
 
 // `wanted_consumer` and `consumer_state` are the topology state's.
 
-/// These consumers have stopped: their channel or link is gone. They come back by
-/// themselves, each with a `consumer_state`.
+/// These consumers have stopped: their channel or link is gone. They are restarted without a
+/// request, each with a `consumer_state`.
 struct consumers_lost {
   failure reason;
   std::vector<amqp::consumer_id> consumers;
@@ -117,14 +117,14 @@ struct consumers_lost {
 
 // -- how an event center ends ------------------------------------------------------------
 
-/// What `drain` is answered with.
+/// The answer to `drain`.
 struct drained {
-  /// Events that strategies were handed, or were about to be, and did not answer
-  /// in time. Those that are acknowledged on success come again.
+  /// The number of events that strategies were handed, or were about to be, and did not answer in
+  /// time. The broker delivers again those that are acknowledged on success.
   std::uint64_t unhandled = 0;
 };
 
-/// What `stop` is answered with.
+/// The answer to `stop`.
 struct stopped {
   /// The messages that could not be sent, in order.
   std::vector<amqp::publication> unsent;
@@ -162,7 +162,7 @@ CAF_END_TYPE_ID_BLOCK(actors)
 
 // -- how they travel --------------------------------------------------------------------
 
-// As shared objects within the process.
+// All of these travel as shared objects within the process.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::failure)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::amqp::publication)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(actors::link_up)

@@ -15,7 +15,7 @@ struct center_actors {
   caf::actor supervisor;
 };
 
-/// Spawns the actors of an event center, and has them connect.
+/// Spawns the actors of an event center and starts their connections.
 ACTORS_EXPORT center_actors spawn_center(caf::actor_system& system, const config& settings,
                                          supervisor_settings links);
 

@@ -26,10 +26,10 @@ void supervisor_state::init(supervisor_settings settings) {
                                     config.verify_interval, settings.epoch});
   for (auto& exchange : config.exchanges)
     links_->want_from_start(exchange);
-  for (auto& x : settings.unsent)
-    links_->want_for_former(exchange_named(x.exchange));
-  // Retries and dead letters go by the default exchange: what finds no room stays
-  // where it is.
+  for (auto& message : settings.unsent)
+    links_->want_for_former(exchange_named(message.exchange));
+  // Retries and dead letters go by the default exchange: a copy without room in the outbox leaves
+  // its message in the queue.
   config.outbox.exchanges.try_emplace("", exchange_limits{});
   publications_.emplace(
       publication_tracker::settings{std::move(config.outbox), config.publisher_confirms,
@@ -45,18 +45,18 @@ void supervisor_state::init(supervisor_settings settings) {
 
 namespace {
 
-/// Removes what is done, in whatever way this ends.
+/// Calls `f` with each item, and removes the items that are done, even if `f` throws.
 template <class T, class F>
-void take_each(std::vector<T>& xs, F f) {
+void take_each(std::vector<T>& items, F f) {
   std::size_t done = 0;
   try {
-    while (done < xs.size())
-      f(xs[done++]);
+    while (done < items.size())
+      f(items[done++]);
   } catch (...) {
-    xs.erase(xs.begin(), xs.begin() + static_cast<std::ptrdiff_t>(done));
+    items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(done));
     throw;
   }
-  xs.clear();
+  items.clear();
 }
 
 } // namespace
@@ -68,7 +68,9 @@ void supervisor_state::tell_time() {
 }
 
 void supervisor_state::carry_out() {
-  auto each = [this](auto& x) { std::visit([this](auto& y) { this->carry_out(y); }, x); };
+  auto each = [this](auto& item) {
+    std::visit([this](auto& order) { this->carry_out(order); }, item);
+  };
   if (links_->take_exchanges_changed())
     publications_->on_exchanges_changed();
   take_each(publications_->news, each);
@@ -79,76 +81,76 @@ void supervisor_state::carry_out() {
   take_each(links_->orders, each);
 }
 
-void supervisor_state::carry_out(const log_line& x) {
-  write(x);
+void supervisor_state::carry_out(const log_line& line) {
+  write(line);
 }
 
-void supervisor_state::carry_out(link_set::connect_link& x) {
-  auto& started = connection(x.role);
-  started = start_connection_(self_->system(), x.role, x.where, caf::actor_cast<caf::actor>(self_),
-                              dispatcher_);
+void supervisor_state::carry_out(link_set::connect_link& order) {
+  auto& started = connection(order.role);
+  started = start_connection_(self_->system(), order.role, order.where,
+                              caf::actor_cast<caf::actor>(self_), dispatcher_);
   self_->link_to(started);
 }
 
-void supervisor_state::carry_out(const link_set::close_link& x) {
-  if (x.in_order)
-    self_->send(connection(x.role), close_atom_v);
+void supervisor_state::carry_out(const link_set::close_link& order) {
+  if (order.in_order)
+    self_->send(connection(order.role), close_atom_v);
   else
-    self_->send(connection(x.role), link_down{});
+    self_->send(connection(order.role), link_down{});
 }
 
-void supervisor_state::carry_out(link_set::ask& x) {
-  self_->send(connection(x.by), link_request{x.id, std::move(x.op)});
+void supervisor_state::carry_out(link_set::ask& order) {
+  self_->send(connection(order.by), link_request{order.id, std::move(order.op)});
 }
 
-void supervisor_state::carry_out(link_set::lost_consumers& x) {
-  self_->send(dispatcher_, consumers_lost{std::move(x.reason), std::move(x.consumers)});
+void supervisor_state::carry_out(link_set::lost_consumers& order) {
+  self_->send(dispatcher_, consumers_lost{std::move(order.reason), std::move(order.consumers)});
 }
 
-void supervisor_state::carry_out(consumer_state& x) {
-  self_->send(dispatcher_, std::move(x));
+void supervisor_state::carry_out(consumer_state& order) {
+  self_->send(dispatcher_, std::move(order));
 }
 
-void supervisor_state::carry_out(const link_set::wake& x) {
+void supervisor_state::carry_out(const link_set::wake& order) {
   using reason = link_set::wake::reason;
-  switch (x.why) {
+  switch (order.why) {
   case reason::connect:
-    return self_->delayed_send(self_, x.after, connect_atom_v, x.role);
+    return self_->delayed_send(self_, order.after, connect_atom_v, order.role);
   case reason::retry:
-    return self_->delayed_send(self_, x.after, retry_atom_v, x.role);
+    return self_->delayed_send(self_, order.after, retry_atom_v, order.role);
   case reason::release:
-    return self_->delayed_send(self_, x.after, tick_atom_v, x.role);
+    return self_->delayed_send(self_, order.after, tick_atom_v, order.role);
   case reason::verify:
-    return self_->delayed_send(self_, x.after, verify_atom_v);
+    return self_->delayed_send(self_, order.after, verify_atom_v);
   case reason::closing:
-    return self_->delayed_send(self_, x.after, deadline_atom_v, stop_stage::closing);
+    return self_->delayed_send(self_, order.after, deadline_atom_v, stop_stage::closing);
   }
 }
 
-void supervisor_state::carry_out(const link_set::link_changed& x) {
+void supervisor_state::carry_out(const link_set::link_changed& order) {
   for (auto& watcher : link_watchers_)
-    self_->send(watcher, links_->status(x.role));
+    self_->send(watcher, links_->status(order.role));
 }
 
-void supervisor_state::carry_out(publication_tracker::answer& x) {
-  if (auto publisher = take_publisher(x.id)) {
-    if (x.reason)
-      publisher->promise.deliver(make_error(std::move(x.reason)));
+void supervisor_state::carry_out(publication_tracker::answer& order) {
+  if (auto publisher = take_publisher(order.id)) {
+    if (order.reason)
+      publisher->promise.deliver(make_error(std::move(order.reason)));
     else
       publisher->promise.deliver(published{std::move(publisher->message_id)});
-  } else if (x.is_logged) {
-    write(publication_tracker::unpublished(x.reason, x.exchange));
+  } else if (order.is_logged) {
+    write(publication_tracker::unpublished(order.reason, order.exchange));
   }
 }
 
-void supervisor_state::carry_out(publication_tracker::overflow& x) {
-  if (auto publisher = take_publisher(x.id))
-    publisher->promise.deliver(make_error(failure_of(x)));
+void supervisor_state::carry_out(publication_tracker::overflow& order) {
+  if (auto publisher = take_publisher(order.id))
+    publisher->promise.deliver(make_error(failure_of(order)));
 }
 
-void supervisor_state::carry_out(publication_tracker::batch& x) {
-  auto& by = links_->link(x.by);
-  by.out->publish(by.generation, std::move(x.messages));
+void supervisor_state::carry_out(publication_tracker::batch& order) {
+  auto& by = links_->link(order.by);
+  by.out->publish(by.generation, std::move(order.messages));
 }
 
 void supervisor_state::carry_out(publication_tracker::redeclare_exchanges) {
@@ -159,19 +161,19 @@ void supervisor_state::carry_out(publication_tracker::renew_apart) {
   links_->renew_apart();
 }
 
-void supervisor_state::carry_out(const publication_tracker::wake& x) {
+void supervisor_state::carry_out(const publication_tracker::wake& order) {
   using reason = publication_tracker::wake::reason;
-  switch (x.why) {
+  switch (order.why) {
   case reason::flush:
-    if (x.after.count() == 0)
+    if (order.after.count() == 0)
       return self_->send(self_, flush_atom_v);
-    return self_->delayed_send(self_, x.after, flush_atom_v);
+    return self_->delayed_send(self_, order.after, flush_atom_v);
   case reason::probe:
-    return self_->delayed_send(self_, x.after, probe_atom_v);
+    return self_->delayed_send(self_, order.after, probe_atom_v);
   case reason::expire:
-    return self_->delayed_send(self_, x.after, expire_atom_v);
+    return self_->delayed_send(self_, order.after, expire_atom_v);
   case reason::look:
-    return self_->delayed_send(self_, x.after, unconfirmed_atom_v, x.role);
+    return self_->delayed_send(self_, order.after, unconfirmed_atom_v, order.role);
   }
 }
 
@@ -192,7 +194,7 @@ void supervisor_state::connect(link_role role) {
 
 void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& reason) {
   const auto found = std::find_if(connections_.begin(), connections_.end(),
-                                  [&](auto& x) { return x && x.address() == source; });
+                                  [&](auto& link) { return link && link.address() == source; });
   if (found == connections_.end())
     return self_->quit(reason);
   *found = nullptr;
@@ -208,10 +210,10 @@ void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& 
     continue_stop();
 }
 
-// A fault of ours. What was under way is asked for and sent again by other links: no
+// The exception is a fault of this library. Open requests and publications go to new links: no
 // subscription and no publication may stay without an answer.
-void supervisor_state::on_exception(const std::exception_ptr& what) {
-  const auto text = "the supervisor failed with a message: " + text_of(what)
+void supervisor_state::on_exception(const std::exception_ptr& thrown) {
+  const auto text = "the supervisor failed with a message: " + text_of(thrown)
                     + "; its links are renewed, all subscriptions and publications stay";
   log_repeated(log_level::error, "supervisor failed", text, text);
   tell_time();
@@ -223,44 +225,45 @@ void supervisor_state::on_exception(const std::exception_ptr& what) {
   carry_out();
 }
 
-void supervisor_state::on_channel_lost(const channel_lost& x) {
+void supervisor_state::on_channel_lost(const channel_lost& lost) {
   tell_time();
-  links_->on_channel_lost(x.role, x.channel);
+  links_->on_channel_lost(lost.role, lost.channel);
   carry_out();
-  if (x.channel.which == amqp::channel::publishing)
-    publications_->blame(x.role, x.channel.reason);
+  if (lost.channel.which == amqp::channel::publishing)
+    publications_->blame(lost.role, lost.channel.reason);
   carry_out();
-  links_->follow_channel_lost(x.role);
+  links_->follow_channel_lost(lost.role);
   carry_out();
 }
 
 // -- publishing ---------------------------------------------------------------------------
 
-caf::result<published> supervisor_state::publish(amqp::publication x) {
-  if (publications_->heeds_time(x))
+caf::result<published> supervisor_state::publish(amqp::publication message) {
+  if (publications_->heeds_time(message))
     tell_time();
-  auto how = publications_->judge(x);
-  if (how.refused)
-    return refuse(std::move(how.refused), x);
-  if (how.is_exchange_new)
-    links_->want_for_publications(exchange_named(x.exchange, x.durable_exchange));
-  publications_->stamp(x, how);
-  await_answer(x);
-  publications_->push(std::move(x), how);
+  auto judgement = publications_->judge(message);
+  if (judgement.refused)
+    return refuse(std::move(judgement.refused), message);
+  if (judgement.is_exchange_new)
+    links_->want_for_publications(exchange_named(message.exchange, message.durable_exchange));
+  publications_->stamp(message, judgement);
+  await_answer(message);
+  publications_->push(std::move(message), judgement);
   carry_out();
   return caf::delegated<published>{};
 }
 
-caf::error supervisor_state::refuse(failure reason, const amqp::publication& x) {
-  auto result = make_error(publications_->refuse(std::move(reason), x));
+caf::error supervisor_state::refuse(failure reason, const amqp::publication& message) {
+  auto result = make_error(publications_->refuse(std::move(reason), message));
   carry_out();
   return result;
 }
 
-void supervisor_state::await_answer(const amqp::publication& x) {
+void supervisor_state::await_answer(const amqp::publication& message) {
   auto promise = self_->make_response_promise();
   if (promise.pending())
-    publishers_.emplace(x.id, waiting_publisher{std::move(promise), x.properties.message_id});
+    publishers_.emplace(message.id,
+                        waiting_publisher{std::move(promise), message.properties.message_id});
 }
 
 std::optional<supervisor_state::waiting_publisher>
@@ -273,10 +276,10 @@ supervisor_state::take_publisher(std::uint64_t id) {
   return result;
 }
 
-void supervisor_state::on_confirmations(const confirmations& xs) {
-  if (publications_->heeds_time(xs.items))
+void supervisor_state::on_confirmations(const confirmations& batch) {
+  if (publications_->heeds_time(batch.items))
     tell_time();
-  publications_->on_answers(xs.items);
+  publications_->on_answers(batch.items);
   carry_out();
   continue_stop();
 }
@@ -350,8 +353,8 @@ void supervisor_state::tell_links(const caf::actor& watcher) {
     link_watchers_.push_back(watcher);
     self_->monitor(watcher);
   }
-  for (auto& x : links_->status())
-    self_->send(watcher, std::move(x));
+  for (auto& status : links_->status())
+    self_->send(watcher, std::move(status));
 }
 
 void supervisor_state::on_watcher_down(const caf::actor_addr& who) {
@@ -371,7 +374,8 @@ auto make_handler(supervisor_state& state, F f, void (F::*)(Ts...) const) {
   });
 }
 
-/// Handles what happens by telling a value, and carries out what that orders.
+/// Wraps a handler that tells a value what has happened: the value gets the time before, and its
+/// orders are carried out after.
 template <class F>
 auto on_event(supervisor_state& state, F f) {
   return make_handler(state, std::move(f), &F::operator());
@@ -425,8 +429,8 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       guarded(state,
               [&state](publish_atom, amqp::publication& x) { return state.publish(std::move(x)); }),
       guarded(state,
-              [&state](publish_atom, failure& x, const amqp::publication& what)
-                  -> caf::result<published> { return state.refuse(std::move(x), what); }),
+              [&state](publish_atom, failure& reason, const amqp::publication& message)
+                  -> caf::result<published> { return state.refuse(std::move(reason), message); }),
       guarded(state, [&state](const confirmations& x) { state.on_confirmations(x); }),
       on_event(state,
                [&links, &publications](const amqp::returned_message& x) {

@@ -29,17 +29,18 @@ namespace actors {
 struct supervisor_settings {
   actors::config config;
   connection_starter start_connection;
-  /// Grows with each start: `amqp::stream_position::epoch`, and the seed of the
+  /// The epoch grows with each start. It is `amqp::stream_position::epoch`, and the seed of the
   /// back-off's jitter.
   std::uint64_t epoch = 0;
-  /// What an earlier event center could not send: goes ahead of all else.
+  /// Messages that an earlier event center could not send. They are sent ahead of all others.
   std::vector<amqp::publication> unsent;
-  /// Where that came from, and where goes what we cannot send; null: nowhere.
+  /// The file that `unsent` was read from, and that takes unsent messages at the end; null: none.
   std::shared_ptr<actors::unsent_file> unsent_file;
 };
 
-/// The supervisor's state; see `supervisor`. It has the connections and those who wait for an
-/// answer, tells two values what happens, and carries out what they order.
+/// The supervisor's state; see `supervisor`. This class owns the connections and the promises of
+/// publishers, tells two values (`link_set`, `publication_tracker`) what happens, and carries out
+/// their orders.
 class supervisor_state {
 public:
   explicit supervisor_state(caf::event_based_actor* self);
@@ -63,12 +64,12 @@ public:
   void start(caf::actor dispatcher);
   void connect(link_role role);
   void on_exit(const caf::actor_addr& source, const caf::error& reason);
-  void on_exception(const std::exception_ptr& what);
-  void on_channel_lost(const channel_lost& x);
+  void on_exception(const std::exception_ptr& thrown);
+  void on_channel_lost(const channel_lost& lost);
 
-  caf::result<published> publish(amqp::publication x);
-  caf::error refuse(failure reason, const amqp::publication& x);
-  void on_confirmations(const confirmations& xs);
+  caf::result<published> publish(amqp::publication message);
+  caf::error refuse(failure reason, const amqp::publication& message);
+  void on_confirmations(const confirmations& batch);
   void flush();
 
   caf::result<stopped> stop(std::chrono::milliseconds limit);
@@ -76,14 +77,14 @@ public:
   void on_deadline(stop_stage stage);
   void on_heartbeat();
 
-  /// Tells it how the links are, now and whenever one changes.
+  /// Sends the state of the links to a watcher, now and whenever one changes.
   void tell_links(const caf::actor& watcher);
   void on_watcher_down(const caf::actor_addr& who);
 
   supervisor_status status() const;
 
 private:
-  /// Who waits for the answer to a publication, and the message id to answer.
+  /// A publisher that waits for an answer, and the message id to answer with.
   struct waiting_publisher {
     caf::response_promise promise;
     std::string message_id;
@@ -93,22 +94,22 @@ private:
     return connections_[static_cast<std::size_t>(role)];
   }
 
-  void carry_out(const log_line& x);
-  void carry_out(link_set::connect_link& x);
-  void carry_out(const link_set::close_link& x);
-  void carry_out(link_set::ask& x);
-  void carry_out(link_set::lost_consumers& x);
-  void carry_out(consumer_state& x);
-  void carry_out(const link_set::wake& x);
-  void carry_out(const link_set::link_changed& x);
-  void carry_out(publication_tracker::answer& x);
-  void carry_out(publication_tracker::overflow& x);
-  void carry_out(publication_tracker::batch& x);
+  void carry_out(const log_line& line);
+  void carry_out(link_set::connect_link& order);
+  void carry_out(const link_set::close_link& order);
+  void carry_out(link_set::ask& order);
+  void carry_out(link_set::lost_consumers& order);
+  void carry_out(consumer_state& order);
+  void carry_out(const link_set::wake& order);
+  void carry_out(const link_set::link_changed& order);
+  void carry_out(publication_tracker::answer& order);
+  void carry_out(publication_tracker::overflow& order);
+  void carry_out(publication_tracker::batch& order);
   void carry_out(publication_tracker::redeclare_exchanges);
   void carry_out(publication_tracker::renew_apart);
-  void carry_out(const publication_tracker::wake& x);
+  void carry_out(const publication_tracker::wake& order);
   std::optional<waiting_publisher> take_publisher(std::uint64_t id);
-  void await_answer(const amqp::publication& x);
+  void await_answer(const amqp::publication& message);
   void finish_stop();
 
   caf::event_based_actor* self_;
@@ -116,7 +117,7 @@ private:
   std::chrono::milliseconds heartbeat_interval_{0};
   std::uint64_t heartbeats_ = 0;
   caf::actor dispatcher_;
-  /// Of each role.
+  /// One connection for each role.
   std::array<caf::actor, 3> connections_;
   std::optional<link_set> links_;
   std::optional<publication_tracker> publications_;
@@ -125,9 +126,9 @@ private:
   std::vector<caf::actor> link_watchers_;
 };
 
-/// Owns the wanted topology, the outbox and the links of an event center.
-/// It connects, replays the topology after every reconnect, and sends what the
-/// broker has not confirmed again, in order, ahead of newer messages.
+/// This actor owns the wanted topology, the outbox and the links of an event center. It connects,
+/// replays the topology after every reconnect, and sends unconfirmed messages again, in order,
+/// ahead of newer messages.
 ///
 /// | message | answer |
 /// | --- | --- |

@@ -9,12 +9,13 @@ void ack_window::open(std::uint64_t tag) {
   ++open_;
 }
 
-bool ack_window::settle(std::uint64_t tag, verdict what) {
-  auto i = std::lower_bound(entries_.begin(), entries_.end(), tag,
-                            [](const entry& x, std::uint64_t y) { return x.tag < y; });
+bool ack_window::settle(std::uint64_t tag, verdict outcome) {
+  auto i =
+      std::lower_bound(entries_.begin(), entries_.end(), tag,
+                       [](const entry& known, std::uint64_t wanted) { return known.tag < wanted; });
   if (i == entries_.end() || i->tag != tag || i->outcome)
     return false;
-  i->outcome = what;
+  i->outcome = outcome;
   --open_;
   return true;
 }
@@ -23,12 +24,12 @@ std::vector<amqp::settlement> ack_window::flush() {
   std::vector<amqp::settlement> result;
   if (entries_.size() == open_)
     return result;
-  // Requeued and rejected deliveries go first: an acknowledgement with
-  // `multiple` behind them must not cover them.
-  for (auto& x : entries_)
-    if (x.outcome && *x.outcome != verdict::ack)
-      result.push_back({x.tag, *x.outcome});
-  // Up to the first open delivery: one acknowledgement with `multiple`.
+  // Requeued and rejected deliveries go first: a later acknowledgement with `multiple` must not
+  // cover them.
+  for (auto& delivery : entries_)
+    if (delivery.outcome && *delivery.outcome != verdict::ack)
+      result.push_back({delivery.tag, *delivery.outcome});
+  // One acknowledgement with `multiple` covers all up to the first open delivery.
   auto i = entries_.begin();
   amqp::settlement prefix;
   for (auto acks = 0; i != entries_.end() && i->outcome; ++i)
@@ -36,7 +37,7 @@ std::vector<amqp::settlement> ack_window::flush() {
       prefix = {i->tag, verdict::ack, ++acks > 1};
   if (prefix.tag != 0)
     result.push_back(prefix);
-  // Behind it: one by one.
+  // Deliveries behind it are acknowledged one by one.
   for (; i != entries_.end(); ++i)
     if (i->outcome == verdict::ack)
       result.push_back({i->tag, verdict::ack});

@@ -10,25 +10,24 @@
 
 namespace actors {
 
-/// The deliveries of one life of a channel that are not settled yet, and what
-/// to tell the broker of those that are: as few acknowledgements as possible,
-/// with `multiple` up to the first open delivery, singly behind it, so that a
-/// slow strategy never holds back the credit of the others. A plain value.
+/// The unsettled deliveries of one channel generation, and the settlements to send: as few
+/// acknowledgements as possible, with `multiple` up to the first open delivery, singly behind it,
+/// so that a slow strategy never holds back the credit of the others. A plain value.
 class ack_window {
 public:
   using verdict = amqp::settlement::verdict;
 
-  /// A delivery arrives; tags ascend from 1.
+  /// Adds a delivery that has arrived; tags ascend from 1.
   void open(std::uint64_t tag);
 
-  /// A delivery has its verdict. False: not open.
-  bool settle(std::uint64_t tag, verdict what);
+  /// Gives a delivery its verdict. False: the delivery is not open.
+  bool settle(std::uint64_t tag, verdict outcome);
 
-  /// What to send for the verdicts since the last call: refusals, then
-  /// acknowledgements, each in the order of tags.
+  /// Returns the settlements for the verdicts since the last call: refusals, then acknowledgements,
+  /// each in the order of tags.
   std::vector<amqp::settlement> flush();
 
-  /// Whether nothing is open, and `flush` has told all.
+  /// Whether no delivery is open, and `flush` has returned all settlements.
   bool empty() const noexcept {
     return entries_.empty();
   }
@@ -40,11 +39,11 @@ public:
 private:
   struct entry {
     std::uint64_t tag = 0;
-    /// None while it is open.
+    /// The verdict; empty while the delivery is open.
     std::optional<verdict> outcome;
   };
 
-  /// What is open, and what has a verdict that `flush` has not told yet.
+  /// Open deliveries, and settled ones that `flush` has not returned yet.
   std::deque<entry> entries_;
   std::size_t open_ = 0;
 };

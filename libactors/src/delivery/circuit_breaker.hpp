@@ -6,17 +6,17 @@
 
 namespace actors {
 
-/// Keeps messages from a strategy that has not answered in time, as its mailbox would fill with
-/// what the broker delivers again meanwhile. Messages are numbered as they are handed over. A
-/// plain value:
+/// The breaker keeps messages from a strategy that has not answered in time: the strategy's mailbox
+/// would fill with messages that the broker delivers again meanwhile. Messages are numbered as they
+/// are handed over. A plain value:
 ///
 ///     closed --- an answer is late ---> open --- one may try, at once ---> half open
 ///       ^                                 ^                                    |
 ///       |                                 +-- after a wait that doubles -------+
 ///       +------ an answer to what was handed over last, or later --------------+
 ///
-/// A mailbox is answered in its order: an answer to the last says that all before it have been
-/// handled, or are answered in an order of the strategy's own.
+/// A mailbox is answered in its order: an answer to the last message says that all messages before
+/// it have been handled, or are answered in an order of the strategy's own.
 class circuit_breaker {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -31,7 +31,7 @@ public:
     return closed() || now >= next_try_;
   }
 
-  /// A message is handed over, and has this much time to be answered. Gives back its number.
+  /// A message is handed over; its answer is due within `limit`. Returns the message's number.
   std::uint64_t passed(time_point now, duration limit) noexcept {
     if (!closed()) {
       wait_ = std::max(limit, 2 * wait_);
@@ -56,7 +56,7 @@ public:
 
 private:
   std::uint64_t passed_ = 0;
-  /// What was handed over last when an answer was late.
+  /// The number of the last message that was handed over when an answer was late.
   std::uint64_t late_ = 0;
   std::uint64_t answered_ = 0;
   duration wait_{};

@@ -11,13 +11,13 @@
 namespace actors {
 
 delivery_decoder::delivery_decoder(payload_limits limits)
-    : decoder_(limits), max_depth_(limits.max_depth - 1) { // the event's own object is one
+    : decoder_(limits), max_depth_(limits.max_depth - 1) { // the event's own object is one level
   // nop
 }
 
-void delivery_decoder::begin(const amqp::delivery& x, std::string_view queue,
+void delivery_decoder::begin(const amqp::delivery& delivery, std::string_view queue,
                              std::uint16_t prefetch_count) {
-  delivery_ = &x;
+  delivery_ = &delivery;
   received_.queue = queue;
   received_.prefetch_count = prefetch_count;
   opened_ = false;
@@ -26,8 +26,8 @@ void delivery_decoder::begin(const amqp::delivery& x, std::string_view queue,
 }
 
 const caf::expected<caf::message>& delivery_decoder::get(const event_codec& codec) {
-  auto known =
-      std::find_if(forms_.begin(), forms_.end(), [&](const form& y) { return y.codec == codec; });
+  auto known = std::find_if(forms_.begin(), forms_.end(),
+                            [&](const form& made) { return made.codec == codec; });
   if (known != forms_.end())
     return known->message;
   return forms_.emplace_back(form{codec, make(codec)}).message;
@@ -60,7 +60,7 @@ caf::expected<caf::message> delivery_decoder::decode(const event_codec& codec) {
   auto message = call(codec);
   if (message || checked_)
     return message;
-  // The parts were found by a shortcut: look closely before giving up.
+  // The parts were found by a shortcut: the body is checked in full before the error counts.
   auto parts = decoder_.check();
   checked_ = true;
   if (!parts)

@@ -15,16 +15,16 @@
 
 namespace actors {
 
-/// One message in the forms that its handlers want, each made once. Whatever a user's code
-/// throws meanwhile is an error like any other. A plain value.
+/// The decoder makes each form of one message that handlers want, each form once. An exception of a
+/// user's codec becomes an error like any other. A plain value.
 class delivery_decoder {
 public:
   explicit delivery_decoder(payload_limits limits = {});
 
-  /// Goes to the next message, which must outlive the calls about it.
-  void begin(const amqp::delivery& x, std::string_view queue, std::uint16_t prefetch_count);
+  /// Goes to the next message, which must outlive all calls about it.
+  void begin(const amqp::delivery& delivery, std::string_view queue, std::uint16_t prefetch_count);
 
-  /// The message in one form; valid until the next call.
+  /// Returns the message in one form; valid until the next call.
   const caf::expected<caf::message>& get(const event_codec& codec);
 
   /// Whether the body could not be opened, which is no codec's failure.

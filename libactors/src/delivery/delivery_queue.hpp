@@ -16,8 +16,7 @@
 
 namespace actors {
 
-/// The messages that wait for one slow handler, in order. Never more than the
-/// limit, whatever comes. A plain value.
+/// A bounded queue of the messages that wait for one slow handler, in order. A plain value.
 template <class T>
 class delivery_queue {
 public:
@@ -29,24 +28,24 @@ public:
   delivery_queue(delivery_queue&&) noexcept = default;
   delivery_queue& operator=(delivery_queue&&) noexcept = default;
 
-  /// Takes a message. Gives back the one that is dropped for it, itself
-  /// perhaps.
-  std::optional<T> push(std::string_view key, T x) {
+  /// Adds a message. Returns the message that the policy drops instead: an older one, or the new
+  /// one itself.
+  std::optional<T> push(std::string_view key, T message) {
     if (limits_.policy == delivery_policy::latest_per_key)
-      return push_latest(key, std::move(x));
+      return push_latest(key, std::move(message));
     std::optional<T> dropped;
     if (full() && limits_.policy == delivery_policy::drop_newest) {
       ++drops_.newest;
-      dropped = std::move(x);
+      dropped = std::move(message);
       return dropped;
     }
     if (full())
       dropped = drop_oldest();
-    entries_.push_back({std::move(x), nullptr});
+    entries_.push_back({std::move(message), nullptr});
     return dropped;
   }
 
-  /// Removes the first message.
+  /// Removes and returns the first message.
   std::optional<T> pop() {
     if (entries_.empty())
       return std::nullopt;
@@ -68,7 +67,7 @@ public:
 private:
   struct entry {
     T item;
-    /// In `places_`; none without `latest_per_key`.
+    /// Points into `places_`; null without `latest_per_key`.
     const std::string* key = nullptr;
   };
 
@@ -84,17 +83,17 @@ private:
     return entries_.size() >= limits_.max_waiting;
   }
 
-  std::optional<T> push_latest(std::string_view key, T x) {
+  std::optional<T> push_latest(std::string_view key, T message) {
     std::optional<T> dropped;
     if (auto i = places_.find(key); i != places_.end()) {
       ++drops_.replaced;
-      dropped = std::exchange(entries_[i->second - removed_].item, std::move(x));
+      dropped = std::exchange(entries_[i->second - removed_].item, std::move(message));
       return dropped;
     }
     if (full())
       dropped = drop_oldest();
     auto i = places_.emplace(key, removed_ + entries_.size()).first;
-    entries_.push_back({std::move(x), &i->first});
+    entries_.push_back({std::move(message), &i->first});
     return dropped;
   }
 
@@ -114,9 +113,9 @@ private:
 
   delivery_limits limits_;
   std::deque<entry> entries_;
-  /// How many left at the front: a place counts from the first one ever.
+  /// The number of entries removed at the front; places count from the first entry ever.
   std::uint64_t removed_ = 0;
-  /// Keys to places.
+  /// The place of each key.
   std::unordered_map<std::string, std::uint64_t, key_hash, std::equal_to<>> places_;
   delivery_drops drops_;
 };

@@ -13,16 +13,16 @@
 
 namespace actors {
 
-/// What one strategy gets of a subscription that the broker does not bound: a
-/// few messages are in its mailbox, the others wait here, so that a slow one
-/// costs no more memory than its limits say. A plain value:
+/// The window bounds the messages of one strategy where the broker sets no bound: a few messages
+/// are in the strategy's mailbox, the others wait here, so that a slow strategy costs no more
+/// memory than its limits allow. A plain value:
 ///
 ///     push -> waiting -- next --> in hand -- handled --> gone
 ///               |
 ///               +--> dropped by the policy
 ///
-/// To know what has been handled, a strategy is asked to answer every so many
-/// messages only: an answer to such a mark means all those before it as well.
+/// A strategy is asked for an answer only every few messages: the answer to such a mark counts for
+/// all messages before the mark as well.
 template <class T>
 class delivery_window {
 public:
@@ -40,40 +40,40 @@ public:
   /// A message to hand over now.
   struct item {
     T value;
-    /// Set: ask for an answer, and call `handled` with this when it comes.
+    /// If set, the strategy is asked for an answer; `handled` takes this mark when the answer
+    /// comes.
     std::uint64_t mark = 0;
   };
 
-  /// Takes a message. Gives back the one that is dropped for it, itself
-  /// perhaps. Followed by `next` until that has none.
-  std::optional<T> push(std::string_view key, T x) {
-    return waiting_.push(key, std::move(x));
+  /// Adds a message. Returns the message that the policy drops instead: an older one, or the new
+  /// one itself. The caller then calls `next` until it returns nothing.
+  std::optional<T> push(std::string_view key, T message) {
+    return waiting_.push(key, std::move(message));
   }
 
-  /// The first that waits, if the strategy has room for it in its mailbox.
+  /// Returns the first waiting message, if the strategy's mailbox has room.
   std::optional<item> next(time_point now) {
     if (in_hand_ >= in_hand_limit_)
       return std::nullopt;
-    auto x = waiting_.pop();
-    if (!x)
+    auto first = waiting_.pop();
+    if (!first)
       return std::nullopt;
     ++in_hand_;
     ++unmarked_;
-    // The last one that has room is always a mark, or no answer would make room.
+    // The last message that fits is always a mark, or no answer would make room.
     if (unmarked_ < mark_distance() && in_hand_ < in_hand_limit_)
-      return item{std::move(*x)};
+      return item{std::move(*first)};
     marks_.push_back({++last_mark_, std::exchange(unmarked_, 0), now});
-    return item{std::move(*x), last_mark_};
+    return item{std::move(*first), last_mark_};
   }
 
-  /// A mark has been answered.
+  /// The strategy has answered a mark.
   void handled(std::uint64_t mark) {
     while (!marks_.empty() && marks_.front().id <= mark)
       remove_mark();
   }
 
-  /// Gives up waiting for the marks that were handed over before the given time.
-  /// Gives back how many.
+  /// Gives up the marks that were handed over before the given time. Returns their number.
   std::size_t give_up(time_point before) {
     std::size_t result = 0;
     for (; !marks_.empty() && marks_.front().since < before; ++result)
@@ -85,7 +85,7 @@ public:
     return waiting_.size();
   }
 
-  /// In the strategy's mailbox, at most.
+  /// The number of messages in the strategy's mailbox, at most.
   std::size_t in_hand() const noexcept {
     return in_hand_;
   }
@@ -95,8 +95,8 @@ public:
   }
 
 private:
-  /// Enough for a strategy never to idle while its next answer travels: several of the
-  /// batches that a link brings at once.
+  /// A strategy never idles while its next answer travels: this is several of the batches that a
+  /// link brings at once.
   static constexpr std::size_t mailbox_limit = 1024;
 
   void remove_mark() {
@@ -110,10 +110,10 @@ private:
 
   std::size_t in_hand_limit_;
   std::size_t in_hand_ = 0;
-  /// In hand and behind the last mark.
+  /// The messages in hand behind the last mark.
   std::size_t unmarked_ = 0;
 
-  /// A mark without an answer, and how many messages it stands for.
+  /// A mark without an answer, and the number of messages that it stands for.
   struct open_mark {
     std::uint64_t id = 0;
     std::size_t messages = 0;

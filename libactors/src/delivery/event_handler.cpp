@@ -13,14 +13,14 @@ namespace {
 
 std::string subject_of(const event_codec& codec, const caf::message& event) noexcept try {
   return codec.subject(event);
-} catch (...) { // it may be the user's
+} catch (...) { // the codec may be a user's
   return {};
 }
 
-/// What `delivery_policy::latest_per_key` keeps one of.
-std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
+/// Returns the key of which `delivery_policy::latest_per_key` keeps one event.
+std::string conflation_key(const amqp::delivery& delivery, const event_codec& codec,
                            const caf::message& event) {
-  auto result = x.routing_key;
+  auto result = delivery.routing_key;
   if (codec.subject) {
     result += '\n';
     result += subject_of(codec, event);
@@ -28,11 +28,11 @@ std::string conflation_key(const amqp::delivery& x, const event_codec& codec,
   return result;
 }
 
-amqp::delivery without_body(const amqp::delivery& x) {
+amqp::delivery without_body(const amqp::delivery& delivery) {
   amqp::delivery result;
-  result.exchange = x.exchange;
-  result.routing_key = x.routing_key;
-  result.properties.position = x.properties.position;
+  result.exchange = delivery.exchange;
+  result.routing_key = delivery.routing_key;
+  result.properties.position = delivery.properties.position;
   return result;
 }
 
@@ -42,56 +42,57 @@ bool event_handler::wants(const caf::message& x) const {
   return spec.subject.empty() || subject_of(spec.codec, x) == spec.subject;
 }
 
-stream_tracker::verdict event_handler::arrived(const amqp::delivery& x, time_point now) {
-  if (!spec.stream_events && !(spec.deduplicate && x.properties.position))
+stream_tracker::verdict event_handler::arrived(const amqp::delivery& delivery, time_point now) {
+  if (!spec.stream_events && !(spec.deduplicate && delivery.properties.position))
     return stream_tracker::verdict::fresh;
-  auto arrival = streams.arrived(x.exchange, x.routing_key, x.properties.position, now);
+  auto arrival =
+      streams.arrived(delivery.exchange, delivery.routing_key, delivery.properties.position, now);
   if (spec.stream_events)
     for (auto& notice : arrival.before)
       append(arriving, std::move(notice));
   return spec.deduplicate ? arrival.outcome : stream_tracker::verdict::fresh;
 }
 
-void event_handler::passed_over(const amqp::delivery& x, time_point now) {
-  if (arrived(x, now) == stream_tracker::verdict::fresh)
-    streams.handled(x.exchange, x.routing_key, x.properties.position);
+void event_handler::passed_over(const amqp::delivery& delivery, time_point now) {
+  if (arrived(delivery, now) == stream_tracker::verdict::fresh)
+    streams.handled(delivery.exchange, delivery.routing_key, delivery.properties.position);
 }
 
-void event_handler::skipped(const amqp::delivery& x, time_point now) {
+void event_handler::skipped(const amqp::delivery& delivery, time_point now) {
   ++counters.failed;
-  if (arrived(x, now) == stream_tracker::verdict::fresh)
-    streams.failed(x.exchange, x.routing_key, x.properties.position);
+  if (arrived(delivery, now) == stream_tracker::verdict::fresh)
+    streams.failed(delivery.exchange, delivery.routing_key, delivery.properties.position);
 }
 
-caf::message event_handler::message_for(const amqp::delivery& x, const caf::message& event,
+caf::message event_handler::message_for(const amqp::delivery& delivery, const caf::message& event,
                                         std::chrono::system_clock::time_point received) const {
   if (!spec.has_delivery_info)
     return event;
   delivery_info about;
   about.subscription = counters.id;
-  about.exchange = x.exchange;
-  about.routing_key = x.routing_key;
-  about.message_id = x.properties.message_id;
-  about.redelivered = x.redelivered;
-  about.attempt = 1 + attempts_of(x.properties) + returns_of(x.properties);
-  about.stream_offset = stream_offset(x.properties);
-  if (x.properties.timestamp != 0)
+  about.exchange = delivery.exchange;
+  about.routing_key = delivery.routing_key;
+  about.message_id = delivery.properties.message_id;
+  about.redelivered = delivery.redelivered;
+  about.attempt = 1 + attempts_of(delivery.properties) + returns_of(delivery.properties);
+  about.stream_offset = stream_offset(delivery.properties);
+  if (delivery.properties.timestamp != 0)
     about.sent =
-        std::chrono::system_clock::time_point{std::chrono::seconds{x.properties.timestamp}};
+        std::chrono::system_clock::time_point{std::chrono::seconds{delivery.properties.timestamp}};
   about.received = received;
   return event + caf::make_message(std::move(about));
 }
 
-bool event_handler::offer(const amqp::delivery& x, const caf::message& event,
+bool event_handler::offer(const amqp::delivery& delivery, const caf::message& event,
                           std::chrono::system_clock::time_point received) {
-  offered_event added{message_for(x, event, received), std::exchange(arriving, {}), {}};
-  if (spec.stream_events && x.properties.position) {
-    const auto sequence = x.properties.position->sequence;
-    added.self = stream_gap{x.exchange, x.routing_key, sequence, sequence};
+  offered_event added{message_for(delivery, event, received), std::exchange(arriving, {}), {}};
+  if (spec.stream_events && delivery.properties.position) {
+    const auto sequence = delivery.properties.position->sequence;
+    added.self = stream_gap{delivery.exchange, delivery.routing_key, sequence, sequence};
   }
   std::string key;
   if (spec.window.policy == delivery_policy::latest_per_key)
-    key = conflation_key(x, spec.codec, event);
+    key = conflation_key(delivery, spec.codec, event);
   auto dropped = window.push(key, std::move(added));
   if (!dropped)
     return true;
@@ -99,8 +100,8 @@ bool event_handler::offer(const amqp::delivery& x, const caf::message& event,
   return false;
 }
 
-// A strategy that follows its streams is told of what it did not get for being
-// slow as well; not of what a newer event of the same key has replaced.
+// A strategy with stream events is told of events that it missed by being slow as well, but not of
+// those that a newer event of the same key has replaced.
 void event_handler::on_dropped(offered_event dropped) {
   const auto policy = spec.window.policy;
   auto& notices = policy == delivery_policy::drop_newest ? arriving : overdue;
@@ -110,13 +111,13 @@ void event_handler::on_dropped(offered_event dropped) {
     append(notices, std::move(*dropped.self));
 }
 
-void event_handler::hold(const amqp::delivery& x, const caf::message& event,
+void event_handler::hold(const amqp::delivery& delivery, const caf::message& event,
                          std::chrono::system_clock::time_point received, delivery_key key,
                          open_delivery& open) {
   open.waiting.push_back(id());
   if (!open.from)
-    open.from = origin_of(x);
-  held.emplace(key, held_message{without_body(x), message_for(x, event, received)});
+    open.from = origin_of(delivery);
+  held.emplace(key, held_message{without_body(delivery), message_for(delivery, event, received)});
 }
 
 handler_status event_handler::status(std::string queue) const {
@@ -131,11 +132,11 @@ handler_status event_handler::status(std::string queue) const {
   return result;
 }
 
-std::shared_ptr<const message_origin> origin_of(const amqp::delivery& x) {
-  if (!x.properties.position)
+std::shared_ptr<const message_origin> origin_of(const amqp::delivery& delivery) {
+  if (!delivery.properties.position)
     return nullptr;
   return std::make_shared<const message_origin>(
-      message_origin{x.exchange, x.routing_key, x.properties.position});
+      message_origin{delivery.exchange, delivery.routing_key, delivery.properties.position});
 }
 
 } // namespace actors

@@ -8,7 +8,7 @@ namespace actors {
 
 const std::string& handler_table::join(std::string_view exchange, std::string_view routing_key) {
   key_.assign(exchange);
-  key_ += '\0'; // which no name holds, unlike a colon
+  key_ += '\0'; // a NUL is in no name, a colon may be
   key_ += routing_key;
   return key_;
 }

@@ -13,23 +13,22 @@
 
 namespace actors {
 
-/// The handlers of one consumer, by `exchange:routing_key`. Each handler is in
-/// the table once, so a message whose key matches several patterns of one
-/// queue reaches each handler whose own pattern matches exactly once. Exact
-/// keys are found by hash, wildcards word by word.
+/// The handlers of one consumer, by `exchange:routing_key`. Each handler is in the table once: a
+/// message whose key matches several patterns of a queue reaches each handler once, and only if the
+/// handler's own pattern matches. Exact keys are found by hash, wildcards word by word.
 class handler_table {
 public:
-  /// Adds a handler for what `exchange` delivers with a matching routing key.
+  /// Adds a handler for messages of `exchange` with a matching routing key.
   void insert(subscription_id id, std::string_view exchange, std::string_view routing_key);
 
-  /// Removes a handler with its binding. False: not there.
+  /// Removes a handler with its binding. False: the handler is not there.
   bool erase(subscription_id id, std::string_view exchange, std::string_view routing_key);
 
-  /// The handlers of a message, ascending; valid until the next call.
+  /// Returns the handlers of a message, ascending; valid until the next call.
   const std::vector<subscription_id>& match(std::string_view exchange,
                                             std::string_view routing_key);
 
-  /// The handlers with exactly this binding, in the order they came.
+  /// Returns the handlers with exactly this binding, in order of insertion.
   const std::vector<subscription_id>& bound_to(std::string_view exchange,
                                                std::string_view routing_key);
 
@@ -44,12 +43,12 @@ public:
 private:
   using ids = std::vector<subscription_id>;
 
-  /// Exchange and routing key as one key, valid until the next call.
+  /// Joins exchange and routing key to one key, valid until the next call.
   const std::string& join(std::string_view exchange, std::string_view routing_key);
 
-  /// Exchange and routing key, joined, to handlers.
+  /// Handlers by joined exchange and routing key.
   std::unordered_map<std::string, ids> exact_;
-  /// By exchange.
+  /// Wildcard handlers by exchange.
   std::map<std::string, topic_tree, std::less<>> wildcards_;
   ids matched_;
   std::string key_;

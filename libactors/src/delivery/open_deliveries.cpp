@@ -11,8 +11,8 @@ namespace {
 
 using verdict = ack_window::verdict;
 
-int strength(verdict x) noexcept {
-  switch (x) {
+int strength(verdict outcome) noexcept {
+  switch (outcome) {
   case verdict::ack:
     return 0;
   case verdict::reject:
@@ -25,45 +25,46 @@ int strength(verdict x) noexcept {
   return 0;
 }
 
-/// Takes the entries out that `which` says so of, after it.
+/// Erases the entries for which `which` returns true; `which` may move from them.
 template <class Map, class Which>
-void take_if(Map& xs, Which which) {
-  for (auto i = xs.begin(); i != xs.end();)
-    i = which(*i) ? xs.erase(i) : std::next(i);
+void take_if(Map& entries, Which which) {
+  for (auto i = entries.begin(); i != entries.end();)
+    i = which(*i) ? entries.erase(i) : std::next(i);
 }
 
 bool is_done(const open_delivery& x) noexcept {
   return x.waiting.empty() && x.following.empty();
 }
 
-/// Takes those out who have ended. Whether nobody has the delivery any more.
-bool give_back(open_delivery& x, const std::set<subscription_id>& gone) {
+/// Removes the ended subscriptions from a delivery. Returns whether nobody has the delivery any
+/// more.
+bool give_back(open_delivery& delivery, const std::set<subscription_id>& gone) {
   const auto has_gone = [&](auto id) { return gone.contains(id); };
-  if (std::erase_if(x.waiting, has_gone) + std::erase_if(x.following, has_gone) == 0)
+  if (std::erase_if(delivery.waiting, has_gone) + std::erase_if(delivery.following, has_gone) == 0)
     return false;
-  if (x.error.empty())
-    x.plan = nullptr;
-  x.outcome = stronger(x.outcome, verdict::release);
-  return is_done(x);
+  if (delivery.error.empty())
+    delivery.plan = nullptr;
+  delivery.outcome = stronger(delivery.outcome, verdict::release);
+  return is_done(delivery);
 }
 
 } // namespace
 
-verdict stronger(verdict x, verdict y) noexcept {
-  return strength(x) >= strength(y) ? x : y;
+verdict stronger(verdict one, verdict other) noexcept {
+  return strength(one) >= strength(other) ? one : other;
 }
 
 // -- generations ---------------------------------------------------------------------------------
 
 std::uint64_t open_deliveries::enter(const amqp::link_sender_ptr& out, std::uint32_t generation) {
-  auto is_it = [&](const channel_generation& x) {
-    return x.out == out && x.generation == generation;
+  auto is_same = [&](const channel_generation& channel) {
+    return channel.out == out && channel.generation == generation;
   };
-  if (current_ && is_it(*current_))
+  if (current_ && is_same(*current_))
     return current_->id;
   drop_idle();
-  auto known =
-      std::find_if(generations_.begin(), generations_.end(), [&](auto& x) { return is_it(*x); });
+  auto known = std::find_if(generations_.begin(), generations_.end(),
+                            [&](auto& channel) { return is_same(*channel); });
   if (known != generations_.end()) {
     current_ = known->get();
     return current_->id;
@@ -83,33 +84,33 @@ void open_deliveries::began(amqp::consumer_id id, std::uint64_t where) {
   if (known != life_of_.end())
     lost(id);
   life_of_.insert_or_assign(id, where);
-  if (auto* x = find(where))
-    x->consumers.insert(id);
+  if (auto* channel = find(where))
+    channel->consumers.insert(id);
 }
 
-// Should the channel live on after all, what the consumer had there is given back, which
-// is of no effect on one that is gone. Hence its generation does not end here: an acknowledgement
-// of what comes next must not cover what others still have in hand.
+// Should the channel live on, these releases give the consumer's deliveries back; on a channel that
+// is gone they are of no effect. The generation does not end here: an acknowledgement of later
+// deliveries must not cover those that other consumers still have in hand.
 void open_deliveries::lost(amqp::consumer_id id) {
   auto entry = life_of_.extract(id);
   auto* where = entry ? find(entry.mapped()) : nullptr;
   if (!where)
     return;
-  take_if(where->waiting, [&](auto& y) {
-    if (y.second.consumer != id)
+  take_if(where->waiting, [&](auto& open) {
+    if (open.second.consumer != id)
       return false;
-    where->window.settle(y.first, reads_stream(id) ? verdict::ack : verdict::release);
-    hanging_.emplace(delivery_key{where->id, y.first}, std::move(y.second));
+    where->window.settle(open.first, reads_stream(id) ? verdict::ack : verdict::release);
+    hanging_.emplace(delivery_key{where->id, open.first}, std::move(open.second));
     return true;
   });
-  for (auto& [tag, x] : where->paused)
-    if (x.consumer == id)
+  for (auto& [tag, paused] : where->paused)
+    if (paused.consumer == id)
       where->window.settle(tag, verdict::release);
-  std::erase_if(where->paused, [&](auto& y) { return y.second.consumer == id; });
-  for (auto& [tag, x] : where->moving)
-    if (x.consumer == id)
+  std::erase_if(where->paused, [&](auto& open) { return open.second.consumer == id; });
+  for (auto& [tag, moving] : where->moving)
+    if (moving.consumer == id)
       where->window.settle(tag, verdict::release);
-  std::erase_if(where->moving, [&](auto& y) { return y.second.consumer == id; });
+  std::erase_if(where->moving, [&](auto& open) { return open.second.consumer == id; });
   where->consumers.erase(id);
 }
 
@@ -127,17 +128,17 @@ bool open_deliveries::is_idle(const channel_generation& x) noexcept {
 open_deliveries::channel_generation* open_deliveries::find(std::uint64_t id) noexcept {
   if (current_ && current_->id == id)
     return current_;
-  for (auto& x : generations_)
-    if (x->id == id)
-      return x.get();
+  for (auto& channel : generations_)
+    if (channel->id == id)
+      return channel.get();
   return nullptr;
 }
 
-// Nobody tells when a channel is gone for good.
+// No event tells that a channel is gone for good.
 void open_deliveries::drop_idle() {
-  std::erase_if(generations_, [&](auto& x) {
-    const auto idle = is_idle(*x);
-    if (idle && current_ == x.get())
+  std::erase_if(generations_, [&](auto& channel) {
+    const auto idle = is_idle(*channel);
+    if (idle && current_ == channel.get())
       current_ = nullptr;
     return idle;
   });
@@ -145,25 +146,25 @@ void open_deliveries::drop_idle() {
 
 // -- deliveries ------------------------------------------------------------------------------
 
-bool open_deliveries::settle(delivery_key key, amqp::consumer_id id, verdict what) {
+bool open_deliveries::settle(delivery_key key, amqp::consumer_id id, verdict outcome) {
   auto* where = find(key.generation);
-  return where && where->window.settle(key.tag, reads_stream(id) ? verdict::ack : what);
+  return where && where->window.settle(key.tag, reads_stream(id) ? verdict::ack : outcome);
 }
 
-void open_deliveries::wait(delivery_key key, open_delivery x) {
-  x.asked = x.waiting.size();
+void open_deliveries::wait(delivery_key key, open_delivery delivery) {
+  delivery.asked = delivery.waiting.size();
   if (auto* where = find(key.generation))
-    where->waiting.emplace(key.tag, std::move(x));
+    where->waiting.emplace(key.tag, std::move(delivery));
 }
 
 std::optional<open_delivery> open_deliveries::answered(delivery_key key, subscription_id id,
-                                                       verdict what, std::string error) {
-  return take(key, &open_delivery::waiting, id, what, std::move(error));
+                                                       verdict outcome, std::string error) {
+  return take(key, &open_delivery::waiting, id, outcome, std::move(error));
 }
 
 void open_deliveries::unwanted(delivery_key key) {
-  if (auto* x = find_open(key))
-    ++x->unwanted;
+  if (auto* delivery = find_open(key))
+    ++delivery->unwanted;
 }
 
 open_delivery* open_deliveries::find_open(delivery_key key) noexcept {
@@ -175,20 +176,20 @@ open_delivery* open_deliveries::find_open(delivery_key key) noexcept {
 }
 
 std::optional<open_delivery> open_deliveries::followed(delivery_key copy, subscription_id id,
-                                                       verdict what, std::string error) {
-  return take(copy, &open_delivery::following, id, what, std::move(error));
+                                                       verdict outcome, std::string error) {
+  return take(copy, &open_delivery::following, id, outcome, std::move(error));
 }
 
 std::optional<open_delivery> open_deliveries::take(delivery_key key, waiting_list list,
-                                                   subscription_id id, verdict what,
+                                                   subscription_id id, verdict outcome,
                                                    std::string error) {
-  auto note = [&](open_delivery& x) {
-    if (std::erase(x.*list, id) == 0)
+  auto note = [&](open_delivery& delivery) {
+    if (std::erase(delivery.*list, id) == 0)
       return false;
-    x.outcome = stronger(x.outcome, what);
+    delivery.outcome = stronger(delivery.outcome, outcome);
     if (!error.empty())
-      x.error = std::move(error);
-    return is_done(x);
+      delivery.error = std::move(error);
+    return is_done(delivery);
   };
   std::optional<open_delivery> result;
   if (auto* where = find(key.generation)) {
@@ -198,7 +199,8 @@ std::optional<open_delivery> open_deliveries::take(delivery_key key, waiting_lis
       where->waiting.erase(i);
     }
   }
-  // In vain, if it was found above: what hangs is open in no generation.
+  // The second look finds nothing if the first one did: a hanging delivery is open in no
+  // generation.
   if (auto i = hanging_.find(key); i != hanging_.end() && note(i->second))
     hanging_.erase(i);
   return result;
@@ -208,10 +210,10 @@ std::vector<std::pair<delivery_key, open_delivery>>
 open_deliveries::give_back(const std::set<subscription_id>& gone) {
   std::vector<std::pair<delivery_key, open_delivery>> result;
   for (auto& where : generations_)
-    take_if(where->waiting, [&](auto& y) {
-      const auto done = actors::give_back(y.second, gone);
+    take_if(where->waiting, [&](auto& open) {
+      const auto done = actors::give_back(open.second, gone);
       if (done)
-        result.emplace_back(delivery_key{where->id, y.first}, std::move(y.second));
+        result.emplace_back(delivery_key{where->id, open.first}, std::move(open.second));
       return done;
     });
   take_if(hanging_, [&](auto& y) { return actors::give_back(y.second, gone); });
@@ -219,9 +221,9 @@ open_deliveries::give_back(const std::set<subscription_id>& gone) {
   return result;
 }
 
-void open_deliveries::pause(delivery_key key, paused_delivery x) {
+void open_deliveries::pause(delivery_key key, paused_delivery paused) {
   if (auto* where = find(key.generation))
-    where->paused.emplace(key.tag, std::move(x));
+    where->paused.emplace(key.tag, std::move(paused));
 }
 
 std::optional<open_deliveries::paused_delivery> open_deliveries::resume(delivery_key key) {
@@ -234,16 +236,16 @@ std::optional<open_deliveries::paused_delivery> open_deliveries::resume(delivery
 
 void open_deliveries::resume_all(amqp::consumer_id id) {
   for (auto& where : generations_)
-    std::erase_if(where->paused, [&](auto& y) {
-      if (y.second.consumer == id)
-        settle({where->id, y.first}, id, y.second.outcome);
-      return y.second.consumer == id;
+    std::erase_if(where->paused, [&](auto& paused) {
+      if (paused.second.consumer == id)
+        settle({where->id, paused.first}, id, paused.second.outcome);
+      return paused.second.consumer == id;
     });
 }
 
-void open_deliveries::move(delivery_key key, moving_delivery x) {
+void open_deliveries::move(delivery_key key, moving_delivery moving) {
   if (auto* where = find(key.generation))
-    where->moving.emplace(key.tag, x);
+    where->moving.emplace(key.tag, moving);
 }
 
 std::optional<open_deliveries::moving_delivery> open_deliveries::moved(delivery_key key) {
@@ -254,17 +256,19 @@ std::optional<open_deliveries::moving_delivery> open_deliveries::moved(delivery_
   return entry ? std::optional{entry.mapped()} : std::nullopt;
 }
 
-// -- copies of what hangs -----------------------------------------------------------------------
+// -- copies of hanging deliveries -------------------------------------------------------------
 
-open_deliveries::in_hand open_deliveries::in_hand_of(subscription_id id, const message_origin& x) {
-  const auto position = x.position.value_or(amqp::stream_position{});
-  return {id, x.exchange, x.routing_key, position.epoch, position.sequence};
+open_deliveries::in_hand open_deliveries::in_hand_of(subscription_id id,
+                                                     const message_origin& origin) {
+  const auto position = origin.position.value_or(amqp::stream_position{});
+  return {id, origin.exchange, origin.routing_key, position.epoch, position.sequence};
 }
 
 void open_deliveries::follow(subscription_id id, const message_origin& of, delivery_key copy) {
   followers_.emplace(in_hand_of(id, of), copy);
-  if (auto* x = find_open(copy); x != nullptr && std::erase(x->waiting, id) > 0)
-    x->following.push_back(id);
+  if (auto* delivery = find_open(copy);
+      delivery != nullptr && std::erase(delivery->waiting, id) > 0)
+    delivery->following.push_back(id);
 }
 
 std::vector<delivery_key> open_deliveries::take_followers(subscription_id id,
@@ -285,35 +289,35 @@ std::vector<open_deliveries::late_answer> open_deliveries::late(
     time_point now,
     const std::function<std::chrono::milliseconds(subscription_id)>& limit_of) const {
   std::vector<late_answer> result;
-  auto look = [&](delivery_key key, const open_delivery& x) {
-    for (auto id : x.waiting) {
+  auto look = [&](delivery_key key, const open_delivery& delivery) {
+    for (auto id : delivery.waiting) {
       const auto limit = limit_of(id);
-      if (limit.count() > 0 && now - x.since >= limit)
-        result.push_back({key, id, x.from});
+      if (limit.count() > 0 && now - delivery.since >= limit)
+        result.push_back({key, id, delivery.from});
     }
   };
-  // The first of a message ahead of its copies.
-  for (auto& [key, x] : hanging_)
-    look(key, x);
+  // The first delivery of a message comes ahead of its copies.
+  for (auto& [key, delivery] : hanging_)
+    look(key, delivery);
   for (auto& where : generations_)
-    for (auto& [tag, x] : where->waiting)
-      look({where->id, tag}, x);
+    for (auto& [tag, delivery] : where->waiting)
+      look({where->id, tag}, delivery);
   return result;
 }
 
 std::optional<std::int64_t> open_deliveries::first_offset(amqp::consumer_id id) const {
   std::optional<std::int64_t> result;
   for (auto& where : generations_)
-    for (auto& [tag, x] : where->waiting)
-      if (x.consumer == id && x.offset && (!result || *x.offset < *result))
-        result = x.offset;
+    for (auto& [tag, delivery] : where->waiting)
+      if (delivery.consumer == id && delivery.offset && (!result || *delivery.offset < *result))
+        result = delivery.offset;
   return result;
 }
 
 std::size_t open_deliveries::unfinished() const noexcept {
   auto result = hanging_.size();
-  for (auto& x : generations_)
-    result += x->waiting.size() + x->moving.size();
+  for (auto& channel : generations_)
+    result += channel->waiting.size() + channel->moving.size();
   return result;
 }
 

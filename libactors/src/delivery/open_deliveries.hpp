@@ -20,7 +20,7 @@
 
 namespace actors {
 
-/// What becomes of the failed messages of a queue, if more than going back.
+/// The policy for failed messages of a queue, if more is to be done than a requeue.
 struct failure_plan {
   std::string queue;
   error_policy policy = error_policy::requeue;
@@ -37,27 +37,27 @@ struct message_origin {
 /// A delivery whose handlers have not all answered yet.
 struct open_delivery {
   std::vector<subscription_id> waiting = {};
-  /// Who has another copy of it in hand.
+  /// Handlers that have another copy of the message in hand.
   std::vector<subscription_id> following = {};
-  /// How many handlers were asked, and how many of them had none for its type.
+  /// The number of handlers that were asked; `unwanted` counts those that do not know its type.
   std::size_t asked = 0;
   std::size_t unwanted = 0;
   ack_window::verdict outcome = ack_window::verdict::ack;
   amqp::consumer_id consumer = 0;
-  /// It came back before: if it goes back again, then not at once.
+  /// The message was redelivered: if it goes back again, then after a pause.
   bool pause = false;
   std::chrono::steady_clock::time_point since = {};
   std::shared_ptr<const message_origin> from = {};
-  /// What a handler answered that failed.
+  /// The error text of a handler that failed.
   std::string error = {};
-  /// Kept for a copy, if there is a plan.
+  /// The plan for a failure; with a plan, `original` is kept for the copy.
   std::shared_ptr<const failure_plan> plan = {};
   std::optional<amqp::delivery> original = {};
-  /// In a stream.
+  /// The message's offset in a stream.
   std::optional<std::int64_t> offset = {};
 };
 
-/// Names a delivery for ever: a tag means something in one generation of one channel only.
+/// The unique key of a delivery: a tag is unique only within one channel generation.
 struct delivery_key {
   std::uint64_t generation = 0;
   std::uint64_t tag = 0;
@@ -69,14 +69,14 @@ struct delivery_key {
   }
 };
 
-/// The verdict on a message that two handlers answered differently: whoever needs it
+/// Returns the stronger of two handlers' verdicts on one message: a handler that needs the message
 /// again gets it again.
-ack_window::verdict stronger(ack_window::verdict x, ack_window::verdict y) noexcept;
+ack_window::verdict stronger(ack_window::verdict one, ack_window::verdict other) noexcept;
 
-/// The deliveries that the broker waits for, of all channels that deliver, and what to
-/// tell it. Several generations of channels may be open at once. When a consumer is lost, the
-/// broker takes back what it had delivered: what strategies still have of that is
-/// remembered as `hanging` until they answer, and settles nothing. A plain value:
+/// The unsettled deliveries of all channels, and the settlements to send. Several channel
+/// generations may be open at once. When a consumer is lost, the broker takes its deliveries back:
+/// messages that strategies still have in hand are remembered as `hanging` until they answer, and
+/// settle nothing. A plain value:
 ///
 ///              +-> waiting for answers --+
 ///     arrived -+                         +-> moving (a copy is under way) -+
@@ -89,68 +89,69 @@ public:
 
   // -- generations ---------------------------------------------------------------------------
 
-  /// Deliveries come by this channel: gives back its generation, a new one if need be, which is
-  /// that of the next `arrived`.
+  /// Selects the generation of a channel that delivers, a new one if need be, for the next
+  /// `arrived`. Returns its number.
   std::uint64_t enter(const amqp::link_sender_ptr& out, std::uint32_t generation);
 
-  /// A consumer delivers in this generation from now on: what it had in a former one is lost.
+  /// A consumer delivers in this generation from now on: its deliveries of a former generation are
+  /// lost.
   void began(amqp::consumer_id id, std::uint64_t generation);
 
-  /// A consumer delivers no more, and the broker takes back what it had: most often its
-  /// channel is gone.
+  /// A consumer delivers no more, and the broker takes its deliveries back: most often its channel
+  /// is gone.
   void lost(amqp::consumer_id id);
 
-  /// A consumer delivers no more; what it has delivered can still be settled.
+  /// A consumer delivers no more; its deliveries can still be settled.
   void retired(amqp::consumer_id id);
 
-  /// How many generations are open.
+  /// The number of open generations.
   std::size_t generations() const noexcept {
     return generations_.size();
   }
 
   // -- deliveries ------------------------------------------------------------------------
 
-  /// A delivery without a verdict, in the generation entered last; tags ascend.
+  /// Adds a delivery without a verdict to the selected generation; tags ascend.
   void arrived(std::uint64_t tag) {
     current_->window.open(tag);
   }
 
-  /// A delivery has its verdict. False: it is not open, or its generation is over. A stream
-  /// takes nothing back, and RabbitMQ ends the connection of whoever tries.
-  bool settle(delivery_key key, amqp::consumer_id id, verdict what);
+  /// Gives a delivery its verdict. False: the delivery is not open, or its generation is over. A
+  /// stream's delivery is always acknowledged: RabbitMQ ends a connection that gives one back.
+  bool settle(delivery_key key, amqp::consumer_id id, verdict outcome);
 
-  /// Handlers have been asked.
-  void wait(delivery_key key, open_delivery x);
+  /// Adds a delivery whose handlers have been asked.
+  void wait(delivery_key key, open_delivery delivery);
 
-  /// One has answered with this verdict. Gives back the delivery that all have answered
-  /// now, unless it hangs.
-  std::optional<open_delivery> answered(delivery_key key, subscription_id id, verdict what,
+  /// A handler has answered. Returns the delivery, if that was the last answer and the delivery
+  /// does not hang.
+  std::optional<open_delivery> answered(delivery_key key, subscription_id id, verdict outcome,
                                         std::string error);
 
-  /// Who is about to answer has no handler for it.
+  /// The handler that is about to answer has no handler for the message's type.
   void unwanted(delivery_key key);
 
-  /// These have ended without an answer: that is no fault of their messages, unless a
-  /// handler failed with one. Gives back the deliveries that nobody has any more.
+  /// These subscriptions have ended without an answer, which is no failure of their messages unless
+  /// a handler failed with one. Returns the deliveries that nobody has in hand any more.
   std::vector<std::pair<delivery_key, open_delivery>>
   give_back(const std::set<subscription_id>& gone);
 
-  /// It gets its verdict later.
+  /// A delivery that gets its verdict after a pause.
   struct paused_delivery {
     amqp::consumer_id consumer = 0;
     verdict outcome = verdict::release;
   };
 
-  void pause(delivery_key key, paused_delivery x);
+  void pause(delivery_key key, paused_delivery paused);
 
-  /// Its pause is over.
+  /// Ends a pause. Returns nothing if the delivery is not paused, or its generation is over.
   std::optional<paused_delivery> resume(delivery_key key);
 
-  /// Settles all of a consumer that pause: all at once, so that they take their places in
-  /// the queue again.
+  /// Settles all paused deliveries of a consumer at once, so that they take their places in the
+  /// queue again.
   void resume_all(amqp::consumer_id id);
 
-  /// Its copy is on its way to one of the queues beside its own.
+  /// A delivery whose copy is on its way to a companion queue.
   struct moving_delivery {
     enum class goal : std::uint8_t { retries, dead_letters, unmatched };
 
@@ -158,23 +159,23 @@ public:
     goal to = goal::retries;
   };
 
-  /// Its copy is under way.
-  void move(delivery_key key, moving_delivery x);
+  /// The delivery's copy is on its way to the broker.
+  void move(delivery_key key, moving_delivery moving);
 
-  /// Its copy has been answered. Nothing: its generation is over.
+  /// The broker has answered the copy. Returns nothing if the generation is over.
   std::optional<moving_delivery> moved(delivery_key key);
 
-  // -- copies of what hangs -------------------------------------------------------------
+  // -- copies of hanging deliveries ------------------------------------------------------
 
-  /// A delivery is a copy of what this subscription has in hand: it gets the verdict of
-  /// that one, if it waited for an answer of its own so far as well.
+  /// Marks a delivery as a copy of a message that this subscription has in hand. The copy gets the
+  /// verdict of that message, instead of an answer of its own.
   void follow(subscription_id id, const message_origin& of, delivery_key copy);
 
-  /// The copies that wait for the verdict on this message; each waits no more.
+  /// Takes out the copies that wait for the verdict on this message.
   std::vector<delivery_key> take_followers(subscription_id id, const message_origin& of);
 
-  /// What a copy was waiting for. Gives back the copy, if nobody is waited for now.
-  std::optional<open_delivery> followed(delivery_key copy, subscription_id id, verdict what,
+  /// The message of a copy has its verdict. Returns the copy, if that was the last answer.
+  std::optional<open_delivery> followed(delivery_key copy, subscription_id id, verdict outcome,
                                         std::string error);
 
   // -- looking ---------------------------------------------------------------------------
@@ -185,27 +186,27 @@ public:
     std::shared_ptr<const message_origin> from;
   };
 
-  /// The answers that have been awaited for longer than the limit of their subscription;
-  /// 0 is without one. Of what hangs as well: its time goes on.
+  /// Returns the answers that are later than the limit of their subscription; a limit of 0 is none.
+  /// Hanging deliveries are included: their time goes on.
   std::vector<late_answer>
   late(time_point now,
        const std::function<std::chrono::milliseconds(subscription_id)>& limit_of) const;
 
-  /// The lowest offset of a stream's consumer that has no answer yet.
+  /// Returns the lowest unanswered offset of a stream's consumer.
   std::optional<std::int64_t> first_offset(amqp::consumer_id id) const;
 
-  /// How many handlers or copies are waited for.
+  /// The number of deliveries that wait for handlers or for their copies.
   std::size_t unfinished() const noexcept;
 
-  /// Whether any handler is waited for.
+  /// Whether an answer of any handler is awaited.
   bool awaits_answers() const noexcept;
 
   /// Calls `send(link_sender, generation, settlements)` for each generation with verdicts to tell.
   template <class Send>
   void flush(Send send) {
-    for (auto& x : generations_)
-      if (auto settlements = x->window.flush(); !settlements.empty())
-        send(*x->out, x->generation, std::move(settlements));
+    for (auto& channel : generations_)
+      if (auto settlements = channel->window.flush(); !settlements.empty())
+        send(*channel->out, channel->generation, std::move(settlements));
   }
 
 private:
@@ -215,7 +216,7 @@ private:
     std::uint64_t id = 0;
     amqp::link_sender_ptr out;
     std::uint32_t generation = 0;
-    /// Who delivers in it; none, if all have retired.
+    /// The consumers that deliver in it; empty, if all have retired.
     std::set<amqp::consumer_id> consumers;
     ack_window window;
     std::unordered_map<std::uint64_t, open_delivery> waiting;
@@ -228,8 +229,8 @@ private:
       std::tuple<subscription_id, std::string, std::string, std::uint64_t, std::uint64_t>;
 
   std::optional<open_delivery> take(delivery_key key, waiting_list list, subscription_id id,
-                                    verdict what, std::string error);
-  static in_hand in_hand_of(subscription_id id, const message_origin& x);
+                                    verdict outcome, std::string error);
+  static in_hand in_hand_of(subscription_id id, const message_origin& origin);
   static bool is_idle(const channel_generation& x) noexcept;
   channel_generation* find(std::uint64_t id) noexcept;
   open_delivery* find_open(delivery_key key) noexcept;
@@ -239,7 +240,7 @@ private:
   std::vector<std::unique_ptr<channel_generation>> generations_;
   channel_generation* current_ = nullptr;
   std::unordered_map<amqp::consumer_id, std::uint64_t> life_of_;
-  /// What strategies have of consumers that are lost.
+  /// Deliveries of lost consumers that strategies still have in hand.
   std::map<delivery_key, open_delivery> hanging_;
   std::multimap<in_hand, delivery_key> followers_;
 };

@@ -26,7 +26,7 @@ bool is_quorum(const amqp::queue& x) noexcept {
   return type && *type == "quorum";
 }
 
-/// Cut between the characters of UTF-8.
+/// Cuts a text to `max_error` bytes, between the characters of UTF-8.
 std::string_view cut(std::string_view text) noexcept {
   if (text.size() <= max_error)
     return text;
@@ -42,45 +42,49 @@ amqp::queue companion_of(const amqp::queue& of, std::string name) {
   return result;
 }
 
-/// A message rests there for so long, then the broker moves it back to `of`.
+/// Makes a queue where a message rests for `delay` before the broker moves it back to `of`.
 amqp::queue delaying(const amqp::queue& of, std::string name, std::chrono::milliseconds delay) {
   auto result = companion_of(of, std::move(name));
   result.arguments.emplace_back("x-message-ttl", std::int64_t{delay.count()});
   result.arguments.emplace_back("x-dead-letter-exchange", std::string{});
   result.arguments.emplace_back("x-dead-letter-routing-key", of.name);
   if (is_quorum(of)) {
-    // Moved with confirms, so that it is never lost on the way back.
+    // RabbitMQ then moves messages with confirms, so that none is lost on the way back.
     result.arguments.emplace_back("x-dead-letter-strategy", std::string{"at-least-once"});
     result.arguments.emplace_back("x-overflow", std::string{"reject-publish"});
   }
   return result;
 }
 
+/// A peer may write any number: one that is beyond all limits stays beyond them.
+constexpr std::int64_t highest_count = 1'000'000'000;
+
 std::uint32_t count_of(const amqp::properties& x, std::string_view header) noexcept {
-  auto count = amqp::find_field_as<std::int64_t>(x.headers, header);
-  return count && *count > 0 ? static_cast<std::uint32_t>(*count) : 0;
+  const auto* count = amqp::find_field_as<std::int64_t>(x.headers, header);
+  return count ? static_cast<std::uint32_t>(std::clamp<std::int64_t>(*count, 0, highest_count)) : 0;
 }
 
-/// To a queue by its name; what it was published to travels in headers.
-amqp::publication copy_to(std::string queue, amqp::delivery x) {
+/// Makes a copy for a queue by its name; the original exchange and routing key travel in headers.
+amqp::publication copy_to(std::string queue, amqp::delivery delivery) {
   amqp::publication result;
   result.routing_key = std::move(queue);
-  result.properties = std::move(x.properties);
+  result.properties = std::move(delivery.properties);
   result.properties.persistent = true;
   auto& headers = result.properties.headers;
-  // The broker would route it there once more.
-  std::erase_if(headers, [](const auto& x) { return x.first == "CC" || x.first == "BCC"; });
+  // With these headers the broker would route the copy to their queues once more.
+  std::erase_if(headers,
+                [](const auto& header) { return header.first == "CC" || header.first == "BCC"; });
   if (const auto expiration = std::exchange(result.properties.expiration, {});
       expiration.count() > 0)
     amqp::set_field(headers, expiration_header, std::int64_t{expiration.count()});
-  amqp::set_field(headers, exchange_header, std::move(x.exchange));
-  amqp::set_field(headers, routing_key_header, std::move(x.routing_key));
-  result.body = std::make_shared<const std::string>(std::move(x.body));
+  amqp::set_field(headers, exchange_header, std::move(delivery.exchange));
+  amqp::set_field(headers, routing_key_header, std::move(delivery.routing_key));
+  result.body = std::make_shared<const std::string>(std::move(delivery.body));
   result.mandatory = true;
   return result;
 }
 
-/// The routing key that a message had in the exchange where it was first dead.
+/// Returns the routing key that a message had in the exchange where it was first dead.
 std::optional<std::string> first_routing_key(const std::vector<amqp::field_value>& deaths,
                                              std::string_view exchange) {
   // The latest death comes first.
@@ -100,19 +104,20 @@ std::optional<std::string> first_routing_key(const std::vector<amqp::field_value
   return std::nullopt;
 }
 
-/// One that the broker has moved, of its own accord, from a queue that it had come to by
+/// Restores a message that the broker itself has moved from a queue that the message had reached by
 /// an exchange.
-void restore_moved(amqp::delivery& x) {
-  auto* exchange = amqp::find_field_as<std::string>(x.properties.headers, "x-first-death-exchange");
-  auto* deaths = amqp::find_field_as<amqp::opaque_value>(x.properties.headers, "x-death");
+void restore_moved(amqp::delivery& delivery) {
+  auto* exchange =
+      amqp::find_field_as<std::string>(delivery.properties.headers, "x-first-death-exchange");
+  auto* deaths = amqp::find_field_as<amqp::opaque_value>(delivery.properties.headers, "x-death");
   if (!exchange || exchange->empty() || !deaths)
     return;
   const auto list = amqp::as_list(*deaths);
   auto key = list ? first_routing_key(*list, *exchange) : std::nullopt;
   if (!key)
     return;
-  x.exchange = std::string{*exchange};
-  x.routing_key = std::move(*key);
+  delivery.exchange = std::string{*exchange};
+  delivery.routing_key = std::move(*key);
 }
 
 } // namespace
@@ -145,15 +150,15 @@ std::vector<amqp::queue> retry_queues(const amqp::queue& of, const retry_policy&
   std::vector<amqp::queue> result;
   for (std::uint32_t retry = 1; retry <= policy.max_retries; ++retry) {
     const auto delay = delay_of(policy, retry);
-    auto x = delaying(of, retry_queue_name(of.name, delay), delay);
-    if (!result.empty() && result.back().name == x.name)
-      break; // all further ones are as long
-    result.push_back(std::move(x));
+    auto queue = delaying(of, retry_queue_name(of.name, delay), delay);
+    if (!result.empty() && result.back().name == queue.name)
+      break; // all further delays are equal
+    result.push_back(std::move(queue));
   }
   return result;
 }
 
-// As a subscription of it by `on_quorum_queue` would declare it.
+// The queue is as a subscription of it by `on_quorum_queue` would declare it.
 amqp::queue dead_letter_queue(const amqp::queue& of) {
   auto result = companion_of(of, dead_letter_queue_name(of.name));
   if (is_quorum(of))
@@ -170,46 +175,48 @@ amqp::field_table dead_letter_arguments(std::string_view queue) {
           {"x-dead-letter-routing-key", dead_letter_queue_name(queue)}};
 }
 
-std::uint32_t attempts_of(const amqp::properties& x) noexcept {
-  return count_of(x, attempts_header);
+std::uint32_t attempts_of(const amqp::properties& properties) noexcept {
+  return count_of(properties, attempts_header);
 }
 
-std::uint32_t returns_of(const amqp::properties& x) noexcept {
-  return count_of(x, "x-delivery-count");
+std::uint32_t returns_of(const amqp::properties& properties) noexcept {
+  return count_of(properties, "x-delivery-count");
 }
 
-std::optional<std::int64_t> stream_offset(const amqp::properties& x) noexcept {
-  auto* offset = amqp::find_field_as<std::int64_t>(x.headers, "x-stream-offset");
+std::optional<std::int64_t> stream_offset(const amqp::properties& properties) noexcept {
+  auto* offset = amqp::find_field_as<std::int64_t>(properties.headers, "x-stream-offset");
   return offset ? std::optional{*offset} : std::nullopt;
 }
 
-std::uint32_t unmatched_rounds_of(const amqp::properties& x) noexcept {
-  return count_of(x, unmatched_header);
+std::uint32_t unmatched_rounds_of(const amqp::properties& properties) noexcept {
+  return count_of(properties, unmatched_header);
 }
 
-amqp::publication copy_for(std::string queue, amqp::delivery x, std::uint32_t attempts,
+amqp::publication copy_for(std::string queue, amqp::delivery delivery, std::uint32_t attempts,
                            std::string_view error) {
-  auto result = copy_to(std::move(queue), std::move(x));
+  auto result = copy_to(std::move(queue), std::move(delivery));
   amqp::set_field(result.properties.headers, attempts_header, std::int64_t{attempts});
   amqp::set_field(result.properties.headers, error_header, std::string{cut(error)});
   return result;
 }
 
-amqp::publication unmatched_copy_for(std::string queue, amqp::delivery x, std::uint32_t rounds) {
-  auto result = copy_to(std::move(queue), std::move(x));
+amqp::publication unmatched_copy_for(std::string queue, amqp::delivery delivery,
+                                     std::uint32_t rounds) {
+  auto result = copy_to(std::move(queue), std::move(delivery));
   amqp::set_field(result.properties.headers, unmatched_header, std::int64_t{rounds});
   return result;
 }
 
-void restore_origin(amqp::delivery& x) {
-  if (!x.exchange.empty())
+void restore_origin(amqp::delivery& delivery) {
+  if (!delivery.exchange.empty())
     return;
-  auto exchange = amqp::find_field_as<std::string>(x.properties.headers, exchange_header);
-  auto routing_key = amqp::find_field_as<std::string>(x.properties.headers, routing_key_header);
+  auto exchange = amqp::find_field_as<std::string>(delivery.properties.headers, exchange_header);
+  auto routing_key =
+      amqp::find_field_as<std::string>(delivery.properties.headers, routing_key_header);
   if (!exchange || !routing_key)
-    return restore_moved(x);
-  x.exchange = *exchange;
-  x.routing_key = *routing_key;
+    return restore_moved(delivery);
+  delivery.exchange = *exchange;
+  delivery.routing_key = *routing_key;
 }
 
 } // namespace actors

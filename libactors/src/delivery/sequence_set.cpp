@@ -5,51 +5,52 @@
 
 namespace actors {
 
-bool sequence_set::contains(std::uint64_t x) const noexcept {
-  auto i = std::lower_bound(ranges_.begin(), ranges_.end(), x,
-                            [](const range& y, std::uint64_t z) { return y.last < z; });
-  return i != ranges_.end() && i->first <= x;
+bool sequence_set::contains(std::uint64_t number) const noexcept {
+  auto i = std::lower_bound(
+      ranges_.begin(), ranges_.end(), number,
+      [](const range& known, std::uint64_t wanted) { return known.last < wanted; });
+  return i != ranges_.end() && i->first <= number;
 }
 
-// Most numbers follow the highest one.
-void sequence_set::insert(std::uint64_t x) {
-  if (ranges_.empty() || x > ranges_.back().last) {
-    if (!ranges_.empty() && ranges_.back().last + 1 == x)
-      ranges_.back().last = x;
+// Most numbers are above the highest one, which the first branch handles quickly.
+void sequence_set::insert(std::uint64_t number) {
+  if (ranges_.empty() || number > ranges_.back().last) {
+    if (!ranges_.empty() && ranges_.back().last + 1 == number)
+      ranges_.back().last = number;
     else
-      ranges_.push_back({x, x});
+      ranges_.push_back({number, number});
     return;
   }
-  auto next = find(x);
-  if (next->first <= x)
+  auto next = find(number);
+  if (next->first <= number)
     return;
-  const auto follows = next != ranges_.begin() && std::prev(next)->last + 1 == x;
-  const auto precedes = next->first == x + 1;
+  const auto follows = next != ranges_.begin() && std::prev(next)->last + 1 == number;
+  const auto precedes = next->first == number + 1;
   if (follows && precedes) {
     std::prev(next)->last = next->last;
     ranges_.erase(next);
   } else if (follows) {
-    std::prev(next)->last = x;
+    std::prev(next)->last = number;
   } else if (precedes) {
-    next->first = x;
+    next->first = number;
   } else {
-    ranges_.insert(next, {x, x});
+    ranges_.insert(next, {number, number});
   }
 }
 
-void sequence_set::erase(std::uint64_t x) {
-  auto i = find(x);
-  if (i == ranges_.end() || i->first > x)
+void sequence_set::erase(std::uint64_t number) {
+  auto i = find(number);
+  if (i == ranges_.end() || i->first > number)
     return;
   if (i->first == i->last) {
     ranges_.erase(i);
-  } else if (i->first == x) {
+  } else if (i->first == number) {
     ++i->first;
-  } else if (i->last == x) {
+  } else if (i->last == number) {
     --i->last;
   } else {
-    const range before{i->first, x - 1};
-    i->first = x + 1;
+    const range before{i->first, number - 1};
+    i->first = number + 1;
     ranges_.insert(i, before);
   }
 }
@@ -59,9 +60,10 @@ void sequence_set::erase_lowest(std::size_t count) {
   ranges_.erase(ranges_.begin(), ranges_.begin() + static_cast<std::ptrdiff_t>(size));
 }
 
-std::vector<sequence_set::range>::iterator sequence_set::find(std::uint64_t x) noexcept {
-  return std::lower_bound(ranges_.begin(), ranges_.end(), x,
-                          [](const range& y, std::uint64_t z) { return y.last < z; });
+std::vector<sequence_set::range>::iterator sequence_set::find(std::uint64_t number) noexcept {
+  return std::lower_bound(
+      ranges_.begin(), ranges_.end(), number,
+      [](const range& known, std::uint64_t wanted) { return known.last < wanted; });
 }
 
 } // namespace actors

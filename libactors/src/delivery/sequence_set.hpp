@@ -6,22 +6,22 @@
 
 namespace actors {
 
-/// A set of numbers that mostly follow one another, kept as ranges: it costs memory by
-/// its holes and not by its numbers. A plain value.
+/// A set of numbers that mostly follow one another, kept as ranges: its memory grows with its
+/// holes, not with its numbers. A plain value.
 class sequence_set {
 public:
-  bool contains(std::uint64_t x) const noexcept;
+  bool contains(std::uint64_t number) const noexcept;
 
-  /// Of no effect for a number that is in it.
-  void insert(std::uint64_t x);
+  /// Adds a number; of no effect if the set contains it.
+  void insert(std::uint64_t number);
 
-  /// Of no effect for a number that is not in it.
-  void erase(std::uint64_t x);
+  /// Removes a number; of no effect if the set does not contain it.
+  void erase(std::uint64_t number);
 
-  /// Takes out the numbers of the lowest ranges.
+  /// Removes the numbers of the lowest ranges; `count` is in ranges.
   void erase_lowest(std::size_t count);
 
-  /// How many ranges there are, which is one more than there are holes.
+  /// The number of ranges, which is the number of holes plus one.
   std::size_t ranges() const noexcept {
     return ranges_.size();
   }
@@ -36,10 +36,10 @@ private:
     std::uint64_t last = 0;
   };
 
-  /// The first range that ends with this number or behind it.
-  std::vector<range>::iterator find(std::uint64_t x) noexcept;
+  /// Returns the first range that ends at this number or above it.
+  std::vector<range>::iterator find(std::uint64_t number) noexcept;
 
-  /// Ascending; between two of them at least one number is missing.
+  /// The ranges ascend; at least one number is missing between two ranges.
   std::vector<range> ranges_;
 };
 

@@ -10,24 +10,25 @@ namespace {
 /// How many notices may wait for one strategy.
 constexpr std::size_t max_notices = 100;
 
-/// Widens the gap `x` by the gap `y`, if they touch.
-bool widen(stream_gap& x, const stream_gap& y) {
-  if (x.exchange != y.exchange || x.routing_key != y.routing_key || x.to + 1 != y.from)
+/// Widens `gap` by `next`, if the two touch.
+bool widen(stream_gap& gap, const stream_gap& next) {
+  if (gap.exchange != next.exchange || gap.routing_key != next.routing_key
+      || gap.to + 1 != next.from)
     return false;
-  x.to = y.to;
+  gap.to = next.to;
   return true;
 }
 
 } // namespace
 
-void append(std::vector<stream_notice>& out, stream_notice x) {
-  auto* next = std::get_if<stream_gap>(&x);
+void append(std::vector<stream_notice>& out, stream_notice notice) {
+  auto* next = std::get_if<stream_gap>(&notice);
   auto* last = out.empty() ? nullptr : std::get_if<stream_gap>(&out.back());
   if (next && last && widen(*last, *next))
     return;
   if (out.size() >= max_notices)
     out.erase(out.begin());
-  out.push_back(std::move(x));
+  out.push_back(std::move(notice));
 }
 
 stream_tracker::stream_tracker(stream_limits limits) noexcept : limits_(limits) {
@@ -42,57 +43,57 @@ stream_tracker::arrived(std::string_view exchange, std::string_view routing_key,
                         const std::optional<amqp::stream_position>& position, time_point now) {
   auto& from = touch({exchange, routing_key}, now);
   arrival result;
-  if (!position || position->sequence == 0) // none counts from 0
+  if (!position || position->sequence == 0) // no publisher counts from 0
     return result;
   const auto sequence = position->sequence;
-  auto* x = find_track(from, position->epoch);
-  if (!x)
-    x = add_track(from, *position, result.before);
-  if (!x)
+  auto* publisher = find_track(from, position->epoch);
+  if (!publisher)
+    publisher = add_track(from, *position, result.before);
+  if (!publisher)
     return result;
-  if (sequence > x->highest) {
-    if (sequence - x->highest > 1)
+  if (sequence > publisher->highest) {
+    if (sequence - publisher->highest > 1)
       result.before.emplace_back(
-          stream_gap{from.exchange, from.routing_key, x->highest + 1, sequence - 1});
-    x->highest = sequence;
-  } else if (x->handled.contains(sequence)) {
+          stream_gap{from.exchange, from.routing_key, publisher->highest + 1, sequence - 1});
+    publisher->highest = sequence;
+  } else if (publisher->handled.contains(sequence)) {
     result.outcome = verdict::handled;
     return result;
-  } else if (x->in_hand.contains(sequence)) {
+  } else if (publisher->in_hand.contains(sequence)) {
     result.outcome = verdict::in_hand;
     return result;
   }
-  x->in_hand.insert(sequence);
+  publisher->in_hand.insert(sequence);
   return result;
 }
 
 void stream_tracker::handled(std::string_view exchange, std::string_view routing_key,
                              const std::optional<amqp::stream_position>& position) {
-  auto* x = find_track({exchange, routing_key}, position);
-  if (!x)
+  auto* publisher = find_track({exchange, routing_key}, position);
+  if (!publisher)
     return;
-  const auto before = x->handled.ranges();
-  x->in_hand.erase(position->sequence);
-  x->handled.insert(position->sequence);
-  if (x->handled.ranges() == before)
+  const auto before = publisher->handled.ranges();
+  publisher->in_hand.erase(position->sequence);
+  publisher->handled.insert(position->sequence);
+  if (publisher->handled.ranges() == before)
     return;
-  ranges_ += x->handled.ranges(); // less is possible as well
+  ranges_ += publisher->handled.ranges(); // the number may have shrunk
   ranges_ -= before;
-  bound_ranges(*x);
+  bound_ranges(*publisher);
 }
 
 void stream_tracker::failed(std::string_view exchange, std::string_view routing_key,
                             const std::optional<amqp::stream_position>& position) {
-  if (auto* x = find_track({exchange, routing_key}, position))
-    x->in_hand.erase(position->sequence);
+  if (auto* publisher = find_track({exchange, routing_key}, position))
+    publisher->in_hand.erase(position->sequence);
 }
 
-// To handle a very old message twice is better than to lose one: no hole is closed. Many
-// go at once, so that a stream which is all holes does not pay for each.
-void stream_tracker::bound_ranges(track& x) {
-  if (x.handled.ranges() > limits_.max_ranges) {
+// A very old message is better handled twice than lost, so no hole is closed. Many ranges go at
+// once, so that a stream full of holes does not pay for each.
+void stream_tracker::bound_ranges(track& publisher) {
+  if (publisher.handled.ranges() > limits_.max_ranges) {
     const auto count = std::max<std::size_t>(limits_.max_ranges / 8, 1);
-    x.handled.erase_lowest(count);
+    publisher.handled.erase_lowest(count);
     ranges_ -= count;
     forgotten_ += count;
   }
@@ -102,9 +103,9 @@ void stream_tracker::bound_ranges(track& x) {
 
 void stream_tracker::forget_oldest_stream() {
   auto& oldest = streams_.front();
-  for (auto& x : oldest.tracks) {
-    ranges_ -= x.handled.ranges();
-    forgotten_ += x.handled.ranges();
+  for (auto& publisher : oldest.tracks) {
+    ranges_ -= publisher.handled.ranges();
+    forgotten_ += publisher.handled.ranges();
   }
   by_name_.erase({oldest.exchange, oldest.routing_key});
   streams_.pop_front();
@@ -112,18 +113,18 @@ void stream_tracker::forget_oldest_stream() {
 
 std::vector<stream_stale> stream_tracker::stale(time_point now, std::chrono::milliseconds max_age) {
   std::vector<stream_stale> result;
-  for (auto& x : streams_) {
-    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - x.last_spoke);
+  for (auto& silent : streams_) {
+    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - silent.last_spoke);
     if (age < max_age)
       break; // all others spoke later
-    if (!x.told_stale)
-      result.push_back({x.exchange, x.routing_key, age});
-    x.told_stale = true;
+    if (!silent.told_stale)
+      result.push_back({silent.exchange, silent.routing_key, age});
+    silent.told_stale = true;
   }
   return result;
 }
 
-// Finds or adds a stream, and makes it the one that spoke last.
+// Finds or adds a stream, and makes it the last one that spoke.
 stream_tracker::stream& stream_tracker::touch(const stream_name& name, time_point now) {
   if (auto i = by_name_.find(name); i != by_name_.end()) {
     streams_.splice(streams_.end(), streams_, i->second);
@@ -149,39 +150,39 @@ stream_tracker::find_track(const stream_name& name,
   auto i = by_name_.find(name);
   if (i == by_name_.end())
     return nullptr;
-  auto* x = find_track(*i->second, position->epoch);
-  return x && position->sequence <= x->highest ? x : nullptr;
+  auto* publisher = find_track(*i->second, position->epoch);
+  return publisher && position->sequence <= publisher->highest ? publisher : nullptr;
 }
 
-stream_tracker::track* stream_tracker::find_track(stream& x, std::uint64_t epoch) noexcept {
-  for (auto& y : x.tracks)
-    if (y.epoch == epoch)
-      return &y;
+stream_tracker::track* stream_tracker::find_track(stream& from, std::uint64_t epoch) noexcept {
+  for (auto& publisher : from.tracks)
+    if (publisher.epoch == epoch)
+      return &publisher;
   return nullptr;
 }
 
-stream_tracker::track* stream_tracker::add_track(stream& x, const amqp::stream_position& first,
+stream_tracker::track* stream_tracker::add_track(stream& from, const amqp::stream_position& first,
                                                  std::vector<stream_notice>& out) {
-  const auto known = !x.tracks.empty();
-  const auto restarted = known && first.epoch > x.newest_epoch;
+  const auto known = !from.tracks.empty();
+  const auto restarted = known && first.epoch > from.newest_epoch;
   if (restarted)
-    out.emplace_back(stream_restarted{x.exchange, x.routing_key, first.epoch});
-  x.newest_epoch = std::max(x.newest_epoch, first.epoch);
-  auto place = std::find_if(x.tracks.begin(), x.tracks.end(),
-                            [&](const track& y) { return y.epoch < first.epoch; });
-  if (x.tracks.size() >= limits_.max_epochs) {
-    if (place == x.tracks.end())
+    out.emplace_back(stream_restarted{from.exchange, from.routing_key, first.epoch});
+  from.newest_epoch = std::max(from.newest_epoch, first.epoch);
+  auto place = std::find_if(from.tracks.begin(), from.tracks.end(),
+                            [&](const track& publisher) { return publisher.epoch < first.epoch; });
+  if (from.tracks.size() >= limits_.max_epochs) {
+    if (place == from.tracks.end())
       return nullptr;
-    const auto index = place - x.tracks.begin();
-    ranges_ -= x.tracks.back().handled.ranges();
-    forgotten_ += x.tracks.back().handled.ranges();
-    x.tracks.pop_back();
-    place = x.tracks.begin() + index;
+    const auto index = place - from.tracks.begin();
+    ranges_ -= from.tracks.back().handled.ranges();
+    forgotten_ += from.tracks.back().handled.ranges();
+    from.tracks.pop_back();
+    place = from.tracks.begin() + index;
   }
   track added;
   added.epoch = first.epoch;
   added.highest = restarted ? 0 : first.sequence - 1;
-  return &*x.tracks.insert(place, std::move(added));
+  return &*from.tracks.insert(place, std::move(added));
 }
 
 } // namespace actors

@@ -33,7 +33,7 @@ struct topic_tree::node {
   owner one;
   /// For the word `#`.
   owner any;
-  /// Whether this is the place of a `#`, where any word leads back to.
+  /// Whether this is the node of a `#`, to which any word leads back.
   bool repeats = false;
   ids handlers;
   /// The last step that led here.
@@ -53,12 +53,12 @@ struct topic_tree::node {
   }
 
   node& add(std::string_view word) {
-    auto& x = word == "*" ? one : word == "#" ? any : words[std::string{word}];
-    if (!x) {
-      x = std::make_unique<node>();
-      x->repeats = word == "#";
+    auto& child = word == "*" ? one : word == "#" ? any : words[std::string{word}];
+    if (!child) {
+      child = std::make_unique<node>();
+      child->repeats = word == "#";
     }
-    return *x;
+    return *child;
   }
 
   void remove(std::string_view word) {
@@ -100,7 +100,7 @@ bool topic_tree::erase(subscription_id id, std::string_view binding_key) {
   return erase(*root_, binding_key, binding_key.empty(), id);
 }
 
-// Takes away the places that lead nowhere any more.
+// Nodes that lead nowhere any more are removed.
 bool topic_tree::erase(node& from, std::string_view rest, bool done, subscription_id id) {
   if (done)
     return std::erase(from.handlers, id) > 0;
@@ -121,8 +121,8 @@ const topic_tree::ids& topic_tree::bound_to(std::string_view binding_key) const 
   return at ? at->handlers : none;
 }
 
-// All places that the words lead to are followed at once, each of them once a word:
-// the effort cannot explode, whatever the binding keys.
+// All nodes that the words lead to are followed at once, each once per word: no set of binding keys
+// makes the effort explode.
 void topic_tree::match(std::string_view routing_key, ids& out) {
   now_.clear();
   ++step_;
@@ -131,24 +131,24 @@ void topic_tree::match(std::string_view routing_key, ids& out) {
     const auto word = take_word(routing_key, done);
     next_.clear();
     ++step_;
-    for (auto* x : now_) {
-      if (x->repeats)
-        enter(*x, next_);
-      if (auto* y = x->literal(word))
-        enter(*y, next_);
-      if (x->one)
-        enter(*x->one, next_);
+    for (auto* place : now_) {
+      if (place->repeats)
+        enter(*place, next_);
+      if (auto* literal = place->literal(word))
+        enter(*literal, next_);
+      if (place->one)
+        enter(*place->one, next_);
     }
   }
-  for (auto* x : now_)
-    out.insert(out.end(), x->handlers.begin(), x->handlers.end());
+  for (auto* place : now_)
+    out.insert(out.end(), place->handlers.begin(), place->handlers.end());
 }
 
-// A `#` that stands here matches no word at all as well.
-void topic_tree::enter(node& x, places& to) const {
-  for (auto* y = &x; y != nullptr && y->step != step_; y = y->any.get()) {
-    y->step = step_;
-    to.push_back(y);
+// A `#` below this node also matches no word at all, so its node is entered as well.
+void topic_tree::enter(node& from, places& to) const {
+  for (auto* place = &from; place != nullptr && place->step != step_; place = place->any.get()) {
+    place->step = step_;
+    to.push_back(place);
   }
 }
 

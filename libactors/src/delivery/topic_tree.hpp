@@ -12,9 +12,8 @@
 
 namespace actors {
 
-/// Handlers by the binding key of a topic exchange, word by word: what a message
-/// costs grows with the words of its routing key, not with the number of binding
-/// keys. Agrees with `topic_matches`.
+/// Handlers by the binding key of a topic exchange, word by word: the cost of a message grows with
+/// the words of its routing key, not with the number of binding keys. Agrees with `topic_matches`.
 class topic_tree {
 public:
   using ids = std::vector<subscription_id>;
@@ -26,13 +25,13 @@ public:
 
   void insert(subscription_id id, std::string_view binding_key);
 
-  /// False: not there.
+  /// Removes a handler. False: the handler is not there.
   bool erase(subscription_id id, std::string_view binding_key);
 
   /// Appends the handlers of all binding keys that match, in no order, each once.
   void match(std::string_view routing_key, ids& out);
 
-  /// The handlers of exactly this binding key, in the order they came.
+  /// Returns the handlers of exactly this binding key, in order of insertion.
   const ids& bound_to(std::string_view binding_key) const;
 
   bool empty() const noexcept;
@@ -40,11 +39,11 @@ public:
 private:
   struct node;
 
-  /// The places that the words so far lead to.
+  /// The nodes that the words so far lead to.
   using places = std::vector<node*>;
 
   static bool erase(node& from, std::string_view rest, bool done, subscription_id id);
-  void enter(node& x, places& to) const;
+  void enter(node& from, places& to) const;
 
   std::unique_ptr<node> root_;
   places now_;

@@ -10,7 +10,7 @@
 #include "amqp/overloaded.hpp"
 #include "runtime/repeated_log.hpp"
 
-// Subscriptions: how they begin, what the broker says of them, how they end.
+// This file has the life of subscriptions: their begin, news from the broker, their end.
 
 namespace actors {
 
@@ -18,10 +18,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How long a strategy may be away before its place goes to others.
+/// A strategy's place is kept for this time before it goes to others.
 constexpr auto longest_absence = 5s;
 
-/// Ends that nobody needs to look into.
+/// Whether the end of a strategy needs somebody's attention.
 bool is_failure(const caf::error& reason) noexcept {
   return reason && reason != caf::exit_reason::user_shutdown && reason != caf::exit_reason::normal
          && reason != caf::exit_reason::kill;
@@ -36,96 +36,99 @@ dispatching::dispatching(dispatch_door& door, const dispatcher_settings& setting
 
 // -- how they begin -----------------------------------------------------------------------
 
-caf::error dispatching::refusal(const subscription& what, bool has_strategy) const {
+caf::error dispatching::refusal(const subscription& spec, bool has_strategy) const {
   if (draining_)
     return make_error(ec::shutting_down, "the event center is stopping");
   auto result =
       has_strategy
-          ? table_.check(what)
+          ? table_.check(spec)
           : make_error(ec::invalid_argument,
-                       fmt::format("subscription {}: its strategy is no actor", to_string(what)));
+                       fmt::format("subscription {}: its strategy is no actor", to_string(spec)));
   if (result)
     log_repeated(log_level::error, "not subscribed", text_of(result),
                  "not subscribed: " + text_of(result));
   return result;
 }
 
-void dispatching::begin(event_handler& x) {
-  if (x.spec.stale_after.count() > 0)
+void dispatching::begin(event_handler& handler) {
+  if (handler.spec.stale_after.count() > 0)
     schedule_tick();
-  if (table_.consumer_of(x).has_bound(x.spec))
-    establish(x);
+  if (table_.consumer_of(handler).has_bound(handler.spec))
+    establish(handler);
   follow();
   now_ = door_->now();
-  hand_over_held(x);
+  hand_over_held(handler);
 }
 
-// Carries out what the table wishes.
+// Carries out the wishes of the table.
 void dispatching::follow() {
   for (auto& wish : table_.take_wishes())
     std::visit(amqp::overloaded{
-                   [this](wanted_consumer& x) { door_->want(std::move(x)); },
-                   [this](subscription_table::unwanted_binding& x) {
-                     door_->unwant(x.id, std::move(x.spec));
+                   [this](wanted_consumer& consumer) { door_->want(std::move(consumer)); },
+                   [this](subscription_table::unwanted_binding& unwanted) {
+                     door_->unwant(unwanted.id, std::move(unwanted.spec));
                    },
-                   [this](subscription_table::unwanted_consumer& x) {
-                     // What its strategies leave behind goes back ahead of all that follows.
-                     deliveries_.resume_all(x.id);
+                   [this](subscription_table::unwanted_consumer& unwanted) {
+                     // Messages that its strategies leave behind go back ahead of all that follow.
+                     deliveries_.resume_all(unwanted.id);
                      flush();
-                     door_->unwant(x.id);
+                     door_->unwant(unwanted.id);
                    },
                },
                wish);
 }
 
-// A subscription that never worked ends with the error; one that did is kept
-// and comes back when the broker lets it.
+// A subscription that never worked ends with the error; an established one is kept, and comes back
+// when the broker allows it.
 void dispatching::fail(subscription_id id, const failure& reason) {
-  auto& x = table_.at(id);
-  x.counters.consuming = false;
-  if (x.established)
+  auto& handler = table_.at(id);
+  handler.counters.consuming = false;
+  if (handler.established)
     return;
-  const auto text = fmt::format("not subscribed: {}: {}", to_string(x.spec), reason.text);
+  const auto text = fmt::format("not subscribed: {}: {}", to_string(handler.spec), reason.text);
   log_repeated(log_level::error, "not subscribed", text, text);
   remove(id, make_error(reason));
 }
 
-void dispatching::establish(event_handler& x) {
-  x.counters.consuming = true;
-  tell_restored(x);
-  if (std::exchange(x.established, true))
+void dispatching::establish(event_handler& handler) {
+  handler.counters.consuming = true;
+  tell_restored(handler);
+  if (std::exchange(handler.established, true))
     return;
-  const auto& from = table_.consumer_of(x);
-  const auto text = fmt::format("subscribed: {} on queue '{}'", to_string(x.spec), from.queue_name);
+  const auto& from = table_.consumer_of(handler);
+  const auto text =
+      fmt::format("subscribed: {} on queue '{}'", to_string(handler.spec), from.queue_name);
   log_repeated(log_level::info, "subscribed", text, text);
-  door_->grant(x.id(), {x.counters.id, x.spec.exchange, x.spec.routing_key, from.queue_name,
-                        !from.assumed.contains({x.spec.exchange, from.queue, x.spec.routing_key})});
+  door_->grant(
+      handler.id(),
+      {handler.counters.id, handler.spec.exchange, handler.spec.routing_key, from.queue_name,
+       !from.assumed.contains({handler.spec.exchange, from.queue, handler.spec.routing_key})});
 }
 
 // -- what the broker says -----------------------------------------------------------------
 
-void dispatching::on_consumer_state(const consumer_state& x) {
-  if (x.retired)
-    return on_retired(x.id);
-  auto* from = table_.find_consumer(x.id);
+void dispatching::on_consumer_state(const consumer_state& state) {
+  if (state.retired)
+    return on_retired(state.id);
+  auto* from = table_.find_consumer(state.id);
   if (!from)
     return;
-  const auto about = table_.apply(x); // a copy: a failure removes from the lists
-  if (!x.error) {
+  const auto about = table_.apply(state); // a copy: a failure removes from the lists
+  if (!state.error) {
     for (auto id : about)
       establish(table_.at(id));
     return;
   }
-  // It is started again, where it was.
-  if (!x.binding)
-    table_.resume_stream(x.id, *from, deliveries_.first_offset(x.id));
+  // The consumer is started again, at its old offset.
+  if (!state.binding)
+    table_.resume_stream(state.id, *from, deliveries_.first_offset(state.id));
   for (auto id : about)
     if (table_.find(id)) // a place goes with the last strategy
-      fail(id, x.error);
+      fail(id, state.error);
   follow();
 }
 
-// All that a former consumer delivered has been seen: the next may start.
+// A retired consumer has delivered all: the next one may start.
 void dispatching::on_retired(amqp::consumer_id id) {
   if (!table_.is_retiring(id))
     return;
@@ -137,11 +140,11 @@ void dispatching::on_retired(amqp::consumer_id id) {
   continue_drain();
 }
 
-void dispatching::on_consumers_lost(const std::vector<amqp::consumer_id>& xs,
+void dispatching::on_consumers_lost(const std::vector<amqp::consumer_id>& ids,
                                     const failure& reason) {
-  for (auto id : xs)
-    if (auto* x = table_.find_consumer(id))
-      lose(id, *x, reason);
+  for (auto id : ids)
+    if (auto* consumer = table_.find_consumer(id))
+      lose(id, *consumer, reason);
     else
       deliveries_.lost(id);
   follow();
@@ -149,13 +152,13 @@ void dispatching::on_consumers_lost(const std::vector<amqp::consumer_id>& xs,
   continue_drain();
 }
 
-void dispatching::lose(amqp::consumer_id id, shared_consumer& x, const failure& reason) {
-  table_.lost(x);
-  table_.resume_stream(id, x, deliveries_.first_offset(id));
+void dispatching::lose(amqp::consumer_id id, shared_consumer& consumer, const failure& reason) {
+  table_.lost(consumer);
+  table_.resume_stream(id, consumer, deliveries_.first_offset(id));
   deliveries_.lost(id);
-  for (auto member : x.members)
+  for (auto member : consumer.members)
     answer_held(table_.at(member), verdict::release);
-  for (auto member : x.members) {
+  for (auto member : consumer.members) {
     auto& theirs = table_.at(member);
     theirs.counters.consuming = false;
     tell_lost(theirs, reason);
@@ -163,57 +166,58 @@ void dispatching::lose(amqp::consumer_id id, shared_consumer& x, const failure& 
 }
 
 void dispatching::tell_all_lost(const failure& reason) {
-  for (auto& [id, x] : table_.handlers()) {
-    x.counters.consuming = false;
-    tell_lost(x, reason);
+  for (auto& [id, handler] : table_.handlers()) {
+    handler.counters.consuming = false;
+    tell_lost(handler, reason);
   }
 }
 
 // No delivery may stay without an answer.
 void dispatching::on_exception(const failure& reason) {
   flush_scheduled_ = false;
-  for (auto& [id, x] : table_.consumers())
-    lose(id, x, reason);
+  for (auto& [id, consumer] : table_.consumers())
+    lose(id, consumer, reason);
   follow();
 }
 
-// At once, whatever waits: a strategy may have to act on it.
-void dispatching::tell_lost(event_handler& x, const failure& reason) {
-  if (!x.spec.stream_events || !x.established || x.removed || x.subscriber == 0
-      || x.link_loss_reported)
+// The notice overtakes waiting events: a strategy may have to act on it at once.
+void dispatching::tell_lost(event_handler& handler, const failure& reason) {
+  if (!handler.spec.stream_events || !handler.established || handler.removed
+      || handler.subscriber == 0 || handler.link_loss_reported)
     return;
-  x.link_loss_reported = true;
-  door_->send(x.subscriber,
-              caf::make_message(link_lost{x.spec.exchange, x.spec.routing_key, to_string(reason)}));
+  handler.link_loss_reported = true;
+  door_->send(handler.subscriber,
+              caf::make_message(
+                  link_lost{handler.spec.exchange, handler.spec.routing_key, to_string(reason)}));
 }
 
-void dispatching::tell_restored(event_handler& x) {
-  if (std::exchange(x.link_loss_reported, false))
-    door_->send(x.subscriber,
-                caf::make_message(link_restored{x.spec.exchange, x.spec.routing_key}));
+void dispatching::tell_restored(event_handler& handler) {
+  if (std::exchange(handler.link_loss_reported, false))
+    door_->send(handler.subscriber,
+                caf::make_message(link_restored{handler.spec.exchange, handler.spec.routing_key}));
 }
 
 // -- how they end -------------------------------------------------------------------------
 
 caf::error dispatching::unsubscribe(subscription_id known_as) {
-  const auto* x = table_.find_known(known_as);
-  if (!x)
+  const auto* handler = table_.find_known(known_as);
+  if (!handler)
     return make_error(ec::not_subscribed, fmt::format("there is no subscription {}", known_as));
-  remove(x->id(), make_error(ec::not_subscribed, "unsubscribed before the broker answered"));
+  remove(handler->id(), make_error(ec::not_subscribed, "unsubscribed before the broker answered"));
   return {};
 }
 
-// Takes a subscription out of the table. What its strategy has not answered
-// yet may still be answered, or its end be noticed.
-void dispatching::remove(subscription_id id, const caf::error& reason, ending how) {
-  auto& x = table_.at(id);
-  answer_held(x, verdict::release);
+// The handler of the subscription stays while its strategy owes answers: these may still come, or
+// the strategy's end be noticed.
+void dispatching::remove(subscription_id id, const caf::error& reason, ending kind) {
+  auto& handler = table_.at(id);
+  answer_held(handler, verdict::release);
   door_->refuse(id, reason);
   if (table_.is_last(id))
-    drop_places(table_.consumer_of(x), verdict::release);
-  table_.remove(id, how);
+    drop_places(table_.consumer_of(handler), verdict::release);
+  table_.remove(id, kind);
   follow();
-  if (x.counters.in_flight == 0)
+  if (handler.counters.in_flight == 0)
     forget(id);
 }
 
@@ -229,9 +233,9 @@ void dispatching::on_strategy_down(subscriber_id who, const caf::error& reason) 
   report_end(gone, reason);
   give_back_unanswered(gone);
   for (auto id : gone) {
-    auto& x = table_.at(id);
-    x.counters.in_flight = 0;
-    if (x.removed) {
+    auto& handler = table_.at(id);
+    handler.counters.in_flight = 0;
+    if (handler.removed) {
       forget(id);
       continue;
     }
@@ -248,21 +252,21 @@ void dispatching::report_end(const std::set<subscription_id>& gone, const caf::e
   const auto& named = first.spec.strategy;
   const auto who = named.empty() ? fmt::format("actor {}", first.counters.subscriber)
                                  : fmt::format("'{}' (actor {})", named, first.counters.subscriber);
-  const auto what = gone.size() == 1
-                        ? fmt::format("its subscription ({}) is removed", to_string(first.spec))
-                        : fmt::format("its {} subscriptions ({}, ...) are removed", gone.size(),
-                                      to_string(first.spec));
-  // Each time that it is started anew it is another actor.
+  const auto removed = gone.size() == 1
+                           ? fmt::format("its subscription ({}) is removed", to_string(first.spec))
+                           : fmt::format("its {} subscriptions ({}, ...) are removed", gone.size(),
+                                         to_string(first.spec));
+  // A restarted strategy is another actor, so the log knows it by its name.
   const auto entity = named.empty() ? to_string(first.spec) : named;
   if (is_failure(reason))
     log_repeated(log_level::warning, "strategy failed", entity,
-                 fmt::format("strategy {} has failed: {}: {}", who, text_of(reason), what));
+                 fmt::format("strategy {} has failed: {}: {}", who, text_of(reason), removed));
   else
     log_repeated(log_level::info, "strategy ended", entity,
-                 fmt::format("strategy {} has ended: {}", who, what));
+                 fmt::format("strategy {} has ended: {}", who, removed));
 }
 
-// What a strategy had not answered when it ended goes back to its queue.
+// Messages that a strategy had not answered when it ended go back to their queue.
 void dispatching::give_back_unanswered(const std::set<subscription_id>& gone) {
   for (auto& [key, open] : deliveries_.give_back(gone))
     finish(key, open);
@@ -272,20 +276,20 @@ void dispatching::give_back_unanswered(const std::set<subscription_id>& gone) {
 
 dispatcher_status dispatching::status() {
   auto result = counters_;
-  for (auto& [id, x] : table_.handlers())
-    if (!x.removed && x.subscriber != 0)
-      result.handlers.push_back(x.status(table_.consumer_of(x).queue_name));
+  for (auto& [id, handler] : table_.handlers())
+    if (!handler.removed && handler.subscriber != 0)
+      result.handlers.push_back(handler.status(table_.consumer_of(handler).queue_name));
   return result;
 }
 
-// What was handed out is given the time to be answered. The handlers stay in the table: what
-// the broker forgets on sending still comes.
+// Deliveries in the strategies' hands get the time to be answered. The handlers stay in the table:
+// deliveries that the broker forgets on sending still come.
 void dispatching::drain() {
   draining_ = true;
-  for (auto& [id, x] : table_.consumers())
-    drop_places(x, verdict::release);
-  for (auto& [id, x] : table_.handlers())
-    answer_held(x, verdict::release);
+  for (auto& [id, consumer] : table_.consumers())
+    drop_places(consumer, verdict::release);
+  for (auto& [id, handler] : table_.handlers())
+    answer_held(handler, verdict::release);
   table_.retire_all();
   follow();
   continue_drain();
@@ -302,8 +306,8 @@ void dispatching::continue_drain() {
 
 std::uint64_t dispatching::unhandled() {
   std::uint64_t result = deliveries_.unfinished();
-  for (auto& [id, x] : table_.handlers())
-    result += x.window.waiting();
+  for (auto& [id, handler] : table_.handlers())
+    result += handler.window.waiting();
   return result;
 }
 

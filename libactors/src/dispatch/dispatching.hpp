@@ -17,8 +17,8 @@
 
 namespace actors {
 
-/// What the dispatcher does: it finds the strategies that a message is for, hands it over, takes
-/// their answers, and decides what the broker is told of it:
+/// The dispatcher's decisions: this class finds the strategies for a message, hands the message
+/// over, takes their answers, and decides how the broker's delivery is settled:
 ///
 ///     delivery -> decoded once -> each handler: hand over | ask | hold | pass over
 ///                                                   |
@@ -31,31 +31,32 @@ public:
 
   // -- subscriptions ---------------------------------------------------------------------
 
-  /// Why a subscription is refused; the log says so as well.
-  caf::error refusal(const subscription& what, bool has_strategy) const;
+  /// Returns why a subscription is refused, or no error; the log says so as well.
+  caf::error refusal(const subscription& spec, bool has_strategy) const;
 
-  /// Adds a subscription that is not refused. The door's `grant` or `refuse`
-  /// answers it, at once perhaps; before, `named` is called with its handler.
+  /// Adds a subscription that `refusal` accepts. `named` is called with its handler; after that,
+  /// the door's `grant` or `refuse` answers it, perhaps within this call.
   template <class Named>
-  void subscribe(subscription what, subscriber_id who, subscription_id known_as, Named named) {
-    auto& x = table_.add(std::move(what), who, known_as);
-    named(x);
-    begin(x);
+  void subscribe(subscription spec, subscriber_id who, subscription_id known_as, Named named) {
+    auto& handler = table_.add(std::move(spec), who, known_as);
+    named(handler);
+    begin(handler);
   }
 
   caf::error unsubscribe(subscription_id known_as);
   void on_strategy_down(subscriber_id who, const caf::error& reason);
-  void on_consumer_state(const consumer_state& x);
-  void on_consumers_lost(const std::vector<amqp::consumer_id>& xs, const failure& reason);
+  void on_consumer_state(const consumer_state& state);
+  void on_consumers_lost(const std::vector<amqp::consumer_id>& ids, const failure& reason);
 
   // -- deliveries ------------------------------------------------------------------------
 
-  /// Deliveries of one life of a link's consuming channel. They are settled by its sender.
+  /// Takes deliveries of one generation of a link's consuming channel. The sender of the link
+  /// settles them.
   void on_deliveries(const amqp::link_sender_ptr& out, std::uint32_t generation,
-                     std::vector<amqp::delivery>& xs);
+                     std::vector<amqp::delivery>& batch);
   void on_answer(const question& to, const caf::error& err);
   void on_mark(subscription_id id, std::uint64_t mark, const caf::error& err);
-  /// A strategy failed with what it was not asked to answer.
+  /// A strategy failed with a message that it was not asked to answer.
   void on_unasked_error(subscriber_id who, const caf::error& reason);
   void on_moved(delivery_key key, const caf::error& err);
   void on_pause_over(delivery_key key);
@@ -66,7 +67,7 @@ public:
 
   dispatcher_status status();
 
-  /// Nothing new is handed out. The door's `end_drain` follows.
+  /// Stops handing out new messages. The door's `end_drain` follows.
   void drain();
 
   bool is_draining() const noexcept {
@@ -76,10 +77,11 @@ public:
   /// The events that strategies have not answered.
   std::uint64_t unhandled();
 
-  /// No subscription gets anything any more until its consumer is started again.
+  /// Tells all strategies that their consumers are lost, until these are started again.
   void tell_all_lost(const failure& reason);
 
-  /// A message made us throw: what strategies had of all links comes again, as they are renewed.
+  /// A message made the dispatcher throw: all links are renewed, and their open deliveries come
+  /// again.
   void on_exception(const failure& reason);
 
 private:
@@ -90,79 +92,81 @@ private:
 
   // -- subscriptions ---------------------------------------------------------------------
 
-  void begin(event_handler& x);
+  void begin(event_handler& handler);
   void follow();
-  void remove(subscription_id id, const caf::error& reason, ending how = ending::asked_for);
+  void remove(subscription_id id, const caf::error& reason, ending kind = ending::asked_for);
   void forget(subscription_id id);
   void report_end(const std::set<subscription_id>& gone, const caf::error& reason);
   void give_back_unanswered(const std::set<subscription_id>& gone);
   void on_retired(amqp::consumer_id id);
-  void establish(event_handler& x);
+  void establish(event_handler& handler);
   void fail(subscription_id id, const failure& reason);
-  void lose(amqp::consumer_id id, shared_consumer& x, const failure& reason);
-  void tell_lost(event_handler& x, const failure& reason);
-  void tell_restored(event_handler& x);
+  void lose(amqp::consumer_id id, shared_consumer& consumer, const failure& reason);
+  void tell_lost(event_handler& handler, const failure& reason);
+  void tell_restored(event_handler& handler);
 
   // -- places that are kept for strategies that may be back ----------------------------------
 
-  void hold_for(const std::vector<subscription_id>& places, const amqp::delivery& x,
+  void hold_for(const std::vector<subscription_id>& places, const amqp::delivery& delivery,
                 delivery_key key, open_delivery& open);
   void hand_over_held(event_handler& to);
-  void hand_over_held(event_handler& to, delivery_key key, const held_message& x);
-  void answer_held(event_handler& to, verdict what);
+  void hand_over_held(event_handler& to, delivery_key key, const held_message& message);
+  void answer_held(event_handler& to, verdict outcome);
   void give_back_held(event_handler& to, delivery_key key);
-  void drop_places(const shared_consumer& from, verdict what);
+  void drop_places(const shared_consumer& from, verdict outcome);
   bool drop_late_places();
 
   // -- a message comes in ------------------------------------------------------------------
 
-  void dispatch(std::uint64_t generation, amqp::delivery& x);
-  void settle_unknown(std::uint64_t generation, const amqp::delivery& x);
-  void settle_unreadable(delivery_key key, const amqp::delivery& x, shared_consumer& from);
-  void settle_poison(delivery_key key, amqp::consumer_id id, const std::exception_ptr& what);
-  void settle_unmatched(delivery_key key, amqp::delivery& x, shared_consumer& from);
-  bool dispatch_to(event_handler& to, const amqp::delivery& x, const caf::message& what,
+  void dispatch(std::uint64_t generation, amqp::delivery& delivery);
+  void settle_unknown(std::uint64_t generation, const amqp::delivery& delivery);
+  void settle_unreadable(delivery_key key, const amqp::delivery& delivery, shared_consumer& from);
+  void settle_poison(delivery_key key, amqp::consumer_id id, const std::exception_ptr& thrown);
+  void settle_unmatched(delivery_key key, amqp::delivery& delivery, shared_consumer& from);
+  bool dispatch_to(event_handler& to, const amqp::delivery& delivery, const caf::message& event,
                    delivery_key key, open_delivery& open);
-  void pass_over(event_handler& to, const amqp::delivery& x);
-  void skip(event_handler& to, const amqp::delivery& x);
-  stream_tracker::verdict arrive(event_handler& to, const amqp::delivery& x);
+  void pass_over(event_handler& to, const amqp::delivery& delivery);
+  void skip(event_handler& to, const amqp::delivery& delivery);
+  stream_tracker::verdict arrive(event_handler& to, const amqp::delivery& delivery);
   void tell_arriving(event_handler& to);
-  void report_malformed(const amqp::delivery& x, const shared_consumer& from,
+  void report_malformed(const amqp::delivery& delivery, const shared_consumer& from,
                         const caf::error& reason);
 
   // -- to a strategy, on dispatch ----------------------------------------------------------
 
-  void offer_event(event_handler& to, const amqp::delivery& x, const caf::message& what);
+  void offer_event(event_handler& to, const amqp::delivery& delivery, const caf::message& event);
   void pump(event_handler& to);
-  void count_failure(event_handler& x, const caf::error& reason);
+  void count_failure(event_handler& handler, const caf::error& reason);
   void tell(const event_handler& to, std::vector<stream_notice>& notices);
 
   // -- to a strategy, on success -----------------------------------------------------------
 
-  void ask(event_handler& to, const caf::message& what, delivery_key key, const origin_ptr& from);
-  verdict take_answer(event_handler& x, const question& to, const caf::error& err, verdict outcome);
+  void ask(event_handler& to, const caf::message& event, delivery_key key, const origin_ptr& from);
+  verdict take_answer(event_handler& handler, const question& to, const caf::error& err,
+                      verdict outcome);
   void continue_handing_over(subscription_id id);
-  void settle_followers(subscription_id id, const origin_ptr& from, verdict what,
+  void settle_followers(subscription_id id, const origin_ptr& from, verdict outcome,
                         const std::string& error);
-  void count(event_handler& x, const caf::error& err);
+  void count(event_handler& handler, const caf::error& err);
 
   // -- time --------------------------------------------------------------------------------
 
   void schedule_tick();
   void give_up_answers();
-  void give_up_marks(event_handler& x);
+  void give_up_marks(event_handler& handler);
 
   // -- a message's end ---------------------------------------------------------------------
 
-  void finish(delivery_key key, open_delivery& x);
-  void settle_unwanted(delivery_key key, open_delivery& x);
-  void pause(delivery_key key, open_deliveries::paused_delivery x, std::chrono::milliseconds time);
-  void move(delivery_key key, open_delivery& x);
-  void send_copy(delivery_key key, open_deliveries::moving_delivery x, amqp::publication copy);
-  void count(open_deliveries::moving_delivery::goal x) noexcept;
+  void finish(delivery_key key, open_delivery& delivery);
+  void settle_unwanted(delivery_key key, open_delivery& delivery);
+  void pause(delivery_key key, open_deliveries::paused_delivery paused,
+             std::chrono::milliseconds time);
+  void move(delivery_key key, open_delivery& delivery);
+  void send_copy(delivery_key key, open_deliveries::moving_delivery moving, amqp::publication copy);
+  void count(open_deliveries::moving_delivery::goal to) noexcept;
   void settle_uncopied(delivery_key key, amqp::consumer_id id, const caf::error& why);
   bool awaits_queue_beside(amqp::consumer_id id);
-  void settle(delivery_key key, amqp::consumer_id id, verdict what);
+  void settle(delivery_key key, amqp::consumer_id id, verdict outcome);
   void schedule_flush();
   void flush();
   void continue_drain();

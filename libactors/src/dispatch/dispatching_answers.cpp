@@ -9,7 +9,7 @@
 #include "runtime/repeated_log.hpp"
 #include "settings/subscription_queues.hpp"
 
-// What strategies answer, and what becomes of a delivery.
+// This file has the strategies' answers, and the end of each delivery.
 
 namespace actors {
 
@@ -17,37 +17,37 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Before a message goes back to its queue for another time.
+/// A message that goes back to its queue once more goes back after this pause.
 constexpr auto requeue_pause = 1s;
 
-/// How often time limits and silent streams are looked at.
+/// Time limits and silent streams are checked at this interval.
 constexpr auto tick_interval = 250ms;
 
 using verdict = ack_window::verdict;
 
-/// What a handler's answer means for its message.
-verdict verdict_of(const caf::error& x) noexcept {
-  // CAF reports an answer that `then` has no handler for as an error of its
-  // own; to us any answer means that the handler has returned.
-  if (!x || x == caf::sec::unexpected_response)
+/// Returns the verdict that a handler's answer means for its message.
+verdict verdict_of(const caf::error& err) noexcept {
+  // CAF reports an answer that `then` does not expect as an error; here, any answer means that the
+  // handler has returned.
+  if (!err || err == caf::sec::unexpected_response)
     return verdict::ack;
-  // Its strategy ended before it came to this message.
-  if (x == caf::sec::request_receiver_down)
+  // The strategy ended before it came to this message.
+  if (err == caf::sec::request_receiver_down)
     return verdict::release;
   // A strategy without a handler for the event has none the next time either.
-  return x == caf::sec::unexpected_message ? verdict::reject : verdict::requeue;
+  return err == caf::sec::unexpected_message ? verdict::reject : verdict::requeue;
 }
 
 bool is_failure(verdict x) noexcept {
   return x == verdict::requeue || x == verdict::reject;
 }
 
-/// Whether a copy that was refused like this is refused whoever is there.
+/// Whether every broker would refuse a copy that is refused with this code.
 bool is_for_good(ec x) noexcept {
   return x == ec::limit_exceeded || x == ec::content_too_large || x == ec::invalid_argument;
 }
 
-/// Whether what its strategy has no handler for is kept for whoever has.
+/// Whether a message that its strategy does not handle is kept for another strategy.
 bool waits_for_others(const subscription& x) noexcept {
   return x.error == error_policy::requeue && gives_back_unmatched(x);
 }
@@ -56,23 +56,23 @@ bool waits_for_others(const subscription& x) noexcept {
 
 // -- to a strategy, on success ------------------------------------------------------------
 
-void dispatching::ask(event_handler& to, const caf::message& what, delivery_key key,
+void dispatching::ask(event_handler& to, const caf::message& event, delivery_key key,
                       const origin_ptr& from) {
   question about{key, to.id(), from, to.breaker.passed(now_, to.spec.time_limit)};
   ++to.counters.delivered;
   ++to.counters.in_flight;
-  door_->ask(to.subscriber, what, std::move(about));
+  door_->ask(to.subscriber, event, std::move(about));
 }
 
 void dispatching::on_answer(const question& to, const caf::error& err) {
   auto outcome = verdict_of(err);
   const auto error = is_failure(outcome) ? text_of(err) : std::string{};
-  if (auto* x = table_.find(to.id)) {
-    outcome = take_answer(*x, to, err, outcome);
-    // Too late for anything else.
-    const auto late = x->expired_deliveries.erase(to.key) > 0;
+  if (auto* handler = table_.find(to.id)) {
+    outcome = take_answer(*handler, to, err, outcome);
+    // A late answer does not settle the delivery: the time limit has done so.
+    const auto late = handler->expired_deliveries.erase(to.key) > 0;
     if (!late)
-      count(*x, err);
+      count(*handler, err);
     if (to.from && (!late || outcome == verdict::ack))
       settle_followers(to.id, to.from, outcome, error);
     if (late)
@@ -84,78 +84,78 @@ void dispatching::on_answer(const question& to, const caf::error& err) {
   continue_drain();
 }
 
-// Gives back what its policy makes of it.
-ack_window::verdict dispatching::take_answer(event_handler& x, const question& to,
+// Returns the verdict that the subscription's error policy makes of the outcome.
+ack_window::verdict dispatching::take_answer(event_handler& handler, const question& to,
                                              const caf::error& err, verdict outcome) {
-  x.breaker.answered(to.number);
-  const auto unwanted = err == caf::sec::unexpected_message && waits_for_others(x.spec);
+  handler.breaker.answered(to.number);
+  const auto unwanted = err == caf::sec::unexpected_message && waits_for_others(handler.spec);
   const auto again = outcome == verdict::requeue || outcome == verdict::release || unwanted;
   if (to.from && again)
-    x.streams.failed(to.from->exchange, to.from->routing_key, to.from->position);
+    handler.streams.failed(to.from->exchange, to.from->routing_key, to.from->position);
   else if (to.from)
-    x.streams.handled(to.from->exchange, to.from->routing_key, to.from->position);
+    handler.streams.handled(to.from->exchange, to.from->routing_key, to.from->position);
   if (unwanted) {
     deliveries_.unwanted(to.key);
     return verdict::ack;
   }
-  return outcome == verdict::requeue && x.spec.error == error_policy::reject ? verdict::reject
-                                                                             : outcome;
+  return outcome == verdict::requeue && handler.spec.error == error_policy::reject ? verdict::reject
+                                                                                   : outcome;
 }
 
 void dispatching::continue_handing_over(subscription_id id) {
-  auto* x = table_.find(id);
-  if (!x || x->held.empty())
+  auto* handler = table_.find(id);
+  if (!handler || handler->held.empty())
     return;
   now_ = door_->now();
-  hand_over_held(*x);
+  hand_over_held(*handler);
 }
 
-// Copies of the same message, e.g. what the broker delivered again when the link fell
-// while the handler was busy.
-void dispatching::settle_followers(subscription_id id, const origin_ptr& from, verdict what,
+// Copies of a message arise when the broker delivers it again, e.g. because the link fell while the
+// handler was busy.
+void dispatching::settle_followers(subscription_id id, const origin_ptr& from, verdict outcome,
                                    const std::string& error) {
   for (auto& copy : deliveries_.take_followers(id, *from)) {
-    if (auto* x = table_.find(id); what == verdict::ack && x)
-      ++x->counters.duplicates;
-    if (auto done = deliveries_.followed(copy, id, what, error))
+    if (auto* handler = table_.find(id); outcome == verdict::ack && handler)
+      ++handler->counters.duplicates;
+    if (auto done = deliveries_.followed(copy, id, outcome, error))
       finish(copy, *done);
   }
 }
 
-void dispatching::count(event_handler& x, const caf::error& err) {
-  --x.counters.in_flight;
+void dispatching::count(event_handler& handler, const caf::error& err) {
+  --handler.counters.in_flight;
   const auto outcome = verdict_of(err);
-  ++(outcome == verdict::ack ? x.counters.succeeded : x.counters.failed);
+  ++(outcome == verdict::ack ? handler.counters.succeeded : handler.counters.failed);
   if (outcome == verdict::requeue)
-    log_repeated(log_level::warning, "handler failed", to_string(x.spec),
-                 fmt::format("handler of {} failed ({}): {}", to_string(x.spec),
-                             to_string(x.spec.error), text_of(err)));
+    log_repeated(log_level::warning, "handler failed", to_string(handler.spec),
+                 fmt::format("handler of {} failed ({}): {}", to_string(handler.spec),
+                             to_string(handler.spec.error), text_of(err)));
   else if (outcome == verdict::reject)
-    log_repeated(log_level::error, "no handler", to_string(x.spec),
+    log_repeated(log_level::error, "no handler", to_string(handler.spec),
                  fmt::format("the strategy that subscribed {} has no handler for its events: {}",
-                             to_string(x.spec),
-                             waits_for_others(x.spec) ? "they go back for whoever has"
-                                                      : "message rejected"));
-  if (x.removed && x.counters.in_flight == 0)
-    forget(x.id());
+                             to_string(handler.spec),
+                             waits_for_others(handler.spec) ? "they go back for whoever has"
+                                                            : "message rejected"));
+  if (handler.removed && handler.counters.in_flight == 0)
+    forget(handler.id());
 }
 
-// All up to this one have been handled: there is room for more.
+// All events up to the mark have been handled: there is room for more.
 void dispatching::on_mark(subscription_id id, std::uint64_t mark, const caf::error& err) {
-  auto* x = table_.find(id);
-  if (!x)
+  auto* handler = table_.find(id);
+  if (!handler)
     return;
   if (verdict_of(err) != verdict::ack)
-    count_failure(*x, err);
+    count_failure(*handler, err);
   now_ = door_->now();
-  x->window.handled(mark);
-  pump(*x);
+  handler->window.handled(mark);
+  pump(*handler);
   continue_drain();
 }
 
 // -- what is held for a strategy that is away or late ----------------------------------------
 
-// In the order in which it came, and one for a try if the strategy is late.
+// Held messages go out in the order of their arrival; a late strategy gets one of them as a try.
 void dispatching::hand_over_held(event_handler& to) {
   while (!to.held.empty() && to.breaker.lets_pass(now_)) {
     const auto first = to.held.extract(to.held.begin());
@@ -163,26 +163,26 @@ void dispatching::hand_over_held(event_handler& to) {
   }
 }
 
-void dispatching::hand_over_held(event_handler& to, delivery_key key, const held_message& x) {
+void dispatching::hand_over_held(event_handler& to, delivery_key key, const held_message& message) {
   const auto id = to.id();
-  const auto place = arrive(to, x.about);
+  const auto place = arrive(to, message.about);
   if (place == stream_tracker::verdict::fresh)
-    return ask(to, x.event, key, origin_of(x.about));
+    return ask(to, message.event, key, origin_of(message.about));
   if (place == stream_tracker::verdict::in_hand)
-    return deliveries_.follow(id, *origin_of(x.about), key);
+    return deliveries_.follow(id, *origin_of(message.about), key);
   ++to.counters.duplicates;
   if (auto done = deliveries_.answered(key, id, verdict::ack, {}))
     finish(key, *done);
 }
 
-void dispatching::answer_held(event_handler& to, verdict what) {
-  for (auto& [key, x] : std::exchange(to.held, {}))
-    if (auto done = deliveries_.answered(key, to.id(), what, {}))
+void dispatching::answer_held(event_handler& to, verdict outcome) {
+  for (auto& [key, message] : std::exchange(to.held, {}))
+    if (auto done = deliveries_.answered(key, to.id(), outcome, {}))
       finish(key, *done);
 }
 
-// It has waited for as long as a handler may take, and was not handled: no fault of its own, and
-// others may be less late. Of a stream nobody else waits for it.
+// The message has waited for as long as a handler may take, and was not handled. That is no failure
+// of the message, and other consumers may be less late. In a stream no other consumer waits for it.
 void dispatching::give_back_held(event_handler& to, delivery_key key) {
   if (to.spec.kind == queue_kind::stream)
     return;
@@ -193,21 +193,21 @@ void dispatching::give_back_held(event_handler& to, delivery_key key) {
 
 // -- places that are kept ---------------------------------------------------------------------
 
-void dispatching::drop_places(const shared_consumer& from, verdict what) {
+void dispatching::drop_places(const shared_consumer& from, verdict outcome) {
   for (auto id : table_.places(from)) {
-    answer_held(table_.at(id), what);
+    answer_held(table_.at(id), outcome);
     table_.drop_place(id);
   }
 }
 
-// Gives back whether any place is still kept.
+// Returns whether any place is still kept.
 bool dispatching::drop_late_places() {
   std::vector<subscription_id> late;
   auto kept = false;
-  for (auto& [id, x] : table_.handlers()) {
-    if (x.removed || x.subscriber != 0)
+  for (auto& [id, handler] : table_.handlers()) {
+    if (handler.removed || handler.subscriber != 0)
       continue;
-    if (x.kept_until <= now_)
+    if (handler.kept_until <= now_)
       late.push_back(id);
     else
       kept = true;
@@ -231,85 +231,86 @@ void dispatching::on_tick() {
   now_ = door_->now();
   give_up_answers();
   auto goes_on = drop_late_places() || deliveries_.awaits_answers();
-  for (auto& [id, x] : table_.handlers()) {
-    if (x.removed || x.subscriber == 0)
-      continue; // it is told nothing more
-    give_up_marks(x);
-    hand_over_held(x);
-    if (x.spec.stale_after.count() > 0)
-      for (auto& notice : x.streams.stale(now_, x.spec.stale_after))
-        door_->send(x.subscriber, caf::make_message(std::move(notice)));
-    goes_on = goes_on || x.window.in_hand() > 0 || x.spec.stale_after.count() > 0;
+  for (auto& [id, handler] : table_.handlers()) {
+    if (handler.removed || handler.subscriber == 0)
+      continue; // no strategy is there to be told
+    give_up_marks(handler);
+    hand_over_held(handler);
+    if (handler.spec.stale_after.count() > 0)
+      for (auto& notice : handler.streams.stale(now_, handler.spec.stale_after))
+        door_->send(handler.subscriber, caf::make_message(std::move(notice)));
+    goes_on = goes_on || handler.window.in_hand() > 0 || handler.spec.stale_after.count() > 0;
   }
   if (goes_on)
     schedule_tick();
 }
 
-// A handler that neither answers nor ends must not hold a message for ever. Its time goes
-// on when the link falls meanwhile.
+// A handler that neither answers nor ends must not hold a message for ever. Its time limit also
+// runs while the link is down.
 void dispatching::give_up_answers() {
   auto limit_of = [this](subscription_id id) {
-    auto& x = table_.at(id);
-    return x.subscriber != 0 ? x.spec.time_limit : std::chrono::milliseconds{0};
+    auto& handler = table_.at(id);
+    return handler.subscriber != 0 ? handler.spec.time_limit : std::chrono::milliseconds{0};
   };
-  for (auto& x : deliveries_.late(now_, limit_of)) {
-    auto& handler = table_.at(x.id);
-    if (handler.held.contains(x.key)) {
-      give_back_held(handler, x.key);
+  for (auto& answer : deliveries_.late(now_, limit_of)) {
+    auto& handler = table_.at(answer.id);
+    if (handler.held.contains(answer.key)) {
+      give_back_held(handler, answer.key);
       continue;
     }
     ++handler.counters.timed_out;
     handler.breaker.late();
-    on_answer({x.key, x.id, x.from},
+    on_answer({answer.key, answer.id, answer.from},
               make_error(ec::handler_timeout,
                          fmt::format("no answer within {} ms", handler.spec.time_limit.count())));
-    if (auto* late = table_.find(x.id))
-      late->expired_deliveries.insert(x.key);
+    if (auto* late = table_.find(answer.id))
+      late->expired_deliveries.insert(answer.key);
   }
 }
 
-void dispatching::give_up_marks(event_handler& x) {
-  if (x.spec.time_limit.count() == 0)
+void dispatching::give_up_marks(event_handler& handler) {
+  if (handler.spec.time_limit.count() == 0)
     return;
-  const auto late = x.window.give_up(now_ - x.spec.time_limit);
+  const auto late = handler.window.give_up(now_ - handler.spec.time_limit);
   if (late == 0)
     return;
-  x.counters.timed_out += late;
-  log_repeated(log_level::warning, "no answer", to_string(x.spec),
+  handler.counters.timed_out += late;
+  log_repeated(log_level::warning, "no answer", to_string(handler.spec),
                fmt::format("the strategy that subscribed {} has not answered within {} "
                            "ms: it gets more all the same",
-                           to_string(x.spec), x.spec.time_limit.count()));
-  pump(x);
+                           to_string(handler.spec), handler.spec.time_limit.count()));
+  pump(handler);
 }
 
 // -- a message's end ----------------------------------------------------------------------------
 
-// What goes back again and again goes back after a pause, or it would keep the
-// broker, us and the log busy.
-void dispatching::finish(delivery_key key, open_delivery& x) {
-  if (x.outcome == verdict::ack)
-    return x.asked > 0 && x.unwanted == x.asked ? settle_unwanted(key, x)
-                                                : settle(key, x.consumer, verdict::ack);
-  if (x.plan && !x.error.empty())
-    return move(key, x);
-  if (x.pause && x.outcome != verdict::reject)
-    return pause(key, {x.consumer, x.outcome}, requeue_pause);
-  settle(key, x.consumer, x.outcome);
+// A message that goes back again and again goes back after a pause, or it would keep the broker,
+// this process and the log busy.
+void dispatching::finish(delivery_key key, open_delivery& delivery) {
+  if (delivery.outcome == verdict::ack)
+    return delivery.asked > 0 && delivery.unwanted == delivery.asked
+               ? settle_unwanted(key, delivery)
+               : settle(key, delivery.consumer, verdict::ack);
+  if (delivery.plan && !delivery.error.empty())
+    return move(key, delivery);
+  if (delivery.pause && delivery.outcome != verdict::reject)
+    return pause(key, {delivery.consumer, delivery.outcome}, requeue_pause);
+  settle(key, delivery.consumer, delivery.outcome);
 }
 
-// None of those who were asked has a handler for it. It came for the first time: once it comes
-// again it is known that nobody else wants it either.
-void dispatching::settle_unwanted(delivery_key key, open_delivery& x) {
-  auto* from = table_.find_consumer(x.consumer);
-  if (from && x.original)
-    return settle_unmatched(key, *x.original, *from);
+// No strategy that was asked has a handler for the message. A message that came for the first time
+// goes back: if it comes again, no other consumer wants it either.
+void dispatching::settle_unwanted(delivery_key key, open_delivery& delivery) {
+  auto* from = table_.find_consumer(delivery.consumer);
+  if (from && delivery.original)
+    return settle_unmatched(key, *delivery.original, *from);
   ++counters_.unmatched;
-  settle(key, x.consumer, verdict::release);
+  settle(key, delivery.consumer, verdict::release);
 }
 
-void dispatching::pause(delivery_key key, open_deliveries::paused_delivery x,
+void dispatching::pause(delivery_key key, open_deliveries::paused_delivery paused,
                         std::chrono::milliseconds time) {
-  deliveries_.pause(key, std::move(x));
+  deliveries_.pause(key, std::move(paused));
   door_->pause(key, time);
 }
 
@@ -318,28 +319,29 @@ void dispatching::on_pause_over(delivery_key key) {
     settle(key, paused->consumer, paused->outcome);
 }
 
-// To the retries or the dead letters.
-void dispatching::move(delivery_key key, open_delivery& x) {
-  const auto attempts = attempts_of(x.original->properties) + 1;
-  const auto& plan = *x.plan;
-  const auto again = plan.policy == error_policy::retry && x.outcome == verdict::requeue
+// The copy goes to the retries or to the dead letters.
+void dispatching::move(delivery_key key, open_delivery& delivery) {
+  const auto attempts = attempts_of(delivery.original->properties) + 1;
+  const auto& plan = *delivery.plan;
+  const auto again = plan.policy == error_policy::retry && delivery.outcome == verdict::requeue
                      && attempts <= plan.retry.max_retries;
   auto queue = again ? retry_queue_name(plan.queue, delay_of(plan.retry, attempts))
                      : dead_letter_queue_name(plan.queue);
   if (!again)
     log_repeated(log_level::error, "dead letter", queue,
                  fmt::format("message from {}:{} goes to the dead letters '{}': {}",
-                             x.original->exchange, x.original->routing_key, queue, x.error));
+                             delivery.original->exchange, delivery.original->routing_key, queue,
+                             delivery.error));
   using goal = open_deliveries::moving_delivery::goal;
-  send_copy(key, {x.consumer, again ? goal::retries : goal::dead_letters},
-            copy_for(std::move(queue), std::move(*x.original), attempts, x.error));
+  send_copy(key, {delivery.consumer, again ? goal::retries : goal::dead_letters},
+            copy_for(std::move(queue), std::move(*delivery.original), attempts, delivery.error));
 }
 
-// The original is acknowledged when the broker has the copy: if we die in between, there
-// are two of it.
-void dispatching::send_copy(delivery_key key, open_deliveries::moving_delivery x,
+// The original is acknowledged when the broker has the copy: if this process dies in between, the
+// message exists twice.
+void dispatching::send_copy(delivery_key key, open_deliveries::moving_delivery moving,
                             amqp::publication copy) {
-  deliveries_.move(key, x);
+  deliveries_.move(key, moving);
   door_->publish(std::move(copy), key);
 }
 
@@ -365,16 +367,16 @@ void dispatching::on_moved(delivery_key key, const caf::error& err) {
   continue_drain();
 }
 
-void dispatching::count(open_deliveries::moving_delivery::goal x) noexcept {
+void dispatching::count(open_deliveries::moving_delivery::goal to) noexcept {
   using goal = open_deliveries::moving_delivery::goal;
-  if (x == goal::retries)
+  if (to == goal::retries)
     ++counters_.retried;
-  else if (x == goal::dead_letters)
+  else if (to == goal::dead_letters)
     ++counters_.dead_lettered;
 }
 
-// It would come again for ever, and hold up what is behind it. The broker's own dead letters have
-// no such limits.
+// The message would come again for ever, and hold up the messages behind it. The broker's own dead
+// letters have no such limits.
 void dispatching::settle_uncopied(delivery_key key, amqp::consumer_id id, const caf::error& why) {
   const auto* from = table_.find_consumer(id);
   const auto queue = from ? from->queue_name : std::string{};
@@ -386,22 +388,25 @@ void dispatching::settle_uncopied(delivery_key key, amqp::consumer_id id, const 
   settle(key, id, verdict::reject);
 }
 
-// It was asked for a moment ago: held back, one message would hold up all others.
+// The companion queue was asked for a moment ago. The message goes back without a pause, as one
+// paused message would hold up all others.
 bool dispatching::awaits_queue_beside(amqp::consumer_id id) {
-  const auto* x = table_.find_consumer(id);
-  return x && x->sets_aside_since && door_->now() - *x->sets_aside_since < requeue_pause;
+  const auto* consumer = table_.find_consumer(id);
+  return consumer && consumer->sets_aside_since
+         && door_->now() - *consumer->sets_aside_since < requeue_pause;
 }
 
-// Of no effect for deliveries of a no_ack consumer: they were never open.
-void dispatching::settle(delivery_key key, amqp::consumer_id id, verdict what) {
-  if (!deliveries_.settle(key, id, what))
+// The call is of no effect for deliveries of a no_ack consumer: they were never open.
+void dispatching::settle(delivery_key key, amqp::consumer_id id, verdict outcome) {
+  if (!deliveries_.settle(key, id, outcome))
     return;
-  if ((what == verdict::requeue || what == verdict::release) && !reads_stream(id))
+  if ((outcome == verdict::requeue || outcome == verdict::release) && !reads_stream(id))
     ++counters_.requeued;
   schedule_flush();
 }
 
-// Behind the answers that wait already: many become few acknowledgements.
+// The flush comes behind the answers that wait already, so that many verdicts become few
+// acknowledgements.
 void dispatching::schedule_flush() {
   if (!std::exchange(flush_scheduled_, true))
     door_->flush_soon();

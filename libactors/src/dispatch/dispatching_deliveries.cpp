@@ -10,23 +10,23 @@
 #include "runtime/repeated_log.hpp"
 #include "settings/subscription_queues.hpp"
 
-// A delivery's way to the strategies.
+// This file has a delivery's way to the strategies.
 
 namespace actors {
 
 // -- a message comes in -------------------------------------------------------------------
 
 void dispatching::on_deliveries(const amqp::link_sender_ptr& out, std::uint32_t number,
-                                std::vector<amqp::delivery>& xs) {
+                                std::vector<amqp::delivery>& batch) {
   const auto generation = deliveries_.enter(out, number);
   now_ = door_->now();
-  // One flush at the end does for all of them.
+  // The set flag keeps each delivery from asking for a flush: one at the end serves the batch.
   const auto scheduled = std::exchange(flush_scheduled_, true);
-  for (auto& x : xs) {
-    const auto id = x.consumer; // it may be moved from
-    const auto tag = x.tag;
+  for (auto& delivery : batch) {
+    const auto id = delivery.consumer; // the delivery may be moved from
+    const auto tag = delivery.tag;
     try {
-      dispatch(generation, x);
+      dispatch(generation, delivery);
     } catch (...) {
       settle_poison({generation, tag}, id, std::current_exception());
     }
@@ -35,34 +35,34 @@ void dispatching::on_deliveries(const amqp::link_sender_ptr& out, std::uint32_t 
   flush_scheduled_ = scheduled;
 }
 
-void dispatching::dispatch(std::uint64_t generation, amqp::delivery& x) {
+void dispatching::dispatch(std::uint64_t generation, amqp::delivery& delivery) {
   ++counters_.received;
-  auto* consumer = table_.find_consumer(x.consumer);
+  auto* consumer = table_.find_consumer(delivery.consumer);
   if (!consumer)
-    return settle_unknown(generation, x);
+    return settle_unknown(generation, delivery);
   auto& from = *consumer;
   if (from.generation != generation) {
-    deliveries_.began(x.consumer, generation);
+    deliveries_.began(delivery.consumer, generation);
     from.generation = generation;
   }
   if (draining_ && !from.spec.no_ack)
-    return settle_unknown(generation, x);
+    return settle_unknown(generation, delivery);
   if (!from.spec.no_ack)
-    deliveries_.arrived(x.tag);
-  const delivery_key key{generation, x.tag};
-  if (x.unreadable)
-    return settle_unreadable(key, x, from);
-  restore_origin(x);
-  auto& ids = from.handlers.match(x.exchange, x.routing_key);
+    deliveries_.arrived(delivery.tag);
+  const delivery_key key{generation, delivery.tag};
+  if (delivery.unreadable)
+    return settle_unreadable(key, delivery, from);
+  restore_origin(delivery);
+  auto& ids = from.handlers.match(delivery.exchange, delivery.routing_key);
   if (ids.empty())
-    return settle_unmatched(key, x, from);
+    return settle_unmatched(key, delivery, from);
   open_delivery open;
-  open.consumer = x.consumer;
-  open.pause = x.redelivered;
+  open.consumer = delivery.consumer;
+  open.pause = delivery.redelivered;
   open.since = now_;
   open.plan = from.plan;
   if (from.spec.kind == queue_kind::stream) {
-    open.offset = stream_offset(x.properties);
+    open.offset = stream_offset(delivery.properties);
     if (open.offset)
       from.next_offset = *open.offset + 1;
   }
@@ -70,7 +70,7 @@ void dispatching::dispatch(std::uint64_t generation, amqp::delivery& x) {
   auto readable = false;
   auto wanted = false;
   std::vector<subscription_id> places;
-  decoder_.begin(x, from.queue_name, from.spec.prefetch_count);
+  decoder_.begin(delivery, from.queue_name, from.spec.prefetch_count);
   for (auto id : ids) {
     auto& to = table_.at(id);
     if (to.subscriber == 0) {
@@ -80,182 +80,186 @@ void dispatching::dispatch(std::uint64_t generation, amqp::delivery& x) {
     auto& message = decoder_.get(to.spec.codec);
     if (message) {
       readable = true;
-      wanted = dispatch_to(to, x, *message, key, open) || wanted;
+      wanted = dispatch_to(to, delivery, *message, key, open) || wanted;
     } else if (code_of(message.error()) == ec::unexpected_event
                && gives_back_unmatched(from.spec)) {
-      pass_over(to, x);
+      pass_over(to, delivery);
     } else {
       wanted = true;
       malformed = message.error();
-      if (!decoder_.failed_to_open()) // else nobody's failure
-        skip(to, x);
+      if (!decoder_.failed_to_open()) // else no handler's failure
+        skip(to, delivery);
     }
   }
   if (!wanted && gives_back_unmatched(from.spec))
-    return settle_unmatched(key, x, from);
-  hold_for(places, x, key, open);
+    return settle_unmatched(key, delivery, from);
+  hold_for(places, delivery, key, open);
   if (malformed)
-    report_malformed(x, from, malformed);
+    report_malformed(delivery, from, malformed);
   if (!readable) {
     open.outcome = stronger(open.outcome, verdict::reject);
     open.error = text_of(malformed);
   }
-  if (open.plan || (x.redelivered && gives_back_unmatched(from.spec)))
-    open.original = std::move(x);
+  if (open.plan || (delivery.redelivered && gives_back_unmatched(from.spec)))
+    open.original = std::move(delivery);
   if (open.waiting.empty() && open.following.empty())
     return finish(key, open);
   deliveries_.wait(key, std::move(open));
   schedule_tick();
 }
 
-// A consumer that was cancelled while this was on its way: back to its queue, for
-// others; once the consumer has ended, as it would only get it again.
-void dispatching::settle_unknown(std::uint64_t generation, const amqp::delivery& x) {
+// The consumer was cancelled while this delivery was on its way: the message goes back to its queue
+// for others. While the consumer is being retired it waits, as the same consumer would get it
+// again.
+void dispatching::settle_unknown(std::uint64_t generation, const amqp::delivery& delivery) {
   ++counters_.unmatched;
-  if (is_no_ack(x.consumer))
+  if (is_no_ack(delivery.consumer))
     return;
-  deliveries_.arrived(x.tag);
-  if (table_.is_retiring(x.consumer))
-    deliveries_.pause({generation, x.tag}, {x.consumer, verdict::release});
+  deliveries_.arrived(delivery.tag);
+  if (table_.is_retiring(delivery.consumer))
+    deliveries_.pause({generation, delivery.tag}, {delivery.consumer, verdict::release});
   else
-    settle({generation, x.tag}, x.consumer, verdict::release);
+    settle({generation, delivery.tag}, delivery.consumer, verdict::release);
 }
 
-// Skipped by the link, which cannot take it. A strategy that follows its streams sees the
-// gap with the next message.
-void dispatching::settle_unreadable(delivery_key key, const amqp::delivery& x,
+// The link has skipped a message that it cannot take. A strategy with stream events sees the gap
+// with the next message.
+void dispatching::settle_unreadable(delivery_key key, const amqp::delivery& delivery,
                                     shared_consumer& from) {
   ++counters_.unreadable;
   if (!std::exchange(from.told_unreadable, true))
     log(log_level::error,
         fmt::format("queue '{}': a message from {}:{} is rejected, as this link cannot take it, "
                     "and so is each like it: {}",
-                    from.queue_name, x.exchange, x.routing_key, x.unreadable->text));
-  settle(key, x.consumer, verdict::reject);
+                    from.queue_name, delivery.exchange, delivery.routing_key,
+                    delivery.unreadable->text));
+  settle(key, delivery.consumer, verdict::reject);
 }
 
-// Of what a user's code may throw nothing should come to this; if it does, it is the end
-// of that message alone.
+// No exception of a user's code should come this far; one that does ends its message alone.
 void dispatching::settle_poison(delivery_key key, amqp::consumer_id id,
-                                const std::exception_ptr& what) {
+                                const std::exception_ptr& thrown) {
   ++counters_.malformed;
   log_repeated(log_level::error, "cannot be dispatched", "",
-               "a message is rejected, as it cannot be dispatched: " + text_of(what));
+               "a message is rejected, as it cannot be dispatched: " + text_of(thrown));
   settle(key, id, verdict::reject);
 }
 
-// Of a queue that is kept it is not ours to drop: another process may want it, or a
-// strategy that will be back.
-void dispatching::settle_unmatched(delivery_key key, amqp::delivery& x, shared_consumer& from) {
+// A message of a queue that outlives its consumers must not be dropped: another process may want
+// it, or a strategy that will be back.
+void dispatching::settle_unmatched(delivery_key key, amqp::delivery& delivery,
+                                   shared_consumer& from) {
   using fate = unmatched_messages::fate;
   using goal = open_deliveries::moving_delivery::goal;
   ++counters_.unmatched;
   if (!gives_back_unmatched(from.spec))
-    return settle(key, x.consumer, verdict::ack);
-  const auto what = from.unmatched.judge(x, has_dead_letters(from.spec));
+    return settle(key, delivery.consumer, verdict::ack);
+  const auto judgement = from.unmatched.judge(delivery, has_dead_letters(from.spec));
   if (!std::exchange(from.told_unmatched, true))
     log(log_level::warning,
         fmt::format("queue '{}': no handler here is for {}:{}: it goes back for whoever wants it, "
                     "and so does each like it",
-                    from.queue_name, x.exchange, x.routing_key));
-  const auto consumer = x.consumer;
-  // Soon enough for it to be there when it is needed.
-  if (x.redelivered && !from.sets_aside_since) {
+                    from.queue_name, delivery.exchange, delivery.routing_key));
+  const auto consumer = delivery.consumer;
+  // The queue is asked for early, so that it exists when it is needed.
+  if (delivery.redelivered && !from.sets_aside_since) {
     table_.set_aside(consumer, from, now_);
     follow();
   }
-  if (what.outcome == fate::release)
+  if (judgement.outcome == fate::release)
     return settle(key, consumer, verdict::release);
-  if (what.outcome == fate::dead_letter) {
-    return send_copy(
-        key, {consumer, goal::dead_letters},
-        unmatched_copy_for(dead_letter_queue_name(from.queue), std::move(x), what.round));
+  if (judgement.outcome == fate::dead_letter) {
+    return send_copy(key, {consumer, goal::dead_letters},
+                     unmatched_copy_for(dead_letter_queue_name(from.queue), std::move(delivery),
+                                        judgement.round));
   }
-  send_copy(key, {consumer, goal::unmatched},
-            unmatched_copy_for(unmatched_queue_name(from.queue), std::move(x), what.round));
+  send_copy(
+      key, {consumer, goal::unmatched},
+      unmatched_copy_for(unmatched_queue_name(from.queue), std::move(delivery), judgement.round));
 }
 
-// Gives back whether the handler is for it.
-bool dispatching::dispatch_to(event_handler& to, const amqp::delivery& x, const caf::message& what,
-                              delivery_key key, open_delivery& open) {
-  if (!to.wants(what)) {
-    pass_over(to, x);
+// Returns whether the handler is for the message.
+bool dispatching::dispatch_to(event_handler& to, const amqp::delivery& delivery,
+                              const caf::message& event, delivery_key key, open_delivery& open) {
+  if (!to.wants(event)) {
+    pass_over(to, delivery);
     return false;
   }
   const auto on_success = to.spec.ack == ack_policy::on_success;
   if (on_success && to.must_wait(now_)) {
-    to.hold(x, what, door_->wall_time(), key, open);
+    to.hold(delivery, event, door_->wall_time(), key, open);
     return true;
   }
-  const auto place = arrive(to, x);
+  const auto place = arrive(to, delivery);
   if (place == stream_tracker::verdict::handled) {
     ++to.counters.duplicates;
   } else if (place == stream_tracker::verdict::in_hand) {
-    // Needed only if the first one fails: it gets that one's verdict.
+    // The copy is needed only if the first one fails, and gets the first one's verdict.
     open.following.push_back(to.id());
-    deliveries_.follow(to.id(), {x.exchange, x.routing_key, x.properties.position}, key);
+    deliveries_.follow(
+        to.id(), {delivery.exchange, delivery.routing_key, delivery.properties.position}, key);
   } else if (on_success) {
     open.waiting.push_back(to.id());
     if (!open.from)
-      open.from = origin_of(x);
+      open.from = origin_of(delivery);
     if (to.spec.has_delivery_info)
-      ask(to, to.message_for(x, what, door_->wall_time()), key, open.from);
+      ask(to, to.message_for(delivery, event, door_->wall_time()), key, open.from);
     else
-      ask(to, what, key, open.from);
+      ask(to, event, key, open.from);
   } else {
-    to.streams.handled(x.exchange, x.routing_key, x.properties.position);
-    offer_event(to, x, what);
+    to.streams.handled(delivery.exchange, delivery.routing_key, delivery.properties.position);
+    offer_event(to, delivery, event);
   }
   return true;
 }
 
-void dispatching::hold_for(const std::vector<subscription_id>& places, const amqp::delivery& x,
-                           delivery_key key, open_delivery& open) {
+void dispatching::hold_for(const std::vector<subscription_id>& places,
+                           const amqp::delivery& delivery, delivery_key key, open_delivery& open) {
   for (auto id : places) {
     auto& place = table_.at(id);
     auto& message = decoder_.get(place.spec.codec);
     if (message && place.wants(*message))
-      place.hold(x, *message, door_->wall_time(), key, open);
+      place.hold(delivery, *message, door_->wall_time(), key, open);
   }
 }
 
-void dispatching::pass_over(event_handler& to, const amqp::delivery& x) {
-  to.passed_over(x, now_);
+void dispatching::pass_over(event_handler& to, const amqp::delivery& delivery) {
+  to.passed_over(delivery, now_);
   tell_arriving(to);
 }
 
-void dispatching::skip(event_handler& to, const amqp::delivery& x) {
-  to.skipped(x, now_);
+void dispatching::skip(event_handler& to, const amqp::delivery& delivery) {
+  to.skipped(delivery, now_);
   tell_arriving(to);
 }
 
-stream_tracker::verdict dispatching::arrive(event_handler& to, const amqp::delivery& x) {
-  const auto result = to.arrived(x, now_);
+stream_tracker::verdict dispatching::arrive(event_handler& to, const amqp::delivery& delivery) {
+  const auto result = to.arrived(delivery, now_);
   tell_arriving(to);
   return result;
 }
 
-// Notices must not overtake what waits.
+// Notices must not overtake waiting events.
 void dispatching::tell_arriving(event_handler& to) {
   if (to.window.waiting() == 0)
     tell(to, to.arriving);
 }
 
-void dispatching::report_malformed(const amqp::delivery& x, const shared_consumer& from,
+void dispatching::report_malformed(const amqp::delivery& delivery, const shared_consumer& from,
                                    const caf::error& reason) {
   ++counters_.malformed;
   log_repeated(log_level::warning, "malformed", from.queue_name,
                fmt::format("queue '{}': message from {}:{} dropped: {}", from.queue_name,
-                           x.exchange, x.routing_key, text_of(reason)));
+                           delivery.exchange, delivery.routing_key, text_of(reason)));
 }
 
 // -- to a strategy, on dispatch ---------------------------------------------------------
 
-void dispatching::offer_event(event_handler& to, const amqp::delivery& x,
-                              const caf::message& what) {
+void dispatching::offer_event(event_handler& to, const amqp::delivery& delivery,
+                              const caf::message& event) {
   const auto received =
       to.spec.has_delivery_info ? door_->wall_time() : std::chrono::system_clock::time_point{};
-  if (!to.offer(x, what, received) && to.window.drops().total() == 1)
+  if (!to.offer(delivery, event, received) && to.window.drops().total() == 1)
     log(log_level::warning,
         fmt::format("the strategy that subscribed {} is slower than its events: {}, {} wait",
                     to_string(to.spec), to_string(to.spec.window.policy), to.window.waiting()));
@@ -282,20 +286,20 @@ void dispatching::tell(const event_handler& to, std::vector<stream_notice>& noti
                notice);
 }
 
-// A handler on dispatch failed with an event that is no mark: nothing depends on
-// its answer, but somebody may want to know.
+// A handler on dispatch failed with an event that is no mark: no delivery depends on the answer,
+// but the failure must be seen.
 void dispatching::on_unasked_error(subscriber_id who, const caf::error& reason) {
   for (auto id : table_.of(who)) {
-    auto& x = table_.at(id);
-    if (x.spec.ack == ack_policy::on_dispatch)
-      return count_failure(x, reason);
+    auto& handler = table_.at(id);
+    if (handler.spec.ack == ack_policy::on_dispatch)
+      return count_failure(handler, reason);
   }
 }
 
-void dispatching::count_failure(event_handler& x, const caf::error& reason) {
-  ++x.counters.failed;
-  log_repeated(log_level::warning, "handler failed", to_string(x.spec),
-               fmt::format("handler of {} failed: {}", to_string(x.spec), text_of(reason)));
+void dispatching::count_failure(event_handler& handler, const caf::error& reason) {
+  ++handler.counters.failed;
+  log_repeated(log_level::warning, "handler failed", to_string(handler.spec),
+               fmt::format("handler of {} failed: {}", to_string(handler.spec), text_of(reason)));
 }
 
 } // namespace actors

@@ -20,11 +20,12 @@ struct question {
   delivery_key key;
   subscription_id id = 0;
   std::shared_ptr<const message_origin> from;
-  /// Of the strategy's circuit breaker.
+  /// The message's number in the strategy's circuit breaker.
   std::uint64_t number = 0;
 };
 
-/// By which `dispatching` reaches strategies, supervisor and clock. Answers come back as calls.
+/// The door by which `dispatching` reaches strategies, supervisor and clock. Answers come back as
+/// calls of `dispatching`.
 class dispatch_door {
 public:
   virtual ~dispatch_door() = default;
@@ -34,30 +35,31 @@ public:
 
   // -- to a strategy ---------------------------------------------------------------------
 
-  virtual void send(subscriber_id to, caf::message what) = 0;
+  virtual void send(subscriber_id to, caf::message message) = 0;
 
-  /// Answered by `dispatching::on_answer`.
-  virtual void ask(subscriber_id to, const caf::message& what, question about) = 0;
+  /// `dispatching::on_answer` takes the answer.
+  virtual void ask(subscriber_id to, const caf::message& message, question about) = 0;
 
-  /// Answered by `dispatching::on_mark`.
-  virtual void ask(subscriber_id to, caf::message what, subscription_id id, std::uint64_t mark) = 0;
+  /// `dispatching::on_mark` takes the answer.
+  virtual void ask(subscriber_id to, caf::message message, subscription_id id,
+                   std::uint64_t mark) = 0;
 
-  /// The answer to `subscribe`.
-  virtual void grant(subscription_id id, const subscribed& what) = 0;
+  /// Answers `subscribe`.
+  virtual void grant(subscription_id id, const subscribed& answer) = 0;
 
-  /// The answer to `subscribe`, unless it had one.
+  /// Answers `subscribe` with an error; of no effect after the first answer.
   virtual void refuse(subscription_id id, const caf::error& why) = 0;
 
-  /// It has no subscription any more.
+  /// The strategy has no subscription any more.
   virtual void forget(subscriber_id who) = 0;
 
   // -- to the supervisor -----------------------------------------------------------------
 
-  virtual void want(wanted_consumer x) = 0;
+  virtual void want(wanted_consumer consumer) = 0;
   virtual void unwant(amqp::consumer_id id) = 0;
-  virtual void unwant(amqp::consumer_id id, amqp::binding what) = 0;
+  virtual void unwant(amqp::consumer_id id, amqp::binding binding) = 0;
 
-  /// Answered by `dispatching::on_moved`.
+  /// `dispatching::on_moved` takes the answer.
   virtual void publish(amqp::publication copy, delivery_key of) = 0;
 
   // -- to ourselves ----------------------------------------------------------------------
@@ -68,10 +70,10 @@ public:
   /// Calls `dispatching::on_tick` after this time.
   virtual void tick_after(std::chrono::milliseconds time) = 0;
 
-  /// Calls `dispatching::on_flush` behind what waits already.
+  /// Calls `dispatching::on_flush` after the messages that wait already.
   virtual void flush_soon() = 0;
 
-  /// Nothing is consumed any more, and all is answered.
+  /// The drain is over: no consumer is left, and all deliveries are answered.
   virtual void end_drain() = 0;
 };
 

@@ -17,8 +17,8 @@ namespace actors {
 
 namespace {
 
-std::string_view text_of(queue_kind x) noexcept {
-  switch (x) {
+std::string_view text_of(queue_kind kind) noexcept {
+  switch (kind) {
   case queue_kind::durable:
     return "durable";
   case queue_kind::quorum:
@@ -30,31 +30,32 @@ std::string_view text_of(queue_kind x) noexcept {
   }
 }
 
-/// What two subscriptions of one queue must agree on, for an error's text.
+/// Describes the settings on which subscriptions of one queue must agree, for an error's text.
 std::string consumer_text(const subscription& x) {
   return fmt::format("as a {} queue with prefetch count {}{}", text_of(x.kind), x.prefetch_count,
                      x.no_ack ? " and no_ack" : "");
 }
 
-/// Each reader of a stream has a consumer of its own, as each begins where it asks to.
+/// Each reader of a stream has its own consumer, as each begins at its own offset.
 bool reads_stream(const subscription& x) noexcept {
   return x.kind == queue_kind::stream;
 }
 
-bool is_same_place(const subscription& x, const subscription& y) {
-  return x.exchange == y.exchange && x.routing_key == y.routing_key && x.codec == y.codec
-         && x.subject == y.subject && x.ack == y.ack && x.has_delivery_info == y.has_delivery_info;
+bool is_same_place(const subscription& one, const subscription& other) {
+  return one.exchange == other.exchange && one.routing_key == other.routing_key
+         && one.codec == other.codec && one.subject == other.subject && one.ack == other.ack
+         && one.has_delivery_info == other.has_delivery_info;
 }
 
 } // namespace
 
-std::string queue_name(const dispatcher_settings& settings, const subscription& x) {
-  if (x.queue)
-    return *x.queue;
-  auto result = fmt::format("{}.{}.{}", settings.server_id, x.exchange, x.routing_key);
+std::string queue_name(const dispatcher_settings& settings, const subscription& spec) {
+  if (spec.queue)
+    return *spec.queue;
+  auto result = fmt::format("{}.{}.{}", settings.server_id, spec.exchange, spec.routing_key);
   if (!settings.instance.empty())
     result += '.' + settings.instance;
-  if (settings.feeds && is_feed(x))
+  if (settings.feeds && is_feed(spec))
     result += ".feed";
   return result;
 }
@@ -66,57 +67,58 @@ subscription_table::subscription_table(dispatcher_settings settings)
 
 // -- what strategies ask for --------------------------------------------------------------
 
-caf::error subscription_table::check(const subscription& what) const {
-  if (auto refused = actors::check(what))
+caf::error subscription_table::check(const subscription& spec) const {
+  if (auto refused = actors::check(spec))
     return refused;
-  return conflict(what, queue_name(settings_, what));
+  return conflict(spec, queue_name(settings_, spec));
 }
 
-caf::error subscription_table::conflict(const subscription& what, const std::string& queue) const {
-  if (auto unsayable = amqp::check(amqp::declare_queue{queue_for(what, queue)}))
+caf::error subscription_table::conflict(const subscription& spec, const std::string& queue) const {
+  if (auto unsayable = amqp::check(amqp::declare_queue{queue_for(spec, queue)}))
     return make_error(std::move(unsayable));
   const auto known = by_queue_.find(queue);
   if (known == by_queue_.end())
     return {};
-  auto asked = what;
-  asked.no_ack = what.no_ack || (settings_.feeds && is_feed(what));
-  auto& x = consumers_.at(known->second);
-  const auto agree = reads_stream(x.spec) && reads_stream(asked) ? x.spec.limits == asked.limits
-                                                                 : share_consumer(x.spec, asked);
+  auto asked = spec;
+  asked.no_ack = spec.no_ack || (settings_.feeds && is_feed(spec));
+  auto& consumer = consumers_.at(known->second);
+  const auto agree = reads_stream(consumer.spec) && reads_stream(asked)
+                         ? consumer.spec.limits == asked.limits
+                         : share_consumer(consumer.spec, asked);
   if (agree)
     return {};
-  const auto mine = consumer_text(x.spec);
+  const auto mine = consumer_text(consumer.spec);
   const auto theirs = consumer_text(asked);
   return make_error(
       ec::subscription_conflict,
       fmt::format("queue '{}' is consumed here {}; {} asks for it {}: subscribe alike or name "
                   "another queue",
-                  x.queue, mine, to_string(what),
+                  consumer.queue, mine, to_string(spec),
                   mine == theirs ? "with other limits, retries or dead letters" : theirs));
 }
 
-event_handler& subscription_table::add(subscription what, subscriber_id who,
+event_handler& subscription_table::add(subscription spec, subscriber_id who,
                                        subscription_id known_as) {
-  auto queue = queue_name(settings_, what);
-  // A feed goes on by credit: answers would say nothing more.
-  if (settings_.feeds && is_feed(what))
-    what.no_ack = true;
-  const auto known = reads_stream(what) ? by_queue_.end() : by_queue_.find(queue);
+  auto queue = queue_name(settings_, spec);
+  // A feed is paced by credit: acknowledgements would add nothing.
+  if (settings_.feeds && is_feed(spec))
+    spec.no_ack = true;
+  const auto known = reads_stream(spec) ? by_queue_.end() : by_queue_.find(queue);
   const auto consumer =
-      known != by_queue_.end() ? known->second : add_consumer(what, std::move(queue));
+      known != by_queue_.end() ? known->second : add_consumer(spec, std::move(queue));
   auto& from = consumers_.at(consumer);
-  auto* place = find_place(from, what);
-  auto& x = place ? *place : add_handler(consumer, what);
-  x.window = delivery_window<offered_event>{what.window};
-  x.spec = std::move(what);
-  x.subscriber = who;
-  x.established = false;
-  x.counters.id = known_as;
-  known_.emplace(known_as, x.id());
-  strategies_[who].insert(x.id());
-  if (!from.has_bound(x.spec))
-    want(consumer, from, x.spec);
-  return x;
+  auto* place = find_place(from, spec);
+  auto& handler = place ? *place : add_handler(consumer, spec);
+  handler.window = delivery_window<offered_event>{spec.window};
+  handler.spec = std::move(spec);
+  handler.subscriber = who;
+  handler.established = false;
+  handler.counters.id = known_as;
+  known_.emplace(known_as, handler.id());
+  strategies_[who].insert(handler.id());
+  if (!from.has_bound(handler.spec))
+    want(consumer, from, handler.spec);
+  return handler;
 }
 
 event_handler* subscription_table::find_known(subscription_id known_as) {
@@ -124,39 +126,41 @@ event_handler* subscription_table::find_known(subscription_id known_as) {
   return found == known_.end() ? nullptr : find(found->second);
 }
 
-amqp::consumer_id subscription_table::add_consumer(const subscription& what, std::string queue) {
-  const auto id = make_consumer_id(++last_consumer_, what);
+amqp::consumer_id subscription_table::add_consumer(const subscription& spec, std::string queue) {
+  const auto id = make_consumer_id(++last_consumer_, spec);
   if (!queue.empty())
     by_queue_.emplace(queue, id);
-  auto& x = consumers_[id];
-  x.queue_name = queue;
-  x.spec = what;
+  auto& consumer = consumers_[id];
+  consumer.queue_name = queue;
+  consumer.spec = spec;
   const auto fails_apart =
-      what.error == error_policy::dead_letter || what.error == error_policy::retry;
-  if (what.ack == ack_policy::on_success && fails_apart)
-    x.plan = std::make_shared<const failure_plan>(failure_plan{queue, what.error, what.retry});
-  x.queue = std::move(queue);
+      spec.error == error_policy::dead_letter || spec.error == error_policy::retry;
+  if (spec.ack == ack_policy::on_success && fails_apart)
+    consumer.plan =
+        std::make_shared<const failure_plan>(failure_plan{queue, spec.error, spec.retry});
+  consumer.queue = std::move(queue);
   return id;
 }
 
 event_handler& subscription_table::add_handler(amqp::consumer_id consumer,
-                                               const subscription& what) {
+                                               const subscription& spec) {
   const auto id = ++last_subscription_;
-  auto& x = handlers_[id];
-  x.spec = what;
-  x.consumer = consumer;
-  x.number = id;
+  auto& handler = handlers_[id];
+  handler.spec = spec;
+  handler.consumer = consumer;
+  handler.number = id;
   auto& from = consumers_.at(consumer);
   from.members.push_back(id);
-  from.handlers.insert(id, what.exchange, what.routing_key);
-  return x;
+  from.handlers.insert(id, spec.exchange, spec.routing_key);
+  return handler;
 }
 
 event_handler* subscription_table::find_place(const shared_consumer& from,
-                                              const subscription& what) {
+                                              const subscription& spec) {
   for (auto id : from.members)
-    if (auto& x = handlers_.at(id); x.subscriber == 0 && is_same_place(x.spec, what))
-      return &x;
+    if (auto& handler = handlers_.at(id);
+        handler.subscriber == 0 && is_same_place(handler.spec, spec))
+      return &handler;
   return nullptr;
 }
 
@@ -179,24 +183,24 @@ bool subscription_table::is_last(subscription_id id) const {
   });
 }
 
-void subscription_table::remove(subscription_id id, ending how) {
-  auto& x = handlers_.at(id);
-  x.removed = true;
-  known_.erase(x.counters.id);
-  take_out(x);
-  auto& from = consumers_.at(x.consumer);
+void subscription_table::remove(subscription_id id, ending kind) {
+  auto& handler = handlers_.at(id);
+  handler.removed = true;
+  known_.erase(handler.counters.id);
+  take_out(handler);
+  auto& from = consumers_.at(handler.consumer);
   if (from.members.empty()) {
     if (!ends_) // else it is being retired, or was
-      retire(x.consumer, from);
-    forget_queue(x.consumer, from.queue);
-    consumers_.erase(x.consumer);
-  } else if (how == ending::strategy_ended && from.spec.kind != queue_kind::transient) {
-    // The binding of a queue that is kept stays: what comes until the strategy is back
-    // waits for it.
-  } else if (from.handlers.bound_to(x.spec.exchange, x.spec.routing_key).empty()) {
-    amqp::binding unused{x.spec.exchange, from.queue, x.spec.routing_key};
+      retire(handler.consumer, from);
+    forget_queue(handler.consumer, from.queue);
+    consumers_.erase(handler.consumer);
+  } else if (kind == ending::strategy_ended && from.spec.kind != queue_kind::transient) {
+    // The binding of a queue that outlives its consumers stays: messages that come until the
+    // strategy is back wait for it.
+  } else if (from.handlers.bound_to(handler.spec.exchange, handler.spec.routing_key).empty()) {
+    amqp::binding unused{handler.spec.exchange, from.queue, handler.spec.routing_key};
     from.bound.erase(unused);
-    wishes_.emplace_back(unwanted_binding{x.consumer, std::move(unused)});
+    wishes_.emplace_back(unwanted_binding{handler.consumer, std::move(unused)});
   }
 }
 
@@ -205,22 +209,22 @@ void subscription_table::drop_place(subscription_id id) {
   handlers_.erase(id);
 }
 
-void subscription_table::take_out(event_handler& x) {
-  auto& from = consumers_.at(x.consumer);
-  from.handlers.erase(x.id(), x.spec.exchange, x.spec.routing_key);
-  std::erase(from.members, x.id());
+void subscription_table::take_out(event_handler& handler) {
+  auto& from = consumers_.at(handler.consumer);
+  from.handlers.erase(handler.id(), handler.spec.exchange, handler.spec.routing_key);
+  std::erase(from.members, handler.id());
 }
 
-std::vector<subscription_id> subscription_table::places(const shared_consumer& x) const {
+std::vector<subscription_id> subscription_table::places(const shared_consumer& consumer) const {
   std::vector<subscription_id> result;
-  std::copy_if(x.members.begin(), x.members.end(), std::back_inserter(result),
+  std::copy_if(consumer.members.begin(), consumer.members.end(), std::back_inserter(result),
                [this](auto id) { return handlers_.at(id).subscriber == 0; });
   return result;
 }
 
 subscriber_id subscription_table::forget(subscription_id id) {
-  const auto x = handlers_.extract(id);
-  const auto who = x.mapped().subscriber;
+  const auto entry = handlers_.extract(id);
+  const auto who = entry.mapped().subscriber;
   const auto i = strategies_.find(who);
   if (i == strategies_.end() || i->second.erase(id) == 0 || !i->second.empty())
     return 0;
@@ -229,8 +233,8 @@ subscriber_id subscription_table::forget(subscription_id id) {
 }
 
 std::set<subscription_id> subscription_table::forget_strategy(subscriber_id who) {
-  auto x = strategies_.extract(who);
-  return x.empty() ? std::set<subscription_id>{} : std::move(x.mapped());
+  auto entry = strategies_.extract(who);
+  return entry.empty() ? std::set<subscription_id>{} : std::move(entry.mapped());
 }
 
 const std::set<subscription_id>& subscription_table::of(subscriber_id who) const {
@@ -241,38 +245,43 @@ const std::set<subscription_id>& subscription_table::of(subscriber_id who) const
 
 // -- consumers ----------------------------------------------------------------------------
 
-void subscription_table::want(amqp::consumer_id id, const shared_consumer& x,
-                              const subscription& what, bool goes_on) {
-  if (busy_queues_.contains(x.queue))
-    return; // until `retired`
+void subscription_table::want(amqp::consumer_id id, const shared_consumer& consumer,
+                              const subscription& spec, bool goes_on) {
+  if (busy_queues_.contains(consumer.queue))
+    return; // until `retired` is called
   wanted_consumer wanted;
-  wanted.consumer = {
-      .id = id, .queue = x.queue, .prefetch_count = x.spec.prefetch_count, .no_ack = x.spec.no_ack};
-  if (reads_stream(x.spec))
-    wanted.consumer.arguments = {
-        {"x-stream-offset", x.next_offset ? amqp::field_value{*x.next_offset} : x.spec.offset}};
-  wanted.queue =
-      settings_.feeds && is_feed(x.spec) ? feed_queue(x.spec, x.queue) : queue_for(x.spec, x.queue);
-  wanted.companion_queues = companion_queues(x.spec, wanted.queue);
-  if (x.sets_aside_since)
+  wanted.consumer = {.id = id,
+                     .queue = consumer.queue,
+                     .prefetch_count = consumer.spec.prefetch_count,
+                     .no_ack = consumer.spec.no_ack};
+  if (reads_stream(consumer.spec))
+    wanted.consumer.arguments = {{"x-stream-offset", consumer.next_offset
+                                                         ? amqp::field_value{*consumer.next_offset}
+                                                         : consumer.spec.offset}};
+  wanted.queue = settings_.feeds && is_feed(consumer.spec)
+                     ? feed_queue(consumer.spec, consumer.queue)
+                     : queue_for(consumer.spec, consumer.queue);
+  wanted.companion_queues = companion_queues(consumer.spec, wanted.queue);
+  if (consumer.sets_aside_since)
     wanted.companion_queues.push_back(unmatched_queue(wanted.queue));
-  wanted.binding = {what.exchange, x.queue, what.routing_key};
-  wanted.durable_exchange = what.durable_exchange;
+  wanted.binding = {spec.exchange, consumer.queue, spec.routing_key};
+  wanted.durable_exchange = spec.durable_exchange;
   wanted.goes_on = goes_on;
   wishes_.emplace_back(std::move(wanted));
 }
 
-void subscription_table::set_aside(amqp::consumer_id id, shared_consumer& x, time_point now) {
-  x.sets_aside_since = now;
-  want(id, x, handlers_.at(x.members.front()).spec);
+void subscription_table::set_aside(amqp::consumer_id id, shared_consumer& consumer,
+                                   time_point now) {
+  consumer.sets_aside_since = now;
+  want(id, consumer, handlers_.at(consumer.members.front()).spec);
 }
 
-void subscription_table::retire(amqp::consumer_id id, const shared_consumer& x) {
-  if (busy_queues_.contains(x.queue))
-    return; // it was never wanted
+void subscription_table::retire(amqp::consumer_id id, const shared_consumer& consumer) {
+  if (busy_queues_.contains(consumer.queue))
+    return; // the consumer was never wanted
   wishes_.emplace_back(unwanted_consumer{id});
-  // To a stream nothing goes back: its next reader need not wait.
-  const auto awaited = reads_stream(x.spec) ? std::string{} : x.queue;
+  // No message goes back to a stream, so its next reader need not wait.
+  const auto awaited = reads_stream(consumer.spec) ? std::string{} : consumer.queue;
   retiring_.emplace(id, awaited);
   if (!awaited.empty())
     busy_queues_.insert(awaited);
@@ -280,9 +289,9 @@ void subscription_table::retire(amqp::consumer_id id, const shared_consumer& x) 
 
 void subscription_table::retire_all() {
   ends_ = true;
-  for (auto& [id, x] : consumers_)
+  for (auto& [id, consumer] : consumers_)
     if (!is_retiring(id))
-      retire(id, x);
+      retire(id, consumer);
 }
 
 void subscription_table::retired(amqp::consumer_id id) {
@@ -293,9 +302,9 @@ void subscription_table::retired(amqp::consumer_id id) {
   const auto next = by_queue_.find(former.mapped());
   if (ends_ || next == by_queue_.end())
     return;
-  auto& x = consumers_.at(next->second);
-  for (auto member : x.members)
-    want(next->second, x, handlers_.at(member).spec);
+  auto& consumer = consumers_.at(next->second);
+  for (auto member : consumer.members)
+    want(next->second, consumer, handlers_.at(member).spec);
 }
 
 void subscription_table::forget_queue(amqp::consumer_id id, const std::string& queue) {
@@ -306,41 +315,42 @@ void subscription_table::forget_queue(amqp::consumer_id id, const std::string& q
 
 // -- what the broker says -----------------------------------------------------------------
 
-std::vector<subscription_id> subscription_table::apply(const consumer_state& x) {
-  auto& from = consumers_.at(x.id);
-  if (x.error && x.binding) {
-    from.bound.erase(*x.binding);
-  } else if (x.error) {
+std::vector<subscription_id> subscription_table::apply(const consumer_state& state) {
+  auto& from = consumers_.at(state.id);
+  if (state.error && state.binding) {
+    from.bound.erase(*state.binding);
+  } else if (state.error) {
     from.bound.clear();
   } else {
-    from.queue_name = x.queue;
-    if (x.abandoned_offset && x.abandoned_offset == from.next_offset) // else some has come already
+    from.queue_name = state.queue;
+    if (state.abandoned_offset
+        && state.abandoned_offset == from.next_offset) // else some has come already
       from.next_offset = 0;
-    if (x.binding)
-      from.bound.insert(*x.binding);
-    if (x.binding && x.assumed)
-      from.assumed.insert(*x.binding);
-    else if (x.binding)
-      from.assumed.erase(*x.binding);
+    if (state.binding)
+      from.bound.insert(*state.binding);
+    if (state.binding && state.assumed)
+      from.assumed.insert(*state.binding);
+    else if (state.binding)
+      from.assumed.erase(*state.binding);
   }
-  return x.binding ? from.handlers.bound_to(x.binding->exchange, x.binding->routing_key)
-                   : from.members;
+  return state.binding ? from.handlers.bound_to(state.binding->exchange, state.binding->routing_key)
+                       : from.members;
 }
 
-void subscription_table::lost(shared_consumer& x) {
-  x.bound.clear();
-  x.assumed.clear();
-  x.generation = 0;
+void subscription_table::lost(shared_consumer& consumer) {
+  consumer.bound.clear();
+  consumer.assumed.clear();
+  consumer.generation = 0;
 }
 
-void subscription_table::resume_stream(amqp::consumer_id id, shared_consumer& x,
+void subscription_table::resume_stream(amqp::consumer_id id, shared_consumer& consumer,
                                        std::optional<std::int64_t> first) {
-  if (!reads_stream(x.spec) || !x.next_offset)
+  if (!reads_stream(consumer.spec) || !consumer.next_offset)
     return;
   if (first)
-    x.next_offset = std::min(*x.next_offset, *first);
-  for (auto member : x.members)
-    want(id, x, handlers_.at(member).spec, true);
+    consumer.next_offset = std::min(*consumer.next_offset, *first);
+  for (auto member : consumer.members)
+    want(id, consumer, handlers_.at(member).spec, true);
 }
 
 } // namespace actors

@@ -32,40 +32,40 @@ struct dispatcher_settings {
   bool feeds = false;
 };
 
-/// The queue that a subscription consumes: its own name, or the default one.
-/// Empty: one that the broker names.
-std::string queue_name(const dispatcher_settings& settings, const subscription& x);
+/// Returns the name of the queue that a subscription consumes: its own name or the default one. An
+/// empty name means a queue that the broker names.
+std::string queue_name(const dispatcher_settings& settings, const subscription& spec);
 
-/// Bindings of one queue, in order.
+/// Sorts bindings of one queue.
 struct by_route {
-  bool operator()(const amqp::binding& x, const amqp::binding& y) const noexcept {
-    return std::tie(x.exchange, x.routing_key) < std::tie(y.exchange, y.routing_key);
+  bool operator()(const amqp::binding& left, const amqp::binding& right) const noexcept {
+    return std::tie(left.exchange, left.routing_key) < std::tie(right.exchange, right.routing_key);
   }
 };
 
 /// A consumer of the broker and the handlers that share it.
 struct shared_consumer {
-  /// As wanted; empty for one that the broker names.
+  /// The wanted name; empty for a queue that the broker names.
   std::string queue;
-  /// As the broker names it.
+  /// The queue's name on the broker.
   std::string queue_name;
-  /// What the first subscription asks of queue and consumer; all others agree.
+  /// The first subscription's settings of queue and consumer; all others agree.
   subscription spec;
   std::shared_ptr<const failure_plan> plan;
-  /// In which it delivers.
+  /// The channel generation in which the consumer delivers.
   std::uint64_t generation = 0;
   unmatched_messages unmatched;
   bool told_unmatched = false;
-  /// Since when it has a queue for what no handler is for.
+  /// The time at which its queue for unmatched messages was asked for.
   std::optional<std::chrono::steady_clock::time_point> sets_aside_since;
   bool told_unreadable = false;
-  /// Where reading goes on, for a stream.
+  /// The offset at which reading of a stream is resumed.
   std::optional<std::int64_t> next_offset;
   handler_table handlers;
   std::vector<subscription_id> members;
-  /// The bindings that the broker has confirmed, ...
+  /// The bindings that the broker has confirmed.
   std::set<amqp::binding, by_route> bound;
-  /// ... or that are not ours to make.
+  /// The bindings that the event center may not make, and that others may have made.
   std::set<amqp::binding, by_route> assumed;
 
   /// Whether the broker has confirmed the binding of this subscription.
@@ -74,13 +74,13 @@ struct shared_consumer {
   }
 };
 
-/// Who has subscribed what, and the consumers that serve them:
+/// The subscriptions, and the consumers that serve them:
 ///
 ///     subscriptions --(of one queue share)--> consumer --> wanted of the supervisor
 ///
-/// A consumer without subscriptions is retired: the next one of its queue waits until it has
-/// delivered all, so that it cannot overtake what goes back. A plain value that sends nothing:
-/// what is to be asked of the supervisor comes out as wishes.
+/// A consumer without subscriptions is retired: the next consumer of its queue waits until the old
+/// one has delivered all, so that no message overtakes one that goes back. A plain value that sends
+/// nothing: its requests for the supervisor come out as wishes.
 class subscription_table {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -89,62 +89,63 @@ public:
 
   // -- what strategies ask for -----------------------------------------------------------
 
-  /// Why a subscription cannot be added.
-  caf::error check(const subscription& what) const;
+  /// Returns why a subscription cannot be added, or no error.
+  caf::error check(const subscription& spec) const;
 
-  /// Adds a subscription, or gives it the place of one like it whose strategy has ended. Its
+  /// Adds a subscription, or gives it the kept place of an equal one whose strategy has ended. The
   /// strategy knows it by `known_as`.
-  event_handler& add(subscription what, subscriber_id who, subscription_id known_as);
+  event_handler& add(subscription spec, subscriber_id who, subscription_id known_as);
 
-  /// The subscription that its strategy knows by this; null, if it is not in the table.
+  /// Returns the subscription that its strategy knows by this id; null, if there is none.
   event_handler* find_known(subscription_id known_as);
 
-  /// Keeps the place of a subscription whose strategy has ended, if it is of a queue that is
-  /// kept. Under an id of its own, as what the former strategy was asked may still be answered.
-  /// Gives back whether it does.
+  /// Keeps the place of a subscription whose strategy has ended, if its queue outlives the
+  /// strategy. The place gets a new id, as the former strategy may still answer under the old one.
+  /// Returns whether the place is kept.
   bool keep_place(subscription_id id, time_point until);
 
   enum class ending : std::uint8_t { asked_for, strategy_ended };
 
-  /// Whether no strategy needs the consumer of this subscription behind it.
+  /// Whether this subscription is the last on its consumer that has a strategy.
   bool is_last(subscription_id id) const;
 
-  /// Takes a subscription out of the table; its handler stays until `forget`. Its consumer is
-  /// retired with the last one, when no place is kept there any more.
-  void remove(subscription_id id, ending how);
+  /// Takes a subscription out of the table; its handler stays until `forget`. The consumer is
+  /// retired with its last subscription or kept place.
+  void remove(subscription_id id, ending kind);
 
-  /// A place is not kept any more.
+  /// Gives up a kept place.
   void drop_place(subscription_id id);
 
-  /// The places that are kept on a consumer.
-  std::vector<subscription_id> places(const shared_consumer& x) const;
+  /// Returns the kept places of a consumer.
+  std::vector<subscription_id> places(const shared_consumer& consumer) const;
 
-  /// Nobody has an answer to give for it any more. Gives back its strategy if that has no other
-  /// subscription.
+  /// Forgets a removed subscription for which no answer is awaited. Returns its strategy if that
+  /// has no other subscription, else 0.
   subscriber_id forget(subscription_id id);
 
-  /// The strategy has ended. Gives back its subscriptions.
+  /// Forgets a strategy that has ended. Returns its subscriptions.
   std::set<subscription_id> forget_strategy(subscriber_id who);
 
-  /// The subscriptions of a strategy.
+  /// Returns the subscriptions of a strategy.
   const std::set<subscription_id>& of(subscriber_id who) const;
 
   // -- what the broker says --------------------------------------------------------------
 
-  /// The subscriptions that a consumer's news are about.
-  std::vector<subscription_id> apply(const consumer_state& x);
+  /// Applies the news of a consumer. Returns the subscriptions that the news is about.
+  std::vector<subscription_id> apply(const consumer_state& state);
 
-  /// The broker has taken the consumer back.
-  void lost(shared_consumer& x);
+  /// The consumer's link or channel is gone, and its deliveries are the broker's again.
+  void lost(shared_consumer& consumer);
 
-  /// A reader goes on where it was: at the first offset that has no answer yet, or else behind
-  /// the last one.
-  void resume_stream(amqp::consumer_id id, shared_consumer& x, std::optional<std::int64_t> first);
+  /// Resumes a stream's reader after a loss: at `first`, the lowest unanswered offset, or else
+  /// behind the last offset read.
+  void resume_stream(amqp::consumer_id id, shared_consumer& consumer,
+                     std::optional<std::int64_t> first);
 
-  /// A queue is needed for what no handler of this consumer is for.
-  void set_aside(amqp::consumer_id id, shared_consumer& x, time_point now);
+  /// Asks for a queue for messages that no handler of this consumer takes.
+  void set_aside(amqp::consumer_id id, shared_consumer& consumer, time_point now);
 
-  /// All that a former consumer delivered has been seen: the next may start, unless all end.
+  /// A retired consumer has delivered all: the next one of its queue may start, unless all end.
   void retired(amqp::consumer_id id);
 
   bool is_retiring(amqp::consumer_id id) const {
@@ -171,7 +172,7 @@ public:
 
   using wish = std::variant<wanted_consumer, unwanted_binding, unwanted_consumer>;
 
-  /// What to ask of the supervisor, in order.
+  /// Returns the requests for the supervisor, in order.
   std::vector<wish> take_wishes() {
     return std::exchange(wishes_, {});
   }
@@ -205,14 +206,14 @@ public:
   }
 
 private:
-  caf::error conflict(const subscription& what, const std::string& queue) const;
-  amqp::consumer_id add_consumer(const subscription& what, std::string queue);
-  event_handler& add_handler(amqp::consumer_id consumer, const subscription& what);
-  event_handler* find_place(const shared_consumer& from, const subscription& what);
-  void want(amqp::consumer_id id, const shared_consumer& x, const subscription& what,
+  caf::error conflict(const subscription& spec, const std::string& queue) const;
+  amqp::consumer_id add_consumer(const subscription& spec, std::string queue);
+  event_handler& add_handler(amqp::consumer_id consumer, const subscription& spec);
+  event_handler* find_place(const shared_consumer& from, const subscription& spec);
+  void want(amqp::consumer_id id, const shared_consumer& consumer, const subscription& spec,
             bool goes_on = false);
-  void retire(amqp::consumer_id id, const shared_consumer& x);
-  void take_out(event_handler& x);
+  void retire(amqp::consumer_id id, const shared_consumer& consumer);
+  void take_out(event_handler& handler);
   void forget_queue(amqp::consumer_id id, const std::string& queue);
 
   dispatcher_settings settings_;
@@ -220,12 +221,12 @@ private:
   std::unordered_map<amqp::consumer_id, shared_consumer> consumers_;
   /// Consumers of named queues, by queue.
   std::unordered_multimap<std::string, amqp::consumer_id> by_queue_;
-  /// Former consumers that may still deliver, and their queues.
+  /// Retired consumers that may still deliver, and their queues.
   std::unordered_map<amqp::consumer_id, std::string> retiring_;
-  /// Whose next consumer waits for the former one.
+  /// Queues whose next consumer waits for the retired one.
   std::unordered_set<std::string> busy_queues_;
   std::map<subscriber_id, std::set<subscription_id>> strategies_;
-  /// The handlers in the table, by what their strategies know them by.
+  /// The handlers in the table, by the ids that their strategies know.
   std::unordered_map<subscription_id, subscription_id> known_;
   subscription_id last_subscription_ = 0;
   std::uint32_t last_consumer_ = 0;

@@ -112,7 +112,7 @@ std::string_view to_string(ec code) noexcept {
 
 bool is_transient(ec code) noexcept {
   switch (code) {
-  // What we sent, or were sent, is wrong and stays wrong.
+  // The message or the setting is wrong and stays wrong.
   case ec::none:
   case ec::malformed_body:
   case ec::malformed_json:
@@ -135,7 +135,7 @@ bool is_transient(ec code) noexcept {
   case ec::kept_unsent:
   case ec::shutting_down:
     return false;
-  // Somebody else declares the entity or grants the permission.
+  // Another program may declare the entity, or an operator grant the permission.
   case ec::no_route:
   case ec::no_consumers:
   case ec::access_refused:
@@ -143,7 +143,7 @@ bool is_transient(ec code) noexcept {
   case ec::resource_locked:
   case ec::not_allowed:
   case ec::login_refused:
-  // A new connection starts afresh.
+  // A new connection may succeed.
   case ec::connection_forced:
   case ec::frame_error:
   case ec::channel_error:
@@ -160,7 +160,7 @@ bool is_transient(ec code) noexcept {
   case ec::send_timeout:
   case ec::heartbeat_timeout:
   case ec::connection_lost:
-  // The load goes down again, or the handler recovers.
+  // The load may go down again, or the handler recover.
   case ec::outbox_full:
   case ec::outbox_dropped:
   case ec::publish_rejected:

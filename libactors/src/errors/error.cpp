@@ -30,13 +30,14 @@ ec code_of(const caf::error& x) noexcept {
   return ours(x) ? static_cast<ec>(x.code()) : ec::none;
 }
 
-std::string text_of(const caf::error& x) {
-  const auto is_told = ours(x) || x == caf::sec::runtime_error; // the latter of an exception
-  if (is_told && x.context().match_elements<std::string>())
-    return x.context().get_as<std::string>(0);
-  if (x == caf::sec::request_timeout)
+std::string text_of(const caf::error& error) {
+  const auto is_told =
+      ours(error) || error == caf::sec::runtime_error; // CAF makes it of an exception
+  if (is_told && error.context().match_elements<std::string>())
+    return error.context().get_as<std::string>(0);
+  if (error == caf::sec::request_timeout)
     return "no answer in time; what was asked for may still be done";
-  return caf::to_string(x);
+  return caf::to_string(error);
 }
 
 std::string text_of(const std::exception_ptr& x) {

@@ -7,7 +7,7 @@
 #include "actors/json.hpp"
 #include "actors/status.hpp"
 
-// The status of an event center, for people and for programs.
+// The status of an event center as text for people, and as JSON for programs.
 
 namespace actors {
 
@@ -15,119 +15,125 @@ namespace {
 
 namespace bj = boost::json;
 
-std::string text_of(const link_status& x) {
-  auto result = fmt::format("{} link: {}, {}", to_string(x.role), to_string(x.state), x.endpoint);
-  if (!x.broker.empty())
-    result += fmt::format(" ({})", x.broker);
-  result += fmt::format(", connected {} times, lost {} times", x.connects, x.losses);
-  if (!x.last_error.empty())
-    result += ", the last time: " + x.last_error;
+std::string text_of(const link_status& link) {
+  auto result =
+      fmt::format("{} link: {}, {}", to_string(link.role), to_string(link.state), link.endpoint);
+  if (!link.broker.empty())
+    result += fmt::format(" ({})", link.broker);
+  result += fmt::format(", connected {} times, lost {} times", link.connects, link.losses);
+  if (!link.last_error.empty())
+    result += ", the last time: " + link.last_error;
   return result + '\n';
 }
 
-std::string text_of(const outbox_status& x) {
+std::string text_of(const outbox_status& outbox) {
   return fmt::format("outbox: {} waiting, {} blocked, {} unconfirmed, {} bytes; {} published, {} "
                      "confirmed, {} returned, {} rejected, {} dropped\n",
-                     x.waiting, x.blocked, x.unconfirmed, x.bytes, x.published, x.confirmed,
-                     x.returned, x.rejected, x.dropped);
+                     outbox.waiting, outbox.blocked, outbox.unconfirmed, outbox.bytes,
+                     outbox.published, outbox.confirmed, outbox.returned, outbox.rejected,
+                     outbox.dropped);
 }
 
-std::string text_of(const handler_status& x) {
-  return fmt::format("subscription {} of '{}' (actor {}): {}:{} on queue '{}', {}; {} delivered, "
-                     "{} succeeded, {} failed ({} not in time), {} in flight, {} waiting, {} "
-                     "dropped, {} copies, {} ranges forgotten\n",
-                     x.id, x.strategy, x.subscriber, x.exchange, x.routing_key, x.queue,
-                     x.consuming ? "consuming" : "not consuming", x.delivered, x.succeeded,
-                     x.failed, x.timed_out, x.in_flight, x.waiting, x.dropped.total(), x.duplicates,
-                     x.forgotten);
+std::string text_of(const handler_status& handler) {
+  return fmt::format(
+      "subscription {} of '{}' (actor {}): {}:{} on queue '{}', {}; {} delivered, "
+      "{} succeeded, {} failed ({} not in time), {} in flight, {} waiting, {} "
+      "dropped, {} copies, {} ranges forgotten\n",
+      handler.id, handler.strategy, handler.subscriber, handler.exchange, handler.routing_key,
+      handler.queue, handler.consuming ? "consuming" : "not consuming", handler.delivered,
+      handler.succeeded, handler.failed, handler.timed_out, handler.in_flight, handler.waiting,
+      handler.dropped.total(), handler.duplicates, handler.forgotten);
 }
 
-std::string text_of(const dispatcher_status& x) {
+std::string text_of(const dispatcher_status& dispatcher) {
   return fmt::format("deliveries: {} received, {} malformed, {} unreadable, {} unmatched, {} "
                      "requeued, {} retried, {} dead letters\n",
-                     x.received, x.malformed, x.unreadable, x.unmatched, x.requeued, x.retried,
-                     x.dead_lettered);
+                     dispatcher.received, dispatcher.malformed, dispatcher.unreadable,
+                     dispatcher.unmatched, dispatcher.requeued, dispatcher.retried,
+                     dispatcher.dead_lettered);
 }
 
-bj::object object_of(const link_status& x) {
-  return {{"role", to_string(x.role)},
-          {"state", to_string(x.state)},
-          {"endpoint", x.endpoint},
-          {"broker", x.broker},
-          {"connects", x.connects},
-          {"losses", x.losses},
-          {"last_code", to_string(x.last_code)},
-          {"last_error", x.last_error}};
+bj::object object_of(const link_status& link) {
+  return {{"role", to_string(link.role)},
+          {"state", to_string(link.state)},
+          {"endpoint", link.endpoint},
+          {"broker", link.broker},
+          {"connects", link.connects},
+          {"losses", link.losses},
+          {"last_code", to_string(link.last_code)},
+          {"last_error", link.last_error}};
 }
 
-bj::object object_of(const outbox_status& x) {
-  return {{"waiting", x.waiting},   {"blocked", x.blocked},     {"unconfirmed", x.unconfirmed},
-          {"bytes", x.bytes},       {"published", x.published}, {"confirmed", x.confirmed},
-          {"returned", x.returned}, {"rejected", x.rejected},   {"dropped", x.dropped}};
+bj::object object_of(const outbox_status& outbox) {
+  return {{"waiting", outbox.waiting},         {"blocked", outbox.blocked},
+          {"unconfirmed", outbox.unconfirmed}, {"bytes", outbox.bytes},
+          {"published", outbox.published},     {"confirmed", outbox.confirmed},
+          {"returned", outbox.returned},       {"rejected", outbox.rejected},
+          {"dropped", outbox.dropped}};
 }
 
 bj::object object_of(const delivery_drops& x) {
   return {{"oldest", x.oldest}, {"newest", x.newest}, {"replaced", x.replaced}};
 }
 
-bj::object object_of(const handler_status& x) {
-  return {{"id", x.id},
-          {"exchange", x.exchange},
-          {"routing_key", x.routing_key},
-          {"queue", x.queue},
-          {"consuming", x.consuming},
-          {"subscriber", x.subscriber},
-          {"strategy", x.strategy},
-          {"delivered", x.delivered},
-          {"succeeded", x.succeeded},
-          {"failed", x.failed},
-          {"in_flight", x.in_flight},
-          {"waiting", x.waiting},
-          {"dropped", object_of(x.dropped)},
-          {"timed_out", x.timed_out},
-          {"duplicates", x.duplicates},
-          {"forgotten", x.forgotten}};
+bj::object object_of(const handler_status& handler) {
+  return {{"id", handler.id},
+          {"exchange", handler.exchange},
+          {"routing_key", handler.routing_key},
+          {"queue", handler.queue},
+          {"consuming", handler.consuming},
+          {"subscriber", handler.subscriber},
+          {"strategy", handler.strategy},
+          {"delivered", handler.delivered},
+          {"succeeded", handler.succeeded},
+          {"failed", handler.failed},
+          {"in_flight", handler.in_flight},
+          {"waiting", handler.waiting},
+          {"dropped", object_of(handler.dropped)},
+          {"timed_out", handler.timed_out},
+          {"duplicates", handler.duplicates},
+          {"forgotten", handler.forgotten}};
 }
 
-bj::object object_of(const dispatcher_status& x) {
-  return {{"received", x.received},          {"malformed", x.malformed},
-          {"unreadable", x.unreadable},      {"unmatched", x.unmatched},
-          {"requeued", x.requeued},          {"retried", x.retried},
-          {"dead_lettered", x.dead_lettered}};
+bj::object object_of(const dispatcher_status& dispatcher) {
+  return {{"received", dispatcher.received},          {"malformed", dispatcher.malformed},
+          {"unreadable", dispatcher.unreadable},      {"unmatched", dispatcher.unmatched},
+          {"requeued", dispatcher.requeued},          {"retried", dispatcher.retried},
+          {"dead_lettered", dispatcher.dead_lettered}};
 }
 
 template <class T>
-bj::array array_of(const std::vector<T>& xs) {
+bj::array array_of(const std::vector<T>& items) {
   bj::array result;
-  for (auto& x : xs)
+  for (auto& x : items)
     result.push_back(object_of(x));
   return result;
 }
 
 } // namespace
 
-std::string to_string(const center_status& x) {
+std::string to_string(const center_status& center) {
   std::string result;
-  for (auto& link : x.supervisor.links)
+  for (auto& link : center.supervisor.links)
     result += text_of(link);
-  result += text_of(x.supervisor.outbox);
-  result += text_of(x.dispatcher);
-  for (auto& handler : x.dispatcher.handlers)
+  result += text_of(center.supervisor.outbox);
+  result += text_of(center.dispatcher);
+  for (auto& handler : center.dispatcher.handlers)
     result += text_of(handler);
-  for (auto& refused : x.supervisor.refused)
+  for (auto& refused : center.supervisor.refused)
     result += "refused: " + refused + '\n';
   return result;
 }
 
-json to_json(const center_status& x) {
+json to_json(const center_status& center) {
   bj::array refused;
-  for (auto& each : x.supervisor.refused)
+  for (auto& each : center.supervisor.refused)
     refused.push_back(bj::value(each));
-  return json{bj::object{{"links", array_of(x.supervisor.links)},
-                         {"outbox", object_of(x.supervisor.outbox)},
+  return json{bj::object{{"links", array_of(center.supervisor.links)},
+                         {"outbox", object_of(center.supervisor.outbox)},
                          {"refused", std::move(refused)},
-                         {"deliveries", object_of(x.dispatcher)},
-                         {"handlers", array_of(x.dispatcher.handlers)}}};
+                         {"deliveries", object_of(center.dispatcher)},
+                         {"handlers", array_of(center.dispatcher.handlers)}}};
 }
 
 } // namespace actors

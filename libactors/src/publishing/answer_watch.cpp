@@ -5,16 +5,17 @@
 
 namespace actors {
 
-bool answer_watch::look(const outbox& x, time_point now, const surroundings& around) {
+bool answer_watch::look(const outbox& messages, time_point now, const surroundings& around) {
   if (now - left_at_ >= silence_is_past)
     limit_ = first_limit;
-  const auto oldest = x.oldest_in_flight();
-  const auto answers = x.answers();
+  const auto oldest = messages.oldest_in_flight();
+  const auto answers = messages.answers();
   const auto is_same = std::exchange(oldest_, oldest) == oldest && oldest != 0;
   const auto has_answers = std::exchange(answers_, answers) != answers;
   if (!is_same || !around.is_open)
     oldest_since_ = now;
-  if (!is_same || has_answers || !around.is_open || !around.may_leave || !x.holds_up_others()) {
+  if (!is_same || has_answers || !around.is_open || !around.may_leave
+      || !messages.holds_up_others()) {
     silent_since_ = now;
     answers_of_other_ = around.answers_of_other;
   }

@@ -18,11 +18,11 @@ former_messages::former_messages(std::shared_ptr<unsent_file> file) : file_(std:
   // nop
 }
 
-void former_messages::add(amqp::publication x, time_point now) {
-  last_ = x.id;
-  const auto ttl = x.properties.expiration;
+void former_messages::add(amqp::publication message, time_point now) {
+  last_ = message.id;
+  const auto ttl = message.properties.expiration;
   const auto deadline = ttl.count() > 0 ? std::optional{now + ttl} : std::nullopt;
-  messages_.emplace(last_, outbox::remainder{std::move(x), false, deadline});
+  messages_.emplace(last_, outbox::remainder{std::move(message), false, deadline});
 }
 
 amqp::publication& former_messages::next() {
@@ -65,11 +65,11 @@ std::vector<outbox::remainder> former_messages::join(std::vector<outbox::remaind
   return of_outbox;
 }
 
-former_messages::keeping former_messages::keep(const std::vector<amqp::publication>& xs) {
+former_messages::keeping former_messages::keep(const std::vector<amqp::publication>& messages) {
   auto file = std::exchange(file_, nullptr);
   if (!file)
     return {};
-  auto err = file->replace(xs, std::chrono::system_clock::now());
+  auto err = file->replace(messages, std::chrono::system_clock::now());
   return {!err, file->path(), std::move(err)};
 }
 

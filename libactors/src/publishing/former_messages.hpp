@@ -14,18 +14,18 @@
 
 namespace actors {
 
-/// The messages that an earlier run could not send, until the broker has them or they can never
-/// be sent, and the file that they are in. They have the first ids of this run. What finds no
-/// room in the outbox *waits* here; what was refused stays, as it may be taken another time.
+/// The unsent messages of an earlier run, and their file. Messages stay until the broker has them
+/// or until they can never be sent. They have the first ids of this run. A message without room in
+/// the outbox *waits* here; a refused message stays, because it may be taken another time.
 class former_messages {
 public:
   using time_point = outbox::time_point;
 
-  /// Without a file nothing is kept for the next run.
+  /// `file` is null if nothing is kept for the next run.
   explicit former_messages(std::shared_ptr<unsent_file> file = nullptr);
 
-  /// Messages with the ids from 1 on, in order.
-  void add(amqp::publication x, time_point now);
+  /// Adds a message; the ids of messages must be 1, 2, ... in order.
+  void add(amqp::publication message, time_point now);
 
   std::uint64_t size() const noexcept {
     return last_;
@@ -35,7 +35,7 @@ public:
     return id <= last_;
   }
 
-  /// Whether any waits for room, and how many do.
+  /// Whether any messages wait for room, and how many.
   bool any_waiting() const noexcept {
     return next_ <= last_;
   }
@@ -44,45 +44,47 @@ public:
     return last_ + 1 - next_;
   }
 
-  /// Whether any is not done with.
+  /// Whether any message is neither sent nor final.
   bool any_left() const noexcept {
     return !messages_.empty();
   }
 
-  /// The first that waits. `has_room`: it waits no more.
+  /// Returns the first waiting message, which goes on waiting.
   amqp::publication& next();
-  /// The same with what is left of its time.
+  /// Returns the first waiting message with its remaining time to live; it waits no longer.
   amqp::publication& take_next(time_point now);
 
-  /// One of them is not in the outbox any more. A right may be given back, a consumer may come:
-  /// what could be sent then stays in the file.
+  /// Notes that a message has left the outbox. A message that a later run could send stays in the
+  /// file, e.g. after a lost right or for want of a queue.
   void finish(std::uint64_t id, const failure& reason);
 
-  /// What is done with is so over a failure of power as well from here on.
+  /// Makes the results of `finish` survive a power failure.
   void sync();
 
-  /// Adds what was not in the outbox to what was, ascending by id: all that is unsent.
+  /// Merges the messages of the outbox with the waiting ones. Returns all unsent messages,
+  /// ascending by id.
   std::vector<outbox::remainder> join(std::vector<outbox::remainder> of_outbox);
 
-  /// Whether there is a file, and the next start has these messages from it: the last call.
+  /// The result of `keep`: whether the file now holds the messages for the next start.
   struct keeping {
     bool kept = false;
-    /// Of the file, if there is one.
+    /// The file's path; empty if there is no file.
     std::string path;
     caf::error error;
   };
 
-  keeping keep(const std::vector<amqp::publication>& xs);
+  /// Writes the messages to the file and closes it. No other call may follow.
+  keeping keep(const std::vector<amqp::publication>& messages);
 
 private:
   std::shared_ptr<unsent_file> file_;
   std::map<std::uint64_t, outbox::remainder> messages_;
   std::uint64_t last_ = 0;
-  /// From here on they wait.
+  /// The id from which on messages wait.
   std::uint64_t next_ = 1;
 };
 
-/// How long a message is still worth sending.
+/// Returns the remaining time to live, at least 1 ms.
 std::chrono::milliseconds time_left(outbox::time_point deadline, outbox::time_point now);
 
 } // namespace actors

@@ -12,12 +12,12 @@ std::size_t size_of(const amqp::publication& x) noexcept {
   return (x.body ? x.body->size() : 0) + x.exchange.size() + x.routing_key.size();
 }
 
-/// What `latest_per_key` keeps one of.
+/// The key of which `latest_per_key` keeps one message.
 std::string key_of(const amqp::publication& x) {
   return x.subject.empty() ? x.routing_key : x.routing_key + '\n' + x.subject;
 }
 
-/// So many exchanges are remembered to which nothing is on its way.
+/// How many exchanges without messages are remembered at least.
 constexpr std::size_t usual_lanes = 1'000;
 
 bool has_ttl(const outbox_limits& x) {
@@ -53,10 +53,10 @@ bool outbox::has_room(const amqp::publication& x) {
   return (home.blocked.empty() && home.has_room(size)) || !home.allows(1, size);
 }
 
-std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, manner how) {
-  auto& home = lane_of(x.exchange);
-  const auto size = size_of(x);
-  queued_message added{.message = std::move(x),
+std::vector<outbox::dropped> outbox::push(amqp::publication message, time_point now, manner how) {
+  auto& home = lane_of(message.exchange);
+  const auto size = size_of(message);
+  queued_message added{.message = std::move(message),
                        .size = size,
                        .home = &home,
                        .how = how,
@@ -66,7 +66,7 @@ std::vector<outbox::dropped> outbox::push(amqp::publication x, time_point now, m
     added.deadline = now + ttl;
   if (home.limits.overflow == overflow_policy::latest_per_key)
     return push_latest(std::move(added));
-  // Whoever is kept aside comes first.
+  // Blocked messages come first.
   if (home.blocked.empty() && home.has_room(size)) {
     append(std::move(added));
     return {};
@@ -98,61 +98,61 @@ void outbox::forget_idle() {
   max_lanes_ = std::max(usual_lanes, 2 * lanes_.size());
 }
 
-std::vector<outbox::dropped> outbox::push_blocking(queued_message x) {
-  auto& home = *x.home;
-  // This refuses as well what never fits and would stand in the way for ever.
-  if (!home.allows(home.blocked.size() + 1, home.blocked_bytes + x.size))
-    return {drop_of(x, ec::outbox_full)};
-  home.blocked_bytes += x.size;
-  deadlines_ += x.expires();
-  home.blocked.push_back(std::move(x));
+std::vector<outbox::dropped> outbox::push_blocking(queued_message queued) {
+  auto& home = *queued.home;
+  // This also refuses a message that can never fit and would block the others for ever.
+  if (!home.allows(home.blocked.size() + 1, home.blocked_bytes + queued.size))
+    return {drop_of(queued, ec::outbox_full)};
+  home.blocked_bytes += queued.size;
+  deadlines_ += queued.expires();
+  home.blocked.push_back(std::move(queued));
   ++blocked_;
   return {};
 }
 
-std::vector<outbox::dropped> outbox::push_dropping_oldest(queued_message x) {
-  auto& home = *x.home;
-  if (!home.may_make_room(x.size))
-    return {drop_of(x, ec::outbox_dropped)};
+std::vector<outbox::dropped> outbox::push_dropping_oldest(queued_message queued) {
+  auto& home = *queued.home;
+  if (!home.may_make_room(queued.size))
+    return {drop_of(queued, ec::outbox_dropped)};
   std::vector<dropped> result;
-  shrink(home, append(std::move(x)), result);
+  shrink(home, append(std::move(queued)), result);
   return result;
 }
 
-std::vector<outbox::dropped> outbox::push_latest(queued_message x) {
-  auto& home = *x.home;
-  auto key = key_of(x.message);
+std::vector<outbox::dropped> outbox::push_latest(queued_message added) {
+  auto& home = *added.home;
+  auto key = key_of(added.message);
   auto old = home.latest.find(key);
   if (old == home.latest.end()) {
-    const auto id = x.message.id;
-    auto result = push_dropping_oldest(std::move(x));
+    const auto id = added.message.id;
+    auto result = push_dropping_oldest(std::move(added));
     const auto kept = result.empty() || result.front().id != id;
     if (kept)
       home.latest.emplace(std::move(key), home.waiting.back());
     return result;
   }
-  if (!home.may_make_room(x.size))
-    return {drop_of(x, ec::outbox_dropped)};
+  if (!home.may_make_room(added.size))
+    return {drop_of(added, ec::outbox_dropped)};
   auto replaced = old->second;
   std::vector<dropped> result{{replaced->message.id, ec::outbox_dropped, true}};
-  home.bytes += x.size - replaced->size;
-  bytes_ += x.size - replaced->size;
-  deadlines_ += x.expires();
+  home.bytes += added.size - replaced->size;
+  bytes_ += added.size - replaced->size;
+  deadlines_ += added.expires();
   deadlines_ -= replaced->expires();
-  x.suspect = x.suspect || replaced->suspect;
-  x.parked = replaced->parked;
-  *replaced = std::move(x);
+  added.suspect = added.suspect || replaced->suspect;
+  added.parked = replaced->parked;
+  *replaced = std::move(added);
   shrink(home, replaced, result);
   return result;
 }
 
-outbox::place outbox::append(queued_message x) {
-  auto& home = *x.home;
+outbox::place outbox::append(queued_message queued) {
+  auto& home = *queued.home;
   ++home.messages;
-  home.bytes += x.size;
-  bytes_ += x.size;
-  deadlines_ += x.expires();
-  waiting_.push_back(std::move(x));
+  home.bytes += queued.size;
+  bytes_ += queued.size;
+  deadlines_ += queued.expires();
+  waiting_.push_back(std::move(queued));
   home.waiting.push_back(std::prev(waiting_.end()));
   return home.waiting.back();
 }
@@ -162,44 +162,44 @@ outbox::dropped outbox::drop_of(const queued_message& x, ec reason) {
           x.message.routing_key};
 }
 
-void outbox::shrink(exchange_queue& x, place spared, std::vector<dropped>& out) {
-  while (!x.allows(x.messages, x.bytes)) {
-    auto i = x.waiting.begin();
+void outbox::shrink(exchange_queue& home, place spared, std::vector<dropped>& out) {
+  while (!home.allows(home.messages, home.bytes)) {
+    auto i = home.waiting.begin();
     if (*i == spared)
       ++i;
     auto victim = *i;
-    x.waiting.erase(i);
+    home.waiting.erase(i);
     out.push_back(drop_of(*victim, ec::outbox_dropped));
     remove_waiting(victim);
   }
 }
 
-void outbox::remove_waiting(place x) {
-  auto& home = *x->home;
-  freeze(x);
+void outbox::remove_waiting(place queued) {
+  auto& home = *queued->home;
+  freeze(queued);
   --home.messages;
-  home.bytes -= x->size;
-  bytes_ -= x->size;
-  deadlines_ -= x->expires();
-  if (x->probe)
-    finish_probe(*x, false);
-  if (!x->parked) {
-    waiting_.erase(x);
+  home.bytes -= queued->size;
+  bytes_ -= queued->size;
+  deadlines_ -= queued->expires();
+  if (queued->probe)
+    finish_probe(*queued, false);
+  if (!queued->parked) {
+    waiting_.erase(queued);
     return;
   }
   --parked_;
-  home.parked.erase(x);
+  home.parked.erase(queued);
   if (home.parked.empty())
     std::erase(parked_lanes_, &home);
 }
 
-void outbox::admit_blocked(exchange_queue& x) {
-  while (!x.blocked.empty() && x.has_room(x.blocked.front().size)) {
-    auto& first = x.blocked.front();
-    x.blocked_bytes -= first.size;
+void outbox::admit_blocked(exchange_queue& home) {
+  while (!home.blocked.empty() && home.has_room(home.blocked.front().size)) {
+    auto& first = home.blocked.front();
+    home.blocked_bytes -= first.size;
     deadlines_ -= first.expires(); // `append` counts it again
     append(std::move(first));
-    x.blocked.pop_front();
+    home.blocked.pop_front();
     --blocked_;
   }
 }
@@ -214,20 +214,20 @@ void outbox::expire(time_point now) {
   unpark();
   release_expired(now);
   for (auto i = waiting_.begin(); i != waiting_.end();) {
-    auto x = i++;
-    if (x->deadline > now)
+    auto queued = i++;
+    if (queued->deadline > now)
       continue;
-    expired_.push_back(drop_of(*x, ec::expired));
-    auto& home = *x->home;
-    home.waiting.erase(std::find(home.waiting.begin(), home.waiting.end(), x));
-    remove_waiting(x);
+    expired_.push_back(drop_of(*queued, ec::expired));
+    auto& home = *queued->home;
+    home.waiting.erase(std::find(home.waiting.begin(), home.waiting.end(), queued));
+    remove_waiting(queued);
   }
   for (auto& [exchange, home] : lanes_) {
-    std::erase_if(home.blocked, [&, &home = home](queued_message& x) {
-      if (x.deadline > now)
+    std::erase_if(home.blocked, [&, &home = home](queued_message& queued) {
+      if (queued.deadline > now)
         return false;
-      expired_.push_back(drop_of(x, ec::expired));
-      home.blocked_bytes -= x.size;
+      expired_.push_back(drop_of(queued, ec::expired));
+      home.blocked_bytes -= queued.size;
       --deadlines_;
       --blocked_;
       return true;
@@ -238,33 +238,33 @@ void outbox::expire(time_point now) {
 
 std::vector<outbox::remainder> outbox::clear() {
   std::vector<remainder> result;
-  auto add = [&](queued_message& x, bool in_doubt) {
-    result.push_back({std::move(x.message), in_doubt, std::nullopt});
-    if (x.expires())
-      result.back().deadline = x.deadline;
+  auto add = [&](queued_message& queued, bool in_doubt) {
+    result.push_back({std::move(queued.message), in_doubt, std::nullopt});
+    if (queued.expires())
+      result.back().deadline = queued.deadline;
   };
   unpark();
   release_all();
   release(rejected_, rejected_.end());
-  for (auto& x : in_flight_)
-    add(x, !x.returned || x.is_in_doubt());
-  for (auto& x : waiting_)
-    add(x, x.is_in_doubt());
+  for (auto& queued : in_flight_)
+    add(queued, !queued.returned || queued.is_in_doubt());
+  for (auto& queued : waiting_)
+    add(queued, queued.is_in_doubt());
   for (auto& [exchange, home] : lanes_)
-    for (auto& x : home.blocked)
-      add(x, false);
+    for (auto& queued : home.blocked)
+      add(queued, false);
   std::sort(result.begin(), result.end(),
             [](auto& x, auto& y) { return x.message.id < y.message.id; });
   *this = outbox{limits_, confirms_};
   return result;
 }
 
-void outbox::freeze(place x) {
-  auto& latest = x->home->latest;
+void outbox::freeze(place queued) {
+  auto& latest = queued->home->latest;
   if (latest.empty())
     return;
-  auto i = latest.find(key_of(x->message));
-  if (i != latest.end() && i->second == x)
+  auto i = latest.find(key_of(queued->message));
+  if (i != latest.end() && i->second == queued)
     latest.erase(i);
 }
 

@@ -22,45 +22,46 @@ namespace actors {
 /// A header that tells copies of one message apart: those for retries and dead letters.
 inline constexpr std::string_view copy_header = "x-la-copy";
 
-/// The messages that the broker has not confirmed yet, in order: first those on
-/// the wire, then those that wait, last those kept aside, which enter at the
-/// end, one exchange's in order, as soon as it has room. A plain value: it
-/// sends nothing.
+/// The messages that the broker has not confirmed, in order: unconfirmed, waiting, blocked.
+/// Blocked messages move to the end of `waiting` when their exchange has room. An outbox is a
+/// plain value that sends nothing.
 ///
-/// It finds the culprit when the broker closes the channel or the connection with several
-/// messages in flight. RabbitMQ handles them in order: it has taken some, one is to blame,
-/// and those behind it were not looked at. All are *suspects*, and are sent again by halves,
-/// each when nothing else is in flight: those that are answered are not to blame, and one
-/// that is alone when the broker closes again is the culprit.
+/// The outbox finds the *culprit* when the broker closes the channel or the connection with
+/// several messages in flight. RabbitMQ handles messages in order: it has taken the first ones,
+/// one message is to blame, and the messages behind the culprit were not looked at. All messages
+/// in flight become *suspects* and are sent again by halves, each half with nothing else in
+/// flight. An answered suspect is not to blame; a suspect that is alone when the broker closes
+/// again is the culprit.
 ///
-/// It also keeps persistent messages from vanishing while bindings are still to be made, after
-/// a start or a restart of the broker (`restore`): of each routing key one is sent ahead, and
-/// the others follow once a queue took it. Until then it is tried again. Where no queue took
-/// anything before, they may fill half of their exchange's limits, so that they are in nobody's
-/// way. One that no queue takes after all is never taken for published.
+/// The outbox also keeps persistent messages from vanishing while bindings are still missing,
+/// after a start or a restart of the broker (`restore`). One message of each routing key is sent
+/// ahead as a *probe*, and is tried again until a queue takes it; the other messages are *held*
+/// until then. If no queue took anything from an exchange before, held messages may fill only
+/// half of that exchange's limits, so that they do not crowd out others. A message that no queue
+/// takes in the end never counts as published.
 ///
-/// And it knows the exchanges that *hang*: a queue of theirs takes messages and does not answer,
-/// and with them RabbitMQ holds up whatever comes behind them by the same channel.
+/// Finally the outbox knows the exchanges that *hang*: one of their queues takes messages without
+/// an answer, so RabbitMQ holds up everything behind those messages on the same channel.
 class outbox {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// Without `confirms` nobody hears what the broker makes of a message, so that nothing is
-  /// to be given back that its publisher does not ask for.
+  /// Without `confirms` the broker does not answer publications, so only mandatory messages are
+  /// returned.
   explicit outbox(outbox_limits limits, bool confirms = true);
 
   outbox(outbox&&) = default;
   outbox& operator=(outbox&&) = default;
 
-  /// What became of the messages that were not kept: `ec::outbox_full`,
-  /// `ec::outbox_dropped`, `ec::expired`, or `ec::in_doubt` for one that has been on the
-  /// wire, as the broker may have it.
+  /// A message that was not kept, and why: `ec::outbox_full`, `ec::outbox_dropped`,
+  /// `ec::expired`, or `ec::in_doubt` for a message that has been in flight, because the broker
+  /// may have it.
   struct dropped {
     std::uint64_t id = 0;
     ec reason = ec::none;
-    /// A newer one took its place (`overflow_policy::latest_per_key`).
+    /// A newer message took the place (`overflow_policy::latest_per_key`).
     bool replaced = false;
-    /// Where it was to go. The id alone says which it is.
+    /// The destination, for error texts; the id alone identifies the message.
     std::string exchange = {};
     std::string routing_key = {};
 
@@ -69,96 +70,97 @@ public:
     }
   };
 
-  /// Whether the message is worth sending for a limited time only. Then `push` is to be
-  /// told the time.
+  /// Whether the message has a time to live. If so, `push` needs the time.
   bool expires(const amqp::publication& x) const;
 
   /// How a message is sent.
   enum class manner : std::uint8_t {
     usual,
-    /// With nothing else in flight beside it.
+    /// The message is sent when nothing else is in flight.
     alone,
-    /// If it is persistent, it waits for a queue even if it is mandatory: nobody waits for the
-    /// answer.
+    /// A persistent message waits for a queue even if it is mandatory, because nobody waits for
+    /// the answer.
     patient,
   };
 
-  /// Takes a message with an id above all earlier ones. Gives back those that
-  /// the overflow policy dropped for it, itself perhaps. Messages in flight
-  /// are never dropped.
-  std::vector<dropped> push(amqp::publication x, time_point now = {}, manner how = manner::usual);
+  /// Takes a message whose id must be above all earlier ids. Returns the messages that the
+  /// overflow policy dropped, which may include the new one. Messages in flight are never
+  /// dropped.
+  std::vector<dropped> push(amqp::publication message, time_point now = {},
+                            manner how = manner::usual);
 
-  /// Whether nothing would be dropped for a message now, or it can never have any room.
+  /// Whether `push` would drop nothing for the message, or the message can never fit.
   bool has_room(const amqp::publication& x);
 
-  /// Whether messages to an exchange may leave.
+  /// Decides whether messages to an exchange may leave.
   using gate = std::function<bool(const std::string& exchange)>;
 
-  /// The waiting messages that the window has room for; they are in flight from now on.
-  /// Those that are persistent are to be given back if no queue takes them. What expired
-  /// meanwhile is left to `take_dropped`. Those to an exchange that is not `open` yet are
-  /// overtaken by those to others.
+  /// Puts as many waiting messages in flight as the window has room for, and returns them.
+  /// Persistent ones are made mandatory, so that the broker returns them if no queue takes them.
+  /// Messages that have expired go to `take_dropped`. Messages to an exchange that is not `open`
+  /// keep waiting while others overtake them.
   std::vector<amqp::publication> take(time_point now = {}, const gate& open = nullptr);
 
-  /// What `take` and `expire` have dropped.
+  /// Returns the messages that `take` and `expire` have dropped.
   std::vector<dropped> take_dropped();
 
-  /// Drops what waits and is not worth sending any more. Linear in what waits.
+  /// Drops expired messages that wait. Takes time linear in the number of waiting messages.
   void expire(time_point now);
 
-  /// Whether any message waits or is in flight that can expire.
+  /// Whether a message with a deadline waits or is in flight.
   bool has_deadlines() const noexcept {
     return deadlines_ > 0;
   }
 
-  /// What became of a message that the broker has confirmed.
+  /// The result of a confirmation by the broker.
   enum class outcome : std::uint8_t {
-    /// It was not in flight.
+    /// The message was not in flight.
     unknown,
     published,
-    /// No queue took it, which is certain; and it is persistent, or its publisher wants to
-    /// know.
+    /// Certainly no queue took the message, which is persistent or mandatory.
     unroutable,
-    /// No queue took it; but it was in flight before, and may have been taken then.
+    /// No queue took the message this time; but it was in flight before, and a queue may have
+    /// taken it then.
     in_doubt,
-    /// No queue took it, and it will be tried again.
+    /// No queue took the message, which will be tried again.
     held,
   };
 
-  /// The broker has taken a message, or given it back before.
+  /// Handles a confirmation: the broker has taken the message, or has returned it before.
   outcome confirm(std::uint64_t id);
 
-  /// What becomes of a message that the broker could not take.
+  /// The result of a rejection by the broker.
   enum class rejection : std::uint8_t {
-    /// It was not in flight.
+    /// The message was not in flight.
     unknown,
-    /// It was the first time: `send_again` has it wait ahead of all others. Nothing else leaves
-    /// to its exchange before; this once in 10 s, so that a full queue that rejects all slows
-    /// nobody down.
+    /// The message was rejected for the first time: `send_again` puts it ahead of all others.
+    /// Until then nothing else leaves to its exchange. Such a pause occurs at most once in 10 s,
+    /// so that a full queue that rejects everything slows nobody down.
     again,
-    /// It is removed.
+    /// The message is removed.
     final,
-    /// The same, and it was in flight before a link was lost, and may have been taken then.
+    /// The message is removed; but it was in flight when an earlier link was lost, and the broker
+    /// may have taken it then.
     in_doubt,
   };
 
-  /// The broker could not take a message. Once that may be chance: RabbitMQ rejects what
-  /// goes to a queue that is just being deleted, though other queues have it.
+  /// Handles a rejection (basic.nack). The first one may be chance: RabbitMQ rejects a message for
+  /// a queue that is just being deleted, although other queues have the message.
   rejection reject(std::uint64_t id, time_point again);
 
-  /// Has those wait that are to be sent again by now.
+  /// Puts the rejected messages whose time has come back among those that wait.
   void send_again(time_point now);
 
-  /// Whether any is to be sent again.
+  /// Whether a rejected message is still to be sent again.
   bool has_rejected() const noexcept {
     return !rejected_.empty();
   }
 
-  /// The broker gave back a message that no queue took: notes it for `confirm`. Gives back
-  /// the message that it is, if it is in flight.
-  const amqp::publication* returned(const amqp::returned_message& x);
+  /// Notes for `confirm` that the broker returned a message because no queue took it. Returns the
+  /// message, or null if it is not in flight.
+  const amqp::publication* returned(const amqp::returned_message& answer);
 
-  /// A message in flight; none if it is not there.
+  /// Returns a message in flight, or null if there is none with this id.
   const amqp::publication* in_flight(std::uint64_t id) const;
 
   /// Whether a message in flight is tried again if no queue takes it.
@@ -167,125 +169,126 @@ public:
   /// A message that was never confirmed.
   struct remainder {
     amqp::publication message;
-    /// It has been in flight: the broker may have it.
+    /// Whether the message has been in flight, so that the broker may have it.
     bool in_doubt = false;
-    /// When it expires, if it does.
+    /// The time at which the message expires, if it does.
     std::optional<time_point> deadline;
   };
 
-  /// Removes a message in flight, which was refused now, and lets those in that were kept
-  /// aside for want of its room. Gives it back, if it was there: in doubt, if it was on the
-  /// wire before and may have been taken then.
+  /// Removes a message in flight that was refused, and lets blocked messages into the freed room.
+  /// Returns the message, if it was in flight: in doubt, if the broker may have taken it at an
+  /// earlier attempt.
   std::optional<remainder> settle(std::uint64_t id);
 
-  /// The link is lost, or the channel: what was in flight waits again, ahead of the rest.
+  /// Handles the loss of the link or channel: messages in flight wait again, ahead of the rest.
   void rewind();
 
-  /// The same, when the broker closed channel or connection with these words, because of a
-  /// message: gives it back, removed, if it is known which. The broker has neither that one
-  /// nor those behind it, if the rights of users and the like did not change meanwhile.
+  /// Does the same as `rewind` after the broker closed the channel or connection with these words
+  /// because of a message. Removes and returns the culprit, if it is known. The broker has neither
+  /// the culprit nor the messages behind it, unless users' rights and the like changed meanwhile.
   std::optional<remainder> accuse(const failure& words);
 
-  /// Whether messages are suspected that are to be sent before all others.
+  /// Whether there are suspects, which are sent before all other messages.
   bool has_suspects() const noexcept;
 
-  /// Has the exchanges that the broker took nothing for yet go to another outbox, with all
-  /// that waits in them, and suspects nobody else any more. Gives back whether there are any
-  /// that may be to blame; without them nothing changes.
+  /// Moves the exchanges for which the broker has taken nothing yet to another outbox, with all
+  /// their waiting messages, and clears all other suspects. Returns false and changes nothing if
+  /// none of these exchanges may be to blame.
   bool move_unproven(outbox& to);
 
-  /// Has the exchanges that the broker takes messages for, and of which none is suspected any
-  /// more, go to another outbox, as soon as nothing of theirs is in flight.
+  /// Moves the exchanges for which the broker takes messages, and which have no suspects left, to
+  /// another outbox, as soon as they have nothing in flight.
   void move_proven(outbox& to, const gate& stays = nullptr);
 
-  /// Has all that waits go to another outbox. Nothing may be in flight.
+  /// Moves everything to another outbox. Nothing may be in flight.
   void move_all(outbox& to);
 
-  /// Whether anything is remembered of an exchange, and whether the broker took any message
-  /// for it.
+  /// Whether the outbox remembers an exchange, and whether the broker took any message for it.
   bool knows(const std::string& exchange) const;
   bool is_proven(const std::string& exchange) const;
 
-  /// Whether an exchange is to go with the next `move_proven`, by what the last one saw.
+  /// Whether the last `move_proven` selected an exchange, which then moves with the next call.
   bool returns(const std::string& exchange) const;
 
-  /// Messages to an exchange will come here.
+  /// Assigns an exchange to this outbox before its first message.
   void remember(const std::string& exchange);
 
-  /// Forgets all exchanges that nothing is on its way to.
+  /// Forgets all exchanges without messages.
   void forget_idle();
 
-  /// Forgets an exchange, if nothing is on its way to it. Gives back whether it did.
+  /// Forgets an exchange, if it has no messages. Returns whether the exchange is forgotten.
   bool forget(const std::string& exchange);
 
-  /// The first link is up, or one was lost: from now on persistent messages that no queue
-  /// takes are held.
+  /// Starts to hold persistent messages that no queue takes: the first link is up, or a link was
+  /// lost.
   void restore();
 
-  /// Tries held messages again, the first of each routing key.
+  /// Tries the first held message of each routing key again.
   void probe();
 
-  /// The topology is as it will be: what no queue takes is refused.
+  /// Ends `restore`: all bindings should exist by now, so a message that no queue takes is
+  /// refused.
   void end_restore();
 
   bool restoring() const noexcept {
     return restoring_;
   }
 
-  /// Which message has been in flight for longest: a number that no other has, and no
-  /// other time that it was sent. 0: none.
+  /// Returns the send number of the message that has been in flight longest; 0 if there is none.
+  /// Each attempt to send a message has its own number.
   std::uint64_t oldest_in_flight() const noexcept;
 
-  /// How long that message may have no answer: twice as long each time that another link did
-  /// not help.
+  /// How long the oldest message in flight may be without an answer. The time doubles each time
+  /// that another link did not help.
   std::chrono::milliseconds patience() const noexcept;
 
-  /// How many answers there were.
+  /// How many answers the broker has given.
   std::uint64_t answers() const noexcept {
     return answers_;
   }
 
-  /// Whether messages to other exchanges than that message's have no answer either, or wait for
-  /// room in flight.
+  /// Whether messages to exchanges other than that of the oldest message in flight lack an answer
+  /// too, or wait for room in flight.
   bool holds_up_others() const;
 
-  /// An exchange of which a queue takes messages and does not answer.
+  /// An exchange with a queue that takes messages without an answer.
   struct hung_exchange {
     std::string name;
-    /// It was so within the last minute.
+    /// Whether the exchange hung before within the last minute.
     bool again = false;
-    /// After which time it is tried again: longer each time, as it holds up others by then.
+    /// The time until the exchange is tried again. It grows each time, because an attempt holds
+    /// up other exchanges.
     std::chrono::milliseconds pause{0};
   };
 
-  /// Nothing is answered: the exchange that younger messages to others were answered before, or
-  /// the only one that the link has never answered, hangs until its oldest message is answered.
-  /// None, if it may be any of several.
+  /// Finds the exchange that hangs while nothing is answered: the one that younger messages to
+  /// other exchanges have overtaken, or the only one without any answer on this link. It hangs
+  /// until its oldest message is answered. Returns nothing if several exchanges qualify.
   std::optional<hung_exchange> hang_culprit(time_point now, bool goes_apart);
 
-  /// Those that hang are not tried before.
+  /// Delays the next turn of all hanging exchanges.
   void postpone_turns(time_point until);
 
-  /// By the next link one message to each exchange is sent alone before all others.
+  /// Makes the next link start with one message to each exchange, each sent alone.
   void try_each_alone();
 
-  /// Whether only messages to exchanges that hang are there.
+  /// Whether all messages in flight are for exchanges that hang.
   bool has_hanging_alone_in_flight() const;
 
-  /// Whether there are exchanges that are not always to be sent to, and whether one is now.
+  /// Whether some exchanges must wait for their turn, and whether an exchange has its turn now.
   bool has_turns() const noexcept {
     return hanging_ > 0 || each_alone_;
   }
   bool has_turn(const std::string& exchange, time_point now) const;
 
-  /// Whether anything is there to an exchange that does not hang.
+  /// Whether there are messages for an exchange that does not hang.
   bool is_moving() const;
 
-  /// Has the exchanges that hang go to another outbox, with all that waits in them, if nothing of
-  /// theirs is in flight. Gives back whether there are any.
+  /// Moves the hanging exchanges that have nothing in flight to another outbox, with all their
+  /// waiting messages. Returns whether any moved.
   bool move_hanging(outbox& to);
 
-  /// Removes everything and gives it back, ascending by id.
+  /// Removes and returns all messages, ascending by id.
   std::vector<remainder> clear();
 
   std::size_t waiting() const noexcept {
@@ -296,12 +299,12 @@ public:
     return in_flight_.size();
   }
 
-  /// How many are kept aside. None, if nothing waits, is held or in flight.
+  /// How many messages are blocked; 0 if none waits, is held or is in flight.
   std::size_t blocked() const noexcept {
     return blocked_;
   }
 
-  /// How many wait for a queue that takes them, or to be sent again.
+  /// How many messages wait for a queue that takes them, or for another attempt after a rejection.
   std::size_t held() const noexcept {
     return held_;
   }
@@ -310,12 +313,12 @@ public:
     return waiting() == 0 && in_flight_.empty() && held_ == 0 && blocked_ == 0;
   }
 
-  /// Of all messages that are not kept aside.
+  /// The size of all messages that are not blocked.
   std::size_t bytes() const noexcept {
     return bytes_;
   }
 
-  /// Of how many exchanges something is remembered.
+  /// How many exchanges the outbox remembers.
   std::size_t exchanges() const noexcept {
     return lanes_.size();
   }
@@ -328,26 +331,27 @@ private:
     std::size_t size = 0;
     exchange_queue* home = nullptr;
     time_point deadline = time_point::max();
-    /// Counts all that were put in flight; 0 before that.
+    /// The send number: a count of all messages put in flight. 0 before the first attempt.
     std::uint64_t sent = 0;
     manner how = manner::usual;
-    /// It was in flight when a link or channel ended, and was not given back.
+    /// The message was in flight, and not returned, when a link or channel ended.
     bool in_doubt = false;
-    /// The same, when the broker closed because of one of those in flight: no longer once
-    /// that turns out to be this one, or one before it.
+    /// The message was in flight when the broker closed because of some message. The doubt ends
+    /// once the culprit turns out to be this message or one before it.
     bool in_doubt_as_suspect = false;
-    /// The broker gave it back, in this life of the channel.
+    /// The broker returned the message in this generation of the channel.
     bool returned = false;
-    /// To be sent when nothing else but suspects is in flight.
+    /// The message may only be sent while nothing but suspects is in flight.
     bool suspect = false;
-    /// The last time that the broker closed channel or link because of a message while this
-    /// one was in flight, 0 for never: the culprit is among those of one time.
+    /// The number of the last accusation (a close by the broker because of a message) while this
+    /// message was in flight; 0 for never. Each accusation has one culprit.
     std::uint32_t accused = 0;
-    /// Sent ahead of others of its routing key.
+    /// The message is sent ahead of others of its routing key.
     bool probe = false;
-    /// It waits in `exchange_queue::parked`, for its exchange.
+    /// The message waits in `exchange_queue::parked`, for its exchange.
     bool parked = false;
-    /// The broker could not take it, though some queues may have it; and when it is sent again.
+    /// The broker rejected the message, though some queues may have it; `again` is the time of
+    /// the next attempt.
     bool rejected = false;
     time_point again = {};
 
@@ -366,46 +370,45 @@ private:
   /// The messages of one exchange.
   struct exchange_queue {
     exchange_limits limits;
-    /// Those that wait, in order.
+    /// The waiting messages, in order.
     std::deque<place> waiting;
-    /// The first of them, while the exchange is not open.
+    /// The first messages of `waiting`, while the exchange is not open.
     entries parked;
-    /// Those of `waiting` that were never in flight, by routing key and subject;
-    /// kept for `latest_per_key` only.
+    /// The messages of `waiting` that were never in flight, by routing key and subject; used for
+    /// `latest_per_key` only.
     std::unordered_map<std::string, place> latest;
     std::deque<queued_message> blocked;
     std::size_t blocked_bytes = 0;
-    /// On the wire, held and waiting.
+    /// Count and size of the messages in flight, held and waiting.
     std::size_t messages = 0;
     std::size_t bytes = 0;
-    /// Held ones as well: what cannot be dropped.
+    /// Count and size of the messages in flight and held, which cannot be dropped.
     std::size_t messages_in_flight = 0;
     std::size_t bytes_in_flight = 0;
     std::size_t held = 0;
     std::size_t held_bytes = 0;
-    /// Whether queues took persistent messages; and whether they had when the bindings were
-    /// lost.
+    /// Whether a queue has taken persistent messages, now and at the last `restore`.
     bool routed = false;
     bool was_routed = false;
-    /// Whether the broker took any.
+    /// Whether the broker has taken any message.
     bool proven = false;
-    /// Whether the broker leaves it without an answer, how often another link was tried for that
-    /// in a minute, when for the last time, and when it is tried again.
+    /// Whether the exchange hangs, how often another link was tried for that reason within a
+    /// minute, the time of the last attempt, and the time of the exchange's next turn.
     bool hangs = false;
     std::uint8_t silences = 0;
     time_point last_hang = {};
     time_point next_turn = {};
-    /// Whether the broker has answered a message of it by this link.
+    /// Whether the broker has answered a message of the exchange on this link.
     bool answered = false;
-    /// Until when those that the broker could not take wait to be sent again, and all behind
-    /// them; and from when on that may be so another time.
+    /// The end of the present pause after a rejection, in which rejected messages and all behind
+    /// them wait; and the earliest time of the next pause.
     std::optional<time_point> paused_until;
     time_point next_pause = {};
-    /// It goes to another outbox when nothing of it is in flight.
+    /// The exchange moves to another outbox when it has nothing in flight.
     bool returns = false;
-    /// On its way to another outbox.
+    /// The exchange is moving to another outbox now.
     bool leaves = false;
-    /// Routing keys of persistent messages that no queue took in ordinary times, or that were
+    /// Routing keys of persistent messages that no queue took outside of `restore`, or that were
     /// given up.
     std::unordered_set<std::string> unroutable;
 
@@ -418,13 +421,12 @@ private:
       return allows(messages + 1, bytes + size);
     }
 
-    /// Whether there is room beside the messages in flight: without it nothing
-    /// is gained by a drop.
+    /// Whether drops can make room: messages in flight cannot be dropped.
     bool may_make_room(std::size_t size) const noexcept {
       return allows(messages_in_flight + 1, bytes_in_flight + size);
     }
 
-    /// Whether more is held than may be where nobody may ever bind a queue.
+    /// Whether too much is held for an exchange to which nobody may ever bind a queue.
     bool holds_too_much() const noexcept {
       return !was_routed && (held > limits.max_messages / 2 || held_bytes > limits.max_bytes / 2);
     }
@@ -433,17 +435,17 @@ private:
       return messages == 0 && blocked.empty();
     }
 
-    /// Whether any of it has no answer, or waits for room in flight alone.
+    /// Whether a message of the exchange lacks an answer, or waits only for room in flight.
     bool needs_wire() const noexcept {
       return messages_in_flight > held || (!waiting.empty() && parked.empty());
     }
 
-    /// Of those that wait or are kept aside.
+    /// How many waiting and blocked messages have a deadline.
     std::size_t deadlines() const noexcept;
   };
 
-  /// A routing key after a loss: whether a queue takes its messages is not known until
-  /// the first was answered.
+  /// A routing key after a loss. Whether a queue takes its messages is unknown until the probe is
+  /// answered.
   struct watched_key {
     enum class stage : std::uint8_t { probing, paused, open };
 
@@ -452,106 +454,109 @@ private:
   };
 
   exchange_queue& lane_of(const std::string& exchange);
-  /// Has the lanes for which `which` holds, and of which nothing is in flight, go to another
-  /// outbox. Gives back whether there are any.
+  /// Moves the lanes for which `which` holds, and which have nothing in flight, to another outbox.
+  /// Returns whether any moved.
   template <class Which>
   bool move_lanes(outbox& to, Which which);
-  void adopt(entries xs);
-  /// Has messages wait that are held and whose exchange is to go.
+  void adopt(entries messages);
+  /// Puts held messages whose exchange is about to move back among those that wait.
   void release_returning();
-  /// It is not the one that the broker closed channel or link for.
-  static void acquit(queued_message& x) noexcept;
-  std::vector<dropped> push_blocking(queued_message x);
-  std::vector<dropped> push_dropping_oldest(queued_message x);
-  std::vector<dropped> push_latest(queued_message x);
-  place append(queued_message x);
+  /// Clears a message of the suspicion that it made the broker close a channel or link.
+  static void acquit(queued_message& queued) noexcept;
+  std::vector<dropped> push_blocking(queued_message queued);
+  std::vector<dropped> push_dropping_oldest(queued_message queued);
+  std::vector<dropped> push_latest(queued_message added);
+  place append(queued_message queued);
   static dropped drop_of(const queued_message& x, ec reason);
-  /// Drops the oldest that wait, but not `spared`, until the limits hold.
-  void shrink(exchange_queue& x, place spared, std::vector<dropped>& out);
-  /// Takes one out that waits, for good.
-  void remove_waiting(place x);
-  void admit_blocked(exchange_queue& x);
-  /// A newer message does not replace it any more.
-  void freeze(place x);
+  /// Drops the oldest waiting messages, except `spared`, until the limits hold.
+  void shrink(exchange_queue& home, place spared, std::vector<dropped>& out);
+  /// Removes a waiting message for good.
+  void remove_waiting(place queued);
+  void admit_blocked(exchange_queue& home);
+  /// Protects a message from being replaced by a newer one.
+  void freeze(place queued);
 
   void park_closed(const gate& open);
   void park(place x);
-  /// Has those wait among all others again whose exchange is open.
+  /// The next functions put parked messages back among all others that wait: all of them, those
+  /// of open exchanges, or those of a choice.
   void unpark();
   void unpark_open(const gate& open);
   template <class Which>
   void unpark_if(Which which);
-  /// Whether messages like it may not leave now.
+  /// Whether messages to the same exchange may not leave now.
   static bool is_closed(const queued_message& x, const gate& open);
-  /// Has what is to be sent again wait in its place among those in flight.
+  /// Puts the rejected messages back into their places among those in flight.
   void return_rejected();
   std::size_t trial_size();
-  /// Whether it must not leave before another of its routing key was answered.
-  bool must_wait(place x);
+  /// Whether the message must not leave before the probe of its routing key is answered. If so,
+  /// the message is held from then on.
+  bool must_wait(place queued);
   bool is_watched(const queued_message& x) const;
   static std::string watch_key_of(const amqp::publication& x);
-  void put_in_flight(place x, time_point now, std::vector<amqp::publication>& out);
+  void put_in_flight(place queued, time_point now, std::vector<amqp::publication>& out);
   void note_answer(const queued_message& x) noexcept;
   place find_culprit_of_silence();
-  /// The link has answered none to its exchange.
+  /// Whether the link has answered no message to the same exchange.
   static bool has_no_answer(const queued_message& x) noexcept;
-  /// Its exchange hangs no longer, if it is the oldest of it.
-  void end_hang(const queued_message& x) noexcept;
-  /// Whether it may be what the broker closes channel or link for.
+  /// Ends the hang of the message's exchange, if the message is the exchange's oldest in flight.
+  void end_hang(const queued_message& queued) noexcept;
+  /// Whether the broker may have closed the channel or link because of the message.
   bool may_be_refused(const queued_message& x, ec words) const noexcept;
-  outcome take_back(place x);
+  outcome take_back(place returned);
   void forget_route(const queued_message& x);
-  void hold(place x);
+  void hold(place queued);
   void count_held(const queued_message& x) noexcept;
   void count_released(const queued_message& x) noexcept;
-  /// Sends what is held of the routing key that has the most.
-  void give_up_most_held(const exchange_queue& x);
-  /// Has those before `last` wait again, ahead of the rest.
-  void release(entries& xs, place last);
+  /// Gives up the routing key with the most held messages, which are sent.
+  void give_up_most_held(const exchange_queue& home);
+  /// Puts the held messages before `last` back among those that wait, ahead of the rest.
+  void release(entries& held, place last);
   void release_all();
   void take_back_probes();
-  /// Has held messages wait in which one has expired.
+  /// Releases the held messages of each routing key with an expired one.
   void release_expired(time_point now);
   void acquit_suspects();
-  /// Who is to blame for sure, if anyone.
+  /// Returns the message that is certainly to blame, or the end of `in_flight_`.
   place culprit_of(const failure& words);
-  void finish_probe(const queued_message& x, bool routed);
-  /// Takes one off the wire, for good.
+  void finish_probe(const queued_message& probe, bool routed);
+  /// Removes a message in flight for good.
   void remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found);
 
   outbox_limits limits_;
   bool confirms_ = true;
-  /// Whether an exchange has a default for `amqp::properties::expiration`.
+  /// Whether any exchange has a default time to live.
   bool has_ttl_ = false;
   std::unordered_map<std::string, exchange_queue> lanes_;
-  /// How many lanes there may be before empty ones are forgotten.
+  /// The number of lanes at which empty ones are forgotten.
   std::size_t max_lanes_;
   entries in_flight_;
   entries waiting_;
-  /// Those that the broker could not take, in order.
+  /// The messages that the broker rejected, in order.
   entries rejected_;
-  /// Those with messages that are parked, and how many these are.
+  /// The exchanges with parked messages, and the number of these messages.
   std::vector<exchange_queue*> parked_lanes_;
   std::size_t parked_ = 0;
-  /// Of `in_flight_`, by id.
+  /// The messages of `in_flight_`, by id.
   std::unordered_map<std::uint64_t, place> places_;
-  /// The message that was given back last: they come in order.
+  /// The id of the last returned message, behind which the search for the next one starts:
+  /// returns come in order.
   std::uint64_t last_returned_ = 0;
   std::uint64_t last_sent_ = 0;
-  /// Up to which of them the broker has handled all.
+  /// The highest send number with an answer; the broker has handled all lower ones.
   std::uint64_t handled_ = 0;
   std::uint64_t answers_ = 0;
-  /// How many exchanges hang.
+  /// The number of exchanges that hang.
   std::size_t hanging_ = 0;
   bool each_alone_ = false;
   std::size_t bytes_ = 0;
   std::size_t blocked_ = 0;
-  /// How many entries have a deadline.
+  /// The number of messages with a deadline.
   std::size_t deadlines_ = 0;
   std::vector<dropped> expired_;
-  /// How often the broker has closed channel or link because of a message.
+  /// The number of times that the broker closed a channel or link because of a message.
   std::uint32_t accusations_ = 0;
-  /// The first suspect that the broker's words speak of, 0 for none.
+  /// The id of the first suspect that fits the broker's words, 0 for none.
   std::uint64_t named_suspect_ = 0;
   bool restoring_ = false;
   std::size_t held_ = 0;

@@ -3,20 +3,19 @@
 #include <algorithm>
 #include <utility>
 
-// Exchanges that hang: a queue of theirs takes messages and does not answer.
+// Handles exchanges that hang: one of their queues takes messages without an answer.
 
 namespace actors {
 
 namespace {
 
-/// How often the time is doubled after which the link is left for an exchange that hangs still:
-/// 30 s become four minutes.
+/// How often `patience` doubles for an exchange that keeps hanging: 30 s become four minutes.
 constexpr int max_doublings = 3;
 
-/// How often the pause is doubled until it is tried again: 1 s becomes 16 s.
+/// The limit of `silences`, which doubles the pause before the next attempt: 1 s becomes 16 s.
 constexpr std::uint8_t max_silences = 5;
 
-/// After which time it is as one that never hung.
+/// The time after which an earlier hang is forgotten.
 constexpr auto hang_is_past = std::chrono::minutes{1};
 
 } // namespace
@@ -30,25 +29,26 @@ std::chrono::milliseconds outbox::patience() const noexcept {
 
 bool outbox::holds_up_others() const {
   return !in_flight_.empty() && std::any_of(lanes_.begin(), lanes_.end(), [this](const auto& x) {
-    const auto& y = x.second;
-    const auto waits_for_turn = each_alone_ && !y.waiting.empty() && !y.paused_until;
-    return &y != in_flight_.front().home && (y.needs_wire() || waits_for_turn);
+    const auto& home = x.second;
+    const auto waits_for_turn = each_alone_ && !home.waiting.empty() && !home.paused_until;
+    return &home != in_flight_.front().home && (home.needs_wire() || waits_for_turn);
   });
 }
 
-// The oldest, if younger ones were answered; but where one exchange after the other is tried it is
-// the one that never was, as RabbitMQ may owe the answers to those before it.
+// The culprit is the oldest message, if younger ones were answered. While exchanges are tried one
+// by one, the culprit is the exchange without any answer instead, because RabbitMQ may still owe
+// the answers to the exchanges before.
 outbox::place outbox::find_culprit_of_silence() {
   const auto first = in_flight_.begin();
   const auto is_overtaken = !in_flight_.empty() && first->sent < handled_;
   if (is_overtaken && !each_alone_)
     return first;
-  const auto is_other = [&](const queued_message& x) { return x.home != first->home; };
+  const auto is_other = [&](const queued_message& queued) { return queued.home != first->home; };
   if (std::none_of(first, in_flight_.end(), is_other))
     return first;
   const auto unanswered = std::find_if(first, in_flight_.end(), &outbox::has_no_answer);
-  const auto is_another = [&](const queued_message& x) {
-    return has_no_answer(x) && x.home != unanswered->home;
+  const auto is_another = [&](const queued_message& queued) {
+    return has_no_answer(queued) && queued.home != unanswered->home;
   };
   if (unanswered != in_flight_.end() && std::none_of(unanswered, in_flight_.end(), is_another))
     return unanswered;
@@ -59,21 +59,21 @@ bool outbox::has_no_answer(const queued_message& x) noexcept {
   return !x.home->answered;
 }
 
-// The broker would have refused it by now.
+// The culprit is no suspect any more: the broker would have refused the message by now.
 std::optional<outbox::hung_exchange> outbox::hang_culprit(time_point now, bool goes_apart) {
   using std::chrono::milliseconds;
   const auto patience = this->patience();
-  const auto x = find_culprit_of_silence();
-  if (x == in_flight_.end())
+  const auto culprit = find_culprit_of_silence();
+  if (culprit == in_flight_.end())
     return std::nullopt;
-  acquit(*x);
-  auto& home = *x->home;
+  acquit(*culprit);
+  auto& home = *culprit->home;
   if (!home.hangs && now - home.last_hang >= hang_is_past)
     home.silences = 0;
   hanging_ += !std::exchange(home.hangs, true);
   home.silences = std::min<std::uint8_t>(home.silences + 1, max_silences);
   home.last_hang = now;
-  hung_exchange result{x->message.exchange, home.silences > 1};
+  hung_exchange result{culprit->message.exchange, home.silences > 1};
   if (!goes_apart)
     result.pause = patience;
   else if (result.again)
@@ -82,12 +82,13 @@ std::optional<outbox::hung_exchange> outbox::hang_culprit(time_point now, bool g
   return result;
 }
 
-// A younger one may have been for another queue.
-void outbox::end_hang(const queued_message& x) noexcept {
-  auto& home = *x.home;
-  const auto oldest = std::find_if(in_flight_.begin(), in_flight_.end(),
-                                   [&home](const queued_message& y) { return y.home == &home; });
-  if (oldest == in_flight_.end() || &*oldest != &x)
+// An answer to a younger message proves nothing, as that message may have gone to another queue.
+void outbox::end_hang(const queued_message& queued) noexcept {
+  auto& home = *queued.home;
+  const auto oldest =
+      std::find_if(in_flight_.begin(), in_flight_.end(),
+                   [&home](const queued_message& other) { return other.home == &home; });
+  if (oldest == in_flight_.end() || &*oldest != &queued)
     return;
   home.hangs = false;
   --hanging_;

@@ -4,8 +4,8 @@
 #include <iterator>
 #include <utility>
 
-// An exchange's way to another outbox, with all that waits for it. What is in flight of one
-// link is to be answered there, so that the order of the exchange is kept.
+// Moves an exchange to another outbox, with all its waiting messages. Messages in flight must be
+// answered on their own link first, so that the exchange keeps its order.
 
 namespace actors {
 
@@ -39,38 +39,39 @@ bool outbox::returns(const std::string& exchange) const {
 
 // -- exchanges that may be refused ------------------------------------------------------
 
-// If those that may be to blame are all of exchanges that the broker takes messages for, the
-// others have nothing to do with it.
+// If all suspects belong to exchanges for which the broker takes messages, the other exchanges are
+// not to blame.
 bool outbox::move_unproven(outbox& to) {
-  const auto is_accused = [](const queued_message& x) { return x.accused != 0; };
+  const auto is_accused = [](const queued_message& queued) { return queued.accused != 0; };
   const auto searching = std::any_of(waiting_.begin(), waiting_.end(), is_accused);
-  if (searching && std::none_of(waiting_.begin(), waiting_.end(), [&](const queued_message& x) {
-        return is_accused(x) && !x.home->proven;
-      }))
+  if (searching
+      && std::none_of(waiting_.begin(), waiting_.end(), [&](const queued_message& queued) {
+           return is_accused(queued) && !queued.home->proven;
+         }))
     return false;
   const auto named = named_suspect_;
   if (!move_lanes(to, [](const exchange_queue& x) { return !x.proven && !x.is_empty(); }))
     return false;
   to.named_suspect_ = to.named_suspect_ == 0 ? named : to.named_suspect_;
   named_suspect_ = 0;
-  for (auto& x : waiting_)
-    acquit(x);
+  for (auto& queued : waiting_)
+    acquit(queued);
   return true;
 }
 
 void outbox::move_proven(outbox& to, const gate& stays) {
   auto any = false;
-  for (auto& [exchange, x] : lanes_) {
-    x.returns = x.proven && !x.hangs && !(stays && stays(exchange));
-    any = any || x.returns;
+  for (auto& [exchange, home] : lanes_) {
+    home.returns = home.proven && !home.hangs && !(stays && stays(exchange));
+    any = any || home.returns;
   }
   if (!any)
     return;
   unpark();
-  const auto keep_accused = [](const entries& xs) {
-    for (const auto& x : xs)
-      if (x.accused != 0)
-        x.home->returns = false;
+  const auto keep_accused = [](const entries& messages) {
+    for (const auto& queued : messages)
+      if (queued.accused != 0)
+        queued.home->returns = false;
   };
   keep_accused(waiting_);
   for (const auto& [name, key] : keys_)
@@ -79,12 +80,12 @@ void outbox::move_proven(outbox& to, const gate& stays) {
   move_lanes(to, [](const exchange_queue& x) { return x.returns; });
 }
 
-// They are held again where they go to. Those of others stay held: else they would be tried again
-// and again.
+// The other outbox holds the released messages again. The held messages of exchanges that stay
+// remain held: otherwise they would be tried again and again.
 void outbox::release_returning() {
   const auto has_returning = [](const auto& x) { return x.second.returns && x.second.held > 0; };
-  const auto is_returning_probe = [](const queued_message& x) {
-    return x.probe && x.home->returns;
+  const auto is_returning_probe = [](const queued_message& queued) {
+    return queued.probe && queued.home->returns;
   };
   if (std::none_of(lanes_.begin(), lanes_.end(), has_returning)
       && std::none_of(waiting_.begin(), waiting_.end(), is_returning_probe))
@@ -111,41 +112,41 @@ void outbox::move_all(outbox& to) {
 template <class Which>
 bool outbox::move_lanes(outbox& to, Which which) {
   auto any = false;
-  for (auto& [exchange, x] : lanes_) {
-    x.leaves = which(x) && x.messages_in_flight == 0 && to.forget(exchange);
-    any = any || x.leaves;
+  for (auto& [exchange, home] : lanes_) {
+    home.leaves = which(home) && home.messages_in_flight == 0 && to.forget(exchange);
+    any = any || home.leaves;
   }
   if (!any)
     return false;
   unpark();
   to.unpark();
-  for (auto& x : waiting_)
-    if (x.probe) // the others of its routing key wait for its answer
-      x.home->leaves = false;
+  for (auto& queued : waiting_)
+    if (queued.probe) // other messages of the routing key wait for the probe's answer
+      queued.home->leaves = false;
   any = false;
   entries moved;
   for (auto i = waiting_.begin(); i != waiting_.end();) {
-    auto x = i++;
-    if (x->home->leaves)
-      moved.splice(moved.end(), waiting_, x);
+    auto queued = i++;
+    if (queued->home->leaves)
+      moved.splice(moved.end(), waiting_, queued);
   }
   for (auto i = lanes_.begin(); i != lanes_.end();) {
     auto place = i++;
-    auto& x = place->second;
-    if (!std::exchange(x.leaves, false))
+    auto& home = place->second;
+    if (!std::exchange(home.leaves, false))
       continue;
     any = true;
-    x.returns = x.answered = false;
-    bytes_ -= x.bytes;
-    to.bytes_ += x.bytes;
-    hanging_ -= x.hangs;
-    to.hanging_ += x.hangs;
-    blocked_ -= x.blocked.size();
-    to.blocked_ += x.blocked.size();
-    const auto deadlines = x.deadlines();
+    home.returns = home.answered = false;
+    bytes_ -= home.bytes;
+    to.bytes_ += home.bytes;
+    hanging_ -= home.hangs;
+    to.hanging_ += home.hangs;
+    blocked_ -= home.blocked.size();
+    to.blocked_ += home.blocked.size();
+    const auto deadlines = home.deadlines();
     deadlines_ -= deadlines;
     to.deadlines_ += deadlines;
-    to.lanes_.insert(lanes_.extract(place)); // its address stays
+    to.lanes_.insert(lanes_.extract(place)); // the lane keeps its address
   }
   to.restoring_ = to.restoring_ || restoring_;
   to.adopt(std::move(moved));
@@ -159,29 +160,29 @@ std::size_t outbox::exchange_queue::deadlines() const noexcept {
   return static_cast<std::size_t>(waits + std::count_if(blocked.begin(), blocked.end(), expires));
 }
 
-// Suspects are tried first, those that were here before them ahead. Whoever comes behind another
-// stays there: the messages of an exchange keep their order.
-void outbox::adopt(entries xs) {
+// Suspects are tried first: new ones behind those that were here before. All messages keep their
+// relative order, so that each exchange keeps its own.
+void outbox::adopt(entries messages) {
   ++accusations_;
-  for (auto& x : xs) {
-    if (x.home->proven)
-      acquit(x);
-    x.accused = x.accused != 0 ? accusations_ : 0;
+  for (auto& queued : messages) {
+    if (queued.home->proven)
+      acquit(queued);
+    queued.accused = queued.accused != 0 ? accusations_ : 0;
   }
-  const auto is_good = [](const queued_message& x) { return !x.suspect; };
-  const auto first_good = std::find_if(xs.begin(), xs.end(), is_good);
+  const auto is_good = [](const queued_message& queued) { return !queued.suspect; };
+  const auto first_good = std::find_if(messages.begin(), messages.end(), is_good);
   const auto place = std::find_if(waiting_.begin(), waiting_.end(), is_good);
-  waiting_.splice(place, xs, xs.begin(), first_good);
-  waiting_.splice(waiting_.end(), xs);
+  waiting_.splice(place, messages, messages.begin(), first_good);
+  waiting_.splice(waiting_.end(), messages);
 }
 
-// One that is to go alone still is.
-void outbox::acquit(queued_message& x) noexcept {
-  if (x.accused == 0)
+// A message that must be sent alone for another reason stays a suspect.
+void outbox::acquit(queued_message& queued) noexcept {
+  if (queued.accused == 0)
     return;
-  x.in_doubt = x.in_doubt || x.in_doubt_as_suspect;
-  x.suspect = x.in_doubt_as_suspect = false;
-  x.accused = 0;
+  queued.in_doubt = queued.in_doubt || queued.in_doubt_as_suspect;
+  queued.suspect = queued.in_doubt_as_suspect = false;
+  queued.accused = 0;
 }
 
 } // namespace actors

@@ -6,16 +6,16 @@
 
 #include "publishing/publication_quarantine.hpp"
 
-// The outbox's way over the wire: what is sent, answered, suspected and held.
+// Handles messages in flight: sends, answers, suspects and held messages.
 
 namespace actors {
 
 namespace {
 
-/// Of how many routing keys of an exchange it is remembered that no queue takes them.
+/// How many unroutable routing keys are remembered for each exchange.
 constexpr std::size_t max_unroutable = 10'000;
 
-/// How often an exchange waits for a message that is to be sent again.
+/// The least time between two pauses of an exchange after a rejection.
 constexpr auto pause_distance = std::chrono::seconds{10};
 
 /// Tells copies of one message apart.
@@ -26,14 +26,14 @@ const std::string* copy_mark(const amqp::properties& x) noexcept {
   return nullptr;
 }
 
-bool is_same(const amqp::publication& x, const amqp::returned_message& y) {
-  auto& p = x.properties;
-  auto& q = y.properties;
-  if (p.position != q.position || p.message_id != q.message_id || x.routing_key != y.routing_key
-      || x.exchange != y.exchange)
+bool is_same(const amqp::publication& sent, const amqp::returned_message& returned) {
+  auto& ours = sent.properties;
+  auto& theirs = returned.properties;
+  if (ours.position != theirs.position || ours.message_id != theirs.message_id
+      || sent.routing_key != returned.routing_key || sent.exchange != returned.exchange)
     return false;
-  auto mark = copy_mark(p);
-  auto other = copy_mark(q);
+  auto mark = copy_mark(ours);
+  auto other = copy_mark(theirs);
   return mark == nullptr || (other != nullptr && *mark == *other);
 }
 
@@ -58,7 +58,7 @@ std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
     auto i = waiting_.begin();
     if (i->suspect != trial)
       break;
-    if (!i->home->parked.empty() || is_closed(*i, open)) { // behind its others
+    if (!i->home->parked.empty() || is_closed(*i, open)) { // behind the exchange's others
       park(i);
       continue;
     }
@@ -79,7 +79,8 @@ std::vector<amqp::publication> outbox::take(time_point now, const gate& open) {
   return result;
 }
 
-// Who is the first of all may be a suspect, whom others do not wait for behind a closed door.
+// The first message of all may be a suspect: others must not wait for a suspect whose exchange is
+// closed.
 void outbox::park_closed(const gate& open) {
   while (!waiting_.empty() && is_closed(waiting_.front(), open))
     park(waiting_.begin());
@@ -108,26 +109,26 @@ void outbox::unpark_open(const gate& open) {
 
 template <class Which>
 void outbox::unpark_if(Which which) {
-  std::erase_if(parked_lanes_, [&](exchange_queue* x) {
-    if (!which(x->parked.front()))
+  std::erase_if(parked_lanes_, [&](exchange_queue* home) {
+    if (!which(home->parked.front()))
       return false;
-    parked_ -= x->parked.size();
-    for (auto& y : x->parked)
-      y.parked = false;
-    waiting_.splice(waiting_.begin(), x->parked);
+    parked_ -= home->parked.size();
+    for (auto& queued : home->parked)
+      queued.parked = false;
+    waiting_.splice(waiting_.begin(), home->parked);
     return true;
   });
 }
 
-// Half of those among whom the culprit is; but first those before the one that the broker's words
-// speak of, and then that one.
+// A trial takes half of the suspects of one accusation. If the broker's words fit a suspect, the
+// first trial takes all suspects before it, and the next trial takes that suspect alone.
 std::size_t outbox::trial_size() {
   std::size_t suspects = 0;
   const auto accused = waiting_.front().accused;
-  for (auto& x : waiting_) {
-    if (!x.suspect || x.accused != accused)
+  for (auto& queued : waiting_) {
+    if (!queued.suspect || queued.accused != accused)
       break;
-    if (x.message.id == named_suspect_) {
+    if (queued.message.id == named_suspect_) {
       if (suspects == 0)
         named_suspect_ = 0;
       return std::max<std::size_t>(suspects, 1);
@@ -138,18 +139,18 @@ std::size_t outbox::trial_size() {
   return std::max<std::size_t>(suspects / 2, 1);
 }
 
-void outbox::put_in_flight(place x, time_point now, std::vector<amqp::publication>& out) {
-  x->sent = ++last_sent_;
-  in_flight_.splice(in_flight_.end(), waiting_, x);
-  places_.emplace(x->message.id, x);
-  auto& sent = out.emplace_back(x->message);
+void outbox::put_in_flight(place queued, time_point now, std::vector<amqp::publication>& out) {
+  queued->sent = ++last_sent_;
+  in_flight_.splice(in_flight_.end(), waiting_, queued);
+  places_.emplace(queued->message.id, queued);
+  auto& sent = out.emplace_back(queued->message);
   sent.mandatory = sent.mandatory || (confirms_ && sent.properties.persistent);
-  if (!x->expires())
+  if (!queued->expires())
     return;
   sent.properties.expiration =
-      std::max(std::chrono::duration_cast<std::chrono::milliseconds>(x->deadline - now),
+      std::max(std::chrono::duration_cast<std::chrono::milliseconds>(queued->deadline - now),
                std::chrono::milliseconds{1});
-  sent.checked = false; // that is another one
+  sent.checked = false; // its properties have changed
 }
 
 std::uint64_t outbox::oldest_in_flight() const noexcept {
@@ -158,14 +159,14 @@ std::uint64_t outbox::oldest_in_flight() const noexcept {
 
 // -- answers --------------------------------------------------------------------------
 
-// RabbitMQ handles what comes by a channel in order.
+// RabbitMQ handles the messages of a channel in order.
 void outbox::note_answer(const queued_message& x) noexcept {
   ++answers_;
   x.home->answered = true;
   handled_ = std::max(handled_, x.sent);
 }
 
-// What is its own fault may come to light when the broker has the message already.
+// An internal error may come to light when the broker already has the message.
 bool outbox::may_be_refused(const queued_message& x, ec words) const noexcept {
   return x.sent > handled_ || words == ec::internal_error;
 }
@@ -174,37 +175,37 @@ outbox::outcome outbox::confirm(std::uint64_t id) {
   auto found = places_.find(id);
   if (found == places_.end())
     return outcome::unknown;
-  auto& x = *found->second;
-  auto& home = *x.home;
-  note_answer(x);
+  auto& queued = *found->second;
+  auto& home = *queued.home;
+  note_answer(queued);
   home.proven = true;
   if (home.hangs)
-    end_hang(x);
-  if (x.returned)
+    end_hang(queued);
+  if (queued.returned)
     return take_back(found->second);
-  if (x.message.properties.persistent) {
+  if (queued.message.properties.persistent) {
     home.routed = true;
     if (!home.unroutable.empty())
-      home.unroutable.erase(x.message.routing_key);
+      home.unroutable.erase(queued.message.routing_key);
   }
-  if (std::exchange(x.probe, false))
-    finish_probe(x, true);
+  if (std::exchange(queued.probe, false))
+    finish_probe(queued, true);
   remove_from_wire(found);
   return outcome::published;
 }
 
-// No queue took it.
-outbox::outcome outbox::take_back(place x) {
-  if (x->probe) {
-    hold(x);
+// Handles a message that no queue took.
+outbox::outcome outbox::take_back(place returned) {
+  if (returned->probe) {
+    hold(returned);
     return outcome::held;
   }
-  auto& message = x->message;
+  auto& message = returned->message;
   const auto persistent = message.properties.persistent;
   if (!restoring_ && persistent && !message.mandatory)
-    forget_route(*x);
+    forget_route(*returned);
   const auto result = !message.mandatory && !persistent ? outcome::published
-                      : x->is_in_doubt()                ? outcome::in_doubt
+                      : returned->is_in_doubt()         ? outcome::in_doubt
                                                         : outcome::unroutable;
   remove_from_wire(places_.find(message.id));
   return result;
@@ -224,10 +225,10 @@ std::optional<outbox::remainder> outbox::settle(std::uint64_t id) {
   auto found = places_.find(id);
   if (found == places_.end())
     return std::nullopt;
-  auto& x = *found->second;
-  if (x.home->hangs)
-    end_hang(x);
-  remainder result{x.message, x.is_in_doubt(), {}};
+  auto& queued = *found->second;
+  if (queued.home->hangs)
+    end_hang(queued);
+  remainder result{queued.message, queued.is_in_doubt(), {}};
   remove_from_wire(found);
   return result;
 }
@@ -236,50 +237,50 @@ outbox::rejection outbox::reject(std::uint64_t id, time_point again) {
   auto found = places_.find(id);
   if (found == places_.end())
     return rejection::unknown;
-  auto x = found->second;
-  note_answer(*x);
-  if (x->home->hangs)
-    end_hang(*x);
-  if (x->rejected || x->suspect) {
-    const auto doubt = x->in_doubt || x->in_doubt_as_suspect;
+  auto queued = found->second;
+  note_answer(*queued);
+  if (queued->home->hangs)
+    end_hang(*queued);
+  if (queued->rejected || queued->suspect) {
+    const auto doubt = queued->in_doubt || queued->in_doubt_as_suspect;
     remove_from_wire(found);
     return doubt ? rejection::in_doubt : rejection::final;
   }
-  if (std::exchange(x->probe, false))
-    finish_probe(*x, false);
-  x->rejected = true;
-  x->returned = false;
-  x->again = again;
-  if (auto& home = *x->home; home.paused_until) {
-    x->again = *home.paused_until; // with the others, so that it keeps its place
+  if (std::exchange(queued->probe, false))
+    finish_probe(*queued, false);
+  queued->rejected = true;
+  queued->returned = false;
+  queued->again = again;
+  if (auto& home = *queued->home; home.paused_until) {
+    queued->again = *home.paused_until; // together with the others, to keep the order
   } else if (again >= home.next_pause) {
     home.paused_until = again;
     home.next_pause = again + pause_distance;
   }
   places_.erase(found);
-  rejected_.splice(rejected_.end(), in_flight_, x);
-  count_held(*x);
+  rejected_.splice(rejected_.end(), in_flight_, queued);
+  count_held(*queued);
   return rejection::again;
 }
 
 void outbox::send_again(time_point now) {
   entries due;
   for (auto i = rejected_.begin(); i != rejected_.end();) {
-    auto x = i++;
-    if (x->again > now)
+    auto queued = i++;
+    if (queued->again > now)
       continue;
-    if (x->home->paused_until <= now)
-      x->home->paused_until.reset();
-    due.splice(due.end(), rejected_, x);
+    if (queued->home->paused_until <= now)
+      queued->home->paused_until.reset();
+    due.splice(due.end(), rejected_, queued);
   }
   release(due, due.end());
 }
 
-// Those behind them may be in flight.
+// Merging keeps the order, because messages behind the rejected ones may be in flight.
 void outbox::return_rejected() {
   for (auto& x : rejected_) {
     x.home->paused_until.reset();
-    x.returned = true; // it has its answer, so that `rewind` has no doubt of it
+    x.returned = true; // the message has its answer, so `rewind` must not put it in doubt
     count_released(x);
   }
   const auto comes_first = [](const queued_message& x, const queued_message& y) {
@@ -290,23 +291,25 @@ void outbox::return_rejected() {
 }
 
 void outbox::remove_from_wire(std::unordered_map<std::uint64_t, place>::iterator found) {
-  const auto x = found->second;
-  auto& home = *x->home;
+  const auto queued = found->second;
+  auto& home = *queued->home;
   --home.messages;
   --home.messages_in_flight;
-  home.bytes -= x->size;
-  home.bytes_in_flight -= x->size;
-  bytes_ -= x->size;
-  deadlines_ -= x->expires();
-  if (x->probe)
-    finish_probe(*x, false);
+  home.bytes -= queued->size;
+  home.bytes_in_flight -= queued->size;
+  bytes_ -= queued->size;
+  deadlines_ -= queued->expires();
+  if (queued->probe)
+    finish_probe(*queued, false);
   places_.erase(found);
-  in_flight_.erase(x);
+  in_flight_.erase(queued);
   admit_blocked(home);
 }
 
-const amqp::publication* outbox::returned(const amqp::returned_message& x) {
-  auto matches = [&](const queued_message& y) { return !y.returned && is_same(y.message, x); };
+const amqp::publication* outbox::returned(const amqp::returned_message& answer) {
+  auto matches = [&](const queued_message& candidate) {
+    return !candidate.returned && is_same(candidate.message, answer);
+  };
   auto last = places_.find(last_returned_);
   auto first = last == places_.end() ? in_flight_.begin() : std::next(last->second);
   auto i = std::find_if(first, in_flight_.end(), matches);
@@ -329,58 +332,62 @@ void outbox::rewind() {
   return_rejected();
   release_all();
   for (auto i = in_flight_.end(); i != in_flight_.begin();) {
-    auto& x = *(--i);
-    x.home->waiting.push_front(i);
-    x.home->messages_in_flight = x.home->bytes_in_flight = 0;
-    x.in_doubt = x.in_doubt || !x.returned;
-    x.returned = x.probe = false;
+    auto& queued = *(--i);
+    queued.home->waiting.push_front(i);
+    queued.home->messages_in_flight = queued.home->bytes_in_flight = 0;
+    queued.in_doubt = queued.in_doubt || !queued.returned;
+    queued.returned = queued.probe = false;
   }
   waiting_.splice(waiting_.begin(), in_flight_);
   places_.clear();
-  for (auto& [exchange, x] : lanes_)
-    x.answered = false;
+  for (auto& [exchange, home] : lanes_)
+    home.answered = false;
 }
 
 std::optional<outbox::remainder> outbox::accuse(const failure& words) {
   named_suspect_ = 0;
-  if (auto x = culprit_of(words); x != in_flight_.end()) {
-    // A fault of the broker's may come to light when it has the message already.
+  if (auto found = culprit_of(words); found != in_flight_.end()) {
+    // An internal error may come to light when the broker already has the message.
     std::optional<remainder> culprit{
-        {x->message, x->in_doubt || x->rejected || words.code == ec::internal_error, {}}};
-    // The broker has not come to those behind it, so that `rewind` has no doubt of them.
-    for (auto y = std::next(x); y != in_flight_.end(); ++y)
-      y->returned = true;
-    // Next time others need not wait for it.
+        {found->message,
+         found->in_doubt || found->rejected || words.code == ec::internal_error,
+         {}}};
+    // The broker has not looked at the messages behind the culprit, so `rewind` must not put them
+    // in doubt.
+    for (auto other = std::next(found); other != in_flight_.end(); ++other)
+      other->returned = true;
+    // An unproven exchange moves to the other outbox next time, so that others need not wait.
     if (!is_certain(words.code))
-      x->home->proven = false;
-    remove_from_wire(places_.find(x->message.id));
-    for (auto& y : in_flight_) {
-      y.suspect = false;
-      y.accused = 0;
+      found->home->proven = false;
+    remove_from_wire(places_.find(found->message.id));
+    for (auto& other : in_flight_) {
+      other.suspect = false;
+      other.accused = 0;
     }
     acquit_suspects();
     rewind();
     return culprit;
   }
   ++accusations_;
-  for (auto& x : in_flight_) {
-    if (!may_be_refused(x, words.code)) {
-      acquit(x);
+  for (auto& queued : in_flight_) {
+    if (!may_be_refused(queued, words.code)) {
+      acquit(queued);
       continue;
     }
-    x.in_doubt_as_suspect = x.in_doubt_as_suspect || !x.returned;
-    x.returned = true; // `rewind` has no other doubt of it
-    x.suspect = true;
-    x.accused = accusations_;
-    if (named_suspect_ == 0 && speaks_of(words, x.message))
-      named_suspect_ = x.message.id;
+    queued.in_doubt_as_suspect = queued.in_doubt_as_suspect || !queued.returned;
+    queued.returned = true; // `rewind` must add no other doubt
+    queued.suspect = true;
+    queued.accused = accusations_;
+    if (named_suspect_ == 0 && speaks_of(words, queued.message))
+      named_suspect_ = queued.message.id;
   }
   rewind();
   return std::nullopt;
 }
 
-// One that was alone; or, so that many exchanges that we may not write to cost no more than one
-// loss of the channel each, the first to an exchange that was denied and never took any.
+// The culprit is a message that was alone, or the first message to an exchange that the broker
+// denied and that never took any. The second rule makes each exchange that we may not write to
+// cost only one loss of the channel.
 outbox::place outbox::culprit_of(const failure& words) {
   const auto refusable = [&](const queued_message& x) { return may_be_refused(x, words.code); };
   const auto first = std::find_if(in_flight_.begin(), in_flight_.end(), refusable);
@@ -399,7 +406,7 @@ bool outbox::has_suspects() const noexcept {
   return !waiting_.empty() && waiting_.front().suspect;
 }
 
-// Those behind the culprit were not looked at by the broker.
+// The broker did not look at the messages behind the culprit.
 void outbox::acquit_suspects() {
   for (auto& x : waiting_) {
     if (!x.suspect && !x.rejected)
@@ -427,29 +434,28 @@ bool outbox::is_watched(const queued_message& x) const {
 }
 
 std::string outbox::watch_key_of(const amqp::publication& x) {
-  return x.exchange + '\n' + x.routing_key; // in no name of an exchange
+  return x.exchange + '\n' + x.routing_key; // no exchange's name contains a line break
 }
 
-// Those that must are held from now on.
-bool outbox::must_wait(place x) {
-  const auto watched = is_watched(*x);
-  if (!watched && (keys_.empty() || !x->message.properties.persistent))
+bool outbox::must_wait(place queued) {
+  const auto watched = is_watched(*queued);
+  if (!watched && (keys_.empty() || !queued->message.properties.persistent))
     return false;
-  auto i = keys_.find(watch_key_of(x->message));
+  auto i = keys_.find(watch_key_of(queued->message));
   if (i == keys_.end() && !watched)
     return false;
   if (i == keys_.end()) {
-    i = keys_.emplace(watch_key_of(x->message), watched_key{}).first;
-    x->probe = true;
+    i = keys_.emplace(watch_key_of(queued->message), watched_key{}).first;
+    queued->probe = true;
   }
-  // One that is not watched does not overtake those of its key either.
+  // A message that is not watched must not overtake others of its routing key either.
   auto& key = i->second;
-  if (x->probe || key.at == watched_key::stage::open)
+  if (queued->probe || key.at == watched_key::stage::open)
     return false;
-  key.held.splice(key.held.end(), waiting_, x);
-  count_held(*x);
-  if (x->home->holds_too_much())
-    give_up_most_held(*x->home);
+  key.held.splice(key.held.end(), waiting_, queued);
+  count_held(*queued);
+  if (queued->home->holds_too_much())
+    give_up_most_held(*queued->home);
   return true;
 }
 
@@ -465,20 +471,21 @@ void outbox::count_released(const queued_message& x) noexcept {
   x.home->held_bytes -= x.size;
 }
 
-// Its messages are not held again, lest they do nothing but come and go.
-void outbox::give_up_most_held(const exchange_queue& x) {
+// The routing key counts as unroutable from now on: otherwise its messages would be held again at
+// once.
+void outbox::give_up_most_held(const exchange_queue& home) {
   unpark();
   auto most = keys_.end();
   for (auto i = keys_.begin(); i != keys_.end(); ++i)
-    if (auto& held = i->second.held; !held.empty() && held.front().home == &x)
+    if (auto& held = i->second.held; !held.empty() && held.front().home == &home)
       if (most == keys_.end() || held.size() > most->second.held.size())
         most = i;
   if (most == keys_.end())
     return;
-  for (auto* xs : {&in_flight_, &waiting_})
-    for (auto& y : *xs)
-      if (y.probe && watch_key_of(y.message) == most->first)
-        y.probe = false;
+  for (auto* messages : {&in_flight_, &waiting_})
+    for (auto& queued : *messages)
+      if (queued.probe && watch_key_of(queued.message) == most->first)
+        queued.probe = false;
   auto& held = most->second.held;
   forget_route(held.front());
   release(held, held.end());
@@ -492,28 +499,28 @@ void outbox::forget_route(const queued_message& x) {
   unroutable.insert(x.message.routing_key);
 }
 
-// The broker gave it back: it is the first of those that are held.
-void outbox::hold(place x) {
-  auto& key = keys_[watch_key_of(x->message)];
+// The returned probe goes to the front of the held messages.
+void outbox::hold(place queued) {
+  auto& key = keys_[watch_key_of(queued->message)];
   key.at = watched_key::stage::paused;
-  x->returned = x->probe = false;
-  places_.erase(x->message.id);
-  key.held.splice(key.held.begin(), in_flight_, x);
-  count_held(*x);
-  if (x->home->holds_too_much())
-    give_up_most_held(*x->home);
+  queued->returned = queued->probe = false;
+  places_.erase(queued->message.id);
+  key.held.splice(key.held.begin(), in_flight_, queued);
+  count_held(*queued);
+  if (queued->home->holds_too_much())
+    give_up_most_held(*queued->home);
 }
 
-void outbox::release(entries& xs, entries::iterator last) {
+void outbox::release(entries& held, entries::iterator last) {
   unpark();
-  for (auto i = last; i != xs.begin();) {
+  for (auto i = last; i != held.begin();) {
     auto& home = *(--i)->home;
     home.waiting.push_front(i);
     --home.messages_in_flight;
     home.bytes_in_flight -= i->size;
     count_released(*i);
   }
-  waiting_.splice(waiting_.begin(), xs, xs.begin(), last);
+  waiting_.splice(waiting_.begin(), held, held.begin(), last);
 }
 
 void outbox::release_all() {
@@ -525,21 +532,21 @@ void outbox::release_all() {
   keys_.clear();
 }
 
-// Those that have not left yet: they come first of all that is held with them.
+// Holds the probes that have not left yet, each ahead of the other held messages of its key.
 void outbox::take_back_probes() {
   unpark();
   for (auto i = waiting_.begin(); i != waiting_.end();) {
-    auto x = i++;
-    if (!std::exchange(x->probe, false))
+    auto queued = i++;
+    if (!std::exchange(queued->probe, false))
       continue;
-    auto& home = *x->home;
-    home.waiting.erase(std::find(home.waiting.begin(), home.waiting.end(), x));
+    auto& home = *queued->home;
+    home.waiting.erase(std::find(home.waiting.begin(), home.waiting.end(), queued));
     ++home.messages_in_flight;
-    home.bytes_in_flight += x->size;
-    auto& key = keys_[watch_key_of(x->message)];
+    home.bytes_in_flight += queued->size;
+    auto& key = keys_[watch_key_of(queued->message)];
     key.at = watched_key::stage::paused;
-    key.held.splice(key.held.begin(), waiting_, x);
-    count_held(*x);
+    key.held.splice(key.held.begin(), waiting_, queued);
+    count_held(*queued);
   }
 }
 
@@ -549,12 +556,12 @@ void outbox::release_expired(time_point now) {
   for (auto& [name, key] : keys_)
     if (std::any_of(key.held.begin(), key.held.end(),
                     [now](const queued_message& x) { return x.deadline <= now; }))
-      release(key.held, key.held.end()); // those that stay are held again
+      release(key.held, key.held.end()); // messages that have not expired are held again later
 }
 
-// Without an answer that says so the next one is sent ahead.
-void outbox::finish_probe(const queued_message& x, bool routed) {
-  auto i = keys_.find(watch_key_of(x.message));
+// If no queue took the probe, the key is forgotten and the next message becomes the probe.
+void outbox::finish_probe(const queued_message& probe, bool routed) {
+  auto i = keys_.find(watch_key_of(probe.message));
   if (i == keys_.end())
     return;
   release(i->second.held, i->second.held.end());

@@ -7,29 +7,30 @@
 #include "amqp/transport.hpp"
 #include "publishing/outbox.hpp"
 
-/// What publishers are told of messages that were not published.
+/// The errors that publishers get for messages that were not published.
 namespace actors {
 
-/// Says of which message that is, unless the reason does.
+/// Adds the message's destination to the reason, unless the reason already names it.
 failure about(std::string_view exchange, std::string_view routing_key, failure reason);
 failure about(const amqp::publication& x, failure reason);
 
-/// Whether a message can never be sent, whoever is there and whatever their rights are.
+/// Whether a failure is final: no change of consumers or rights could make the message sendable.
 bool is_for_good(const failure& x);
 
-/// The same of a message that was refused, and may have been taken before that.
+/// The error for a message that was refused now, but may have been taken at an earlier attempt.
 failure in_doubt(const failure& why);
 
-/// Why a message came back.
+/// The error for a message that no queue took.
 failure no_route(std::string_view exchange, std::string_view routing_key);
 
-/// Why the broker could not take a message. RabbitMQ does not say which it is.
+/// The error for a message that the broker could not take. RabbitMQ gives no reason, so the text
+/// names all of them.
 failure rejected();
 
-/// Why a message was dropped from the outbox.
+/// The error for a message that was dropped from the outbox.
 failure failure_of(const outbox::dropped& x);
 
-/// Why a message that the broker had not confirmed is given back at the end.
+/// The error for a message that is unconfirmed when the event center stops.
 failure stopped_before(bool in_doubt, bool kept);
 
 } // namespace actors

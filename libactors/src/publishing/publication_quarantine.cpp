@@ -12,8 +12,8 @@ namespace {
 /// RabbitMQ's name for the default exchange.
 constexpr std::string_view default_exchange = "amq.default";
 
-/// How many messages in a row are refused for a kind where the words do not say so: what one has
-/// in its headers says nothing about others, and a broker may have had a fault.
+/// How many messages in a row must be refused before their kind is, if the broker's words name no
+/// kind: the fault may lie in one message's headers, or be a temporary one of the broker.
 constexpr std::uint32_t chance = 3;
 
 bool contains(std::string_view text, std::string_view mark, std::string_view name) {
@@ -35,7 +35,7 @@ bool is_about_topic(const failure& words) {
   return words.text.find("topic '") != std::string::npos;
 }
 
-/// The number behind a mark, if there is one.
+/// Returns the number behind a mark, if there is one.
 std::optional<std::uint64_t> number_after(std::string_view text, std::string_view mark) {
   auto at = text.find(mark);
   if (at == std::string_view::npos)
@@ -56,8 +56,8 @@ std::string_view quoted_after(std::string_view text, std::string_view mark) {
 
 } // namespace
 
-// "message size 24000000 is larger than configured max size 16777216", which older ones
-// say without "is" and "configured".
+// RabbitMQ writes "message size 24000000 is larger than configured max size 16777216"; older
+// versions omit "is" and "configured".
 bool speaks_of(const failure& words, const amqp::publication& x) {
   if (auto size = number_after(words.text, "message size "))
     return x.body && x.body->size() == *size;
@@ -106,36 +106,37 @@ void publication_quarantine::add(const amqp::publication& culprit, const failure
     return;
   if (size_ >= max_kinds && !find(culprit))
     erase_oldest();
-  auto& of = exchanges_[culprit.exchange];
+  auto& kinds = exchanges_[culprit.exchange];
   const auto is_narrow = harmful || is_about_topic(words);
-  const auto is_new = is_narrow ? !of.by_routing_key.contains(culprit.routing_key) : !of.all;
+  const auto is_new = is_narrow ? !kinds.by_routing_key.contains(culprit.routing_key) : !kinds.all;
   if (is_new && !is_narrow)
-    of.all = kind{};
-  auto& x = is_narrow ? of.by_routing_key[culprit.routing_key] : *of.all;
+    kinds.all = kind{};
+  auto& refused = is_narrow ? kinds.by_routing_key[culprit.routing_key] : *kinds.all;
   size_ += is_new ? 1 : 0;
-  trials_.erase(x.trial);
-  x.words = harmful ? failure{words.code,
-                              "not sent, as the broker has refused others like it: " + words.text}
-                    : words;
-  ++x.times;
-  x.needed = harmful ? chance : 1;
-  of.harmful = of.harmful || x.is_harmful();
-  x.until = now + duration_;
-  x.trial = 0;
+  trials_.erase(refused.trial);
+  refused.words =
+      harmful
+          ? failure{words.code, "not sent, as the broker has refused others like it: " + words.text}
+          : words;
+  ++refused.times;
+  refused.needed = harmful ? chance : 1;
+  kinds.harmful = kinds.harmful || refused.is_harmful();
+  refused.until = now + duration_;
+  refused.trial = 0;
 }
 
 void publication_quarantine::add(const failure& words, time_point now) {
   if (closes_connection(words.code))
-    return; // they name none
-  amqp::publication x;
-  x.exchange = quoted_after(words.text, "exchange '");
-  x.routing_key = quoted_after(words.text, "topic '");
-  if (x.exchange == default_exchange)
-    x.exchange.clear();
-  add(x, words, now);
+    return; // such words name no kind
+  amqp::publication named;
+  named.exchange = quoted_after(words.text, "exchange '");
+  named.routing_key = quoted_after(words.text, "topic '");
+  if (named.exchange == default_exchange)
+    named.exchange.clear();
+  add(named, words, now);
 }
 
-// No name is put together: this is asked for each message while anything is refused.
+// The lookup builds no string, because it runs for each message while any kind is refused.
 publication_quarantine::kind* publication_quarantine::find(const amqp::publication& x) {
   auto of = exchanges_.find(x.exchange);
   if (of == exchanges_.end())
@@ -161,8 +162,8 @@ publication_quarantine::verdict publication_quarantine::judge(const amqp::public
   if (now < found->until && !is_suspected)
     return {found->words};
   if (is_suspected && found->trial != 0 && now < found->until)
-    return {}; // behind the one that is tried
-  // As long as it takes: the others are refused until it was answered, or is lost.
+    return {}; // the trial is ahead of this message
+  // The message becomes the trial; a former trial without an answer by now is lost.
   trials_.erase(found->trial);
   found->until = now + duration_;
   found->trial = x.id;

@@ -11,80 +11,80 @@
 #include "actors/ec.hpp"
 #include "amqp/transport.hpp"
 
-/// What RabbitMQ says when it closes a channel because of a publication. Publications are
-/// pipelined, so that it does not say which one it means; its words narrow that down.
+/// RabbitMQ's words when it closes a channel or connection because of a publication. Publications
+/// are pipelined, and RabbitMQ does not name the message; but its words narrow the search.
 namespace actors {
 
-/// Whether the broker's words speak of what this message has: its exchange, its routing key,
-/// its size.
+/// Whether the broker's words fit a message's exchange, routing key and size.
 bool speaks_of(const failure& words, const amqp::publication& x);
 
-/// Whether they deny all that is published to its exchange.
+/// Whether the broker's words deny all publications to the message's exchange.
 bool deny_exchange(const failure& words, const amqp::publication& x);
 
-/// Whether the broker closes a connection like this because of what was said on it.
+/// Whether the code is one with which the broker closes a connection because of its content.
 bool closes_connection(ec code) noexcept;
 
-/// Whether a message that was alone in flight is to blame for words like these. If not, it
-/// has to happen to it twice: an exchange may come back, a broker may have had a fault.
+/// Whether a single error with this code convicts a message that was alone in flight. Other codes
+/// need two errors: an exchange may come back, and a broker may have had a temporary fault.
 bool is_certain(ec code) noexcept;
 
-/// The largest body that the broker says it takes, if it says so.
+/// Returns the largest body that the broker takes, if its words give one.
 std::optional<std::uint64_t> size_limit_in(const failure& words);
 
-/// The kinds of publications that the broker refuses, each for a time: those to an exchange,
-/// or those to an exchange with one routing key. What is of such a kind need not be sent, as
-/// it would close the channel again. After the time one is sent alone to see.
+/// The kinds of publications that the broker refuses, each for a time. A kind is all messages to
+/// an exchange, or those to an exchange with one routing key. Messages of a refused kind are not
+/// sent, because they would close the channel again. After the time one message is sent alone as
+/// a *trial*.
 ///
-/// Where the broker's words do not say that they are about a kind, as when it closes the
-/// connection for a fault of a queue, it is one when several messages were refused and none
-/// taken between them.
+/// If the broker's words do not name a kind, e.g. when it closes the connection for a fault of a
+/// queue, the kind is only *suspected*. It counts as refused when several of its messages in a
+/// row were refused and none was taken.
 class publication_quarantine {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// How many kinds are remembered.
+  /// The number of kinds that are remembered.
   static constexpr std::size_t max_kinds = 1'000;
-  /// One that nobody has published to for so long, beyond its time, is forgotten.
+  /// How long a kind without publications is remembered beyond its time.
   static constexpr std::chrono::minutes idle_limit{10};
 
   explicit publication_quarantine(std::chrono::milliseconds duration) : duration_(duration) {
     // nop
   }
 
-  /// The broker refused this message with these words, beyond doubt. They may say nothing
-  /// about others.
+  /// Adds the kind of a message that the broker certainly refused with these words, unless the
+  /// words say nothing about other messages.
   void add(const amqp::publication& culprit, const failure& words, time_point now);
 
-  /// The broker refused a message that nobody remembers: what its words name is all there is.
+  /// Adds the kind that the broker's words name, for a refused message that is unknown.
   void add(const failure& words, time_point now);
 
   struct verdict {
-    /// Set, if the message is not to be sent.
+    /// Set if the message must not be sent.
     failure refused;
-    /// It is the one that is to be sent alone, to see.
+    /// Whether the message is the trial of its kind, to be sent alone.
     bool alone = false;
-    /// Nobody else is to be there: all that goes to its exchange is refused, or the broker
-    /// closes the connection.
+    /// Whether the trial must go by the link apart: it may cost the connection, or everything to
+    /// its exchange is refused.
     bool apart = false;
   };
 
-  /// What is to be done with a message that is new. Forgets those that are idle.
+  /// Decides about a new message. Forgets idle kinds.
   verdict judge(const amqp::publication& x, time_point now);
 
-  /// Whether the message is of a refused kind and not the one that is tried. A message that
-  /// was judged before may be so by now.
+  /// Returns an error if the message is of a refused kind and not the trial. The kind may have
+  /// been refused since the message was judged.
   failure refusal(const amqp::publication& x) const;
 
-  /// The broker has taken this message: its kind is refused no more, if it is the one that was
-  /// tried; nor is it suspected.
+  /// Notes that the broker has taken a message: if it was the trial, or if its kind was only
+  /// suspected, the kind is forgotten.
   void lift(const amqp::publication& x);
 
-  /// Whether messages to an exchange, or any, may cost a connection.
+  /// Whether messages to an exchange, or to any exchange, may cost a connection.
   bool keeps_apart(const std::string& exchange) const;
   bool keeps_any_apart() const;
 
-  /// Another broker, or the same one after a restart: all may be different.
+  /// Forgets everything, for another broker or after a restart of the broker.
   void clear() noexcept {
     exchanges_.clear();
     trials_.clear();
@@ -102,28 +102,29 @@ public:
 private:
   struct kind {
     failure words;
-    /// How many were refused in a row. With fewer than `needed` it is only suspected.
+    /// How many messages were refused in a row. A kind with fewer than `needed` is only
+    /// suspected.
     std::uint32_t times = 0;
     std::uint32_t needed = 1;
     time_point until;
-    /// The message that is tried, 0 for none.
+    /// The id of the trial, 0 for none.
     std::uint64_t trial = 0;
 
     bool is_refused() const noexcept {
       return times >= needed;
     }
 
-    /// Whether it costs the connection.
+    /// Whether its messages cost the connection.
     bool is_harmful() const noexcept {
       return needed > 1 && is_refused();
     }
   };
 
-  /// What is refused of an exchange.
+  /// The refused kinds of one exchange.
   struct refused_kinds {
     std::optional<kind> all;
     std::unordered_map<std::string, kind> by_routing_key;
-    /// Whether any of them costs the connection.
+    /// Whether any of the kinds is harmful.
     bool harmful = false;
   };
 
@@ -137,7 +138,7 @@ private:
   std::chrono::milliseconds duration_;
   std::unordered_map<std::string, refused_kinds> exchanges_;
   std::size_t size_ = 0;
-  /// The messages that are tried.
+  /// The ids of all trials.
   std::unordered_set<std::uint64_t> trials_;
   time_point next_look_;
 };

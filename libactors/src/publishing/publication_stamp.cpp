@@ -14,10 +14,10 @@ namespace actors {
 
 namespace {
 
-/// Room for the rest of a message id, of which AMQP carries 255 bytes.
+/// The limit of the prefix, which leaves room for the rest: AMQP carries ids of 255 bytes.
 constexpr std::size_t max_id_prefix = 200;
 
-/// Header of a copy: for retries or dead letters, or to the end of its queue.
+/// The header of a copy for a retry, for the dead letters, or for the end of its queue.
 constexpr std::string_view origin_header = "x-la-exchange";
 
 bool is_copy(const amqp::publication& x) {
@@ -27,7 +27,7 @@ bool is_copy(const amqp::publication& x) {
 std::string begin_of_ids(std::string_view server_id, std::uint64_t epoch) {
   auto size = std::min(server_id.size(), max_id_prefix);
   while (size > 0 && size < server_id.size() && (server_id[size] & 0xC0) == 0x80)
-    --size; // between the characters of UTF-8
+    --size; // not inside a UTF-8 character
   return fmt::format("{}-{:x}-", server_id.substr(0, size), epoch);
 }
 
@@ -38,22 +38,22 @@ publication_stamp::publication_stamp(std::string_view server_id, std::uint64_t e
   // nop
 }
 
-amqp::stream_position* publication_stamp::mark(amqp::publication& x) {
+amqp::stream_position* publication_stamp::mark(amqp::publication& message) {
   using std::chrono::system_clock;
-  auto& p = x.properties;
+  auto& properties = message.properties;
   amqp::stream_position* place = nullptr;
-  x.id = ++last_;
-  // The place of a copy without one must not look like ours.
-  if (is_copy(x)) {
-    amqp::set_field(p.headers, copy_header, id_prefix_ + std::to_string(x.id));
-  } else if (!p.position) {
-    place = &numbers_.next(x.exchange, x.routing_key);
-    p.position = *place;
+  message.id = ++last_;
+  // A copy without a place must not get one, which would look like a message of our stream.
+  if (is_copy(message)) {
+    amqp::set_field(properties.headers, copy_header, id_prefix_ + std::to_string(message.id));
+  } else if (!properties.position) {
+    place = &numbers_.next(message.exchange, message.routing_key);
+    properties.position = *place;
   }
-  if (p.message_id.empty())
-    p.message_id = id_prefix_ + std::to_string(x.id);
-  if (p.timestamp == 0)
-    p.timestamp = static_cast<std::uint64_t>(system_clock::to_time_t(system_clock::now()));
+  if (properties.message_id.empty())
+    properties.message_id = id_prefix_ + std::to_string(message.id);
+  if (properties.timestamp == 0)
+    properties.timestamp = static_cast<std::uint64_t>(system_clock::to_time_t(system_clock::now()));
   return place;
 }
 

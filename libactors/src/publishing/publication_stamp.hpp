@@ -9,30 +9,31 @@
 
 namespace actors {
 
-/// What each message of an event center is told apart by: its id within the process, its message
-/// id, its time and its place in its stream. A plain value but for the time of day, which a
-/// message gets that has none.
+/// Gives each message of an event center its id within the process, its message id, its time and
+/// its place in its stream. A plain value, except that it reads the clock for messages without a
+/// time.
 class publication_stamp {
 public:
-  /// `epoch` is that of the streams.
+  /// `epoch` is the epoch of the streams.
   publication_stamp(std::string_view server_id, std::uint64_t epoch);
 
-  /// How many messages have an id, which are numbered from 1 on.
+  /// The last id; ids count from 1.
   std::uint64_t last() const noexcept {
     return last_;
   }
 
-  /// Marks a new message. One that is a copy for a retry, or of an earlier run, keeps its place.
-  /// Gives back the place that it got, if any: whoever does not use it counts it down before the
-  /// next call.
-  amqp::stream_position* mark(amqp::publication& x);
+  /// Marks a new message. A copy for a retry, and a message of an earlier run, keep their place.
+  /// Returns the new place, if the message got one; a caller that does not send the message must
+  /// decrement the place before the next call.
+  amqp::stream_position* mark(amqp::publication& message);
 
-  /// Nobody has a message that was refused: it is no gap in its stream, if it is the last one.
+  /// Frees the place of a refused message, so that it leaves no gap in its stream. No effect if
+  /// the stream has gone on since.
   void give_back(const amqp::publication& x);
 
 private:
   stream_numbers numbers_;
-  /// What the ids of our messages begin with.
+  /// The common prefix of our message ids.
   std::string id_prefix_;
   std::uint64_t last_ = 0;
 };

@@ -8,24 +8,24 @@
 #include "amqp/wire_rules.hpp"
 #include "publishing/publication_failures.hpp"
 
-// The way into the outbox and to the link, and what time brings.
+// Handles the way into the outbox and to the link, and the timers.
 
 namespace actors {
 
 namespace {
 
-/// How often expired messages are looked for, and held ones are tried again.
+/// The intervals at which expired messages are dropped and held ones are tried again.
 constexpr auto expiry_interval = std::chrono::milliseconds{250};
 constexpr auto probe_interval = std::chrono::milliseconds{250};
 
-/// How long a message waits for others whose exchanges are not there yet. A thousand of them
-/// may need many seconds.
+/// How long a message waits for older ones whose exchanges are still being declared: a thousand
+/// exchanges may need many seconds.
 constexpr auto exchanges_limit = std::chrono::milliseconds{250};
 
 } // namespace
 
-publication_tracker::publication_tracker(settings x, const link_set& links)
-    : settings_(std::move(x)),
+publication_tracker::publication_tracker(settings options, const link_set& links)
+    : settings_(std::move(options)),
       links_(links),
       stamp_(settings_.server_id, settings_.epoch),
       former_(settings_.unsent_file),
@@ -42,25 +42,25 @@ publication_tracker::outbound publication_tracker::make_outbound(link_role by) c
 
 // -- into the outbox ----------------------------------------------------------------------
 
-void publication_tracker::send_first(std::vector<amqp::publication> xs) {
-  if (!xs.empty())
+void publication_tracker::send_first(std::vector<amqp::publication> messages) {
+  if (!messages.empty())
     news.emplace_back(log_line::once(
-        log_level::info, fmt::format("sending {} messages of an earlier run", xs.size())));
-  for (auto& x : xs) {
-    stamp_.mark(x);
-    former_.add(std::move(x), now_);
+        log_level::info, fmt::format("sending {} messages of an earlier run", messages.size())));
+  for (auto& message : messages) {
+    stamp_.mark(message);
+    former_.add(std::move(message), now_);
   }
   counters_.published += former_.size();
   send_rest();
 }
 
-// What finds no room is not lost: it is in the file, and comes when there is some.
+// Messages without room are not lost: they stay in the file and come when there is room.
 bool publication_tracker::send_rest() {
   auto found_room = false;
   while (former_.any_waiting()) {
-    auto& x = former_.next();
-    auto& to = way_of(x).messages;
-    if (!to.has_room(x))
+    auto& message = former_.next();
+    auto& to = way_of(message).messages;
+    if (!to.has_room(message))
       break;
     found_room = true;
     answer_dropped(put(to, amqp::publication{former_.take_next(now_)}, outbox::manner::patient));
@@ -86,29 +86,30 @@ bool publication_tracker::heeds_time(const amqp::publication& x) const {
   return !quarantine_.empty() || !aside_.messages.empty() || usual_.messages.expires(x);
 }
 
-bool publication_tracker::heeds_time(const std::vector<amqp::confirmation>& xs) const {
-  return heeds_time() || std::any_of(xs.begin(), xs.end(), [](auto& x) { return !x.accepted; });
+bool publication_tracker::heeds_time(const std::vector<amqp::confirmation>& answers) const {
+  return heeds_time()
+         || std::any_of(answers.begin(), answers.end(), [](auto& x) { return !x.accepted; });
 }
 
-publication_tracker::admission publication_tracker::judge(amqp::publication& x) {
-  admission result{refusal(x)};
+publication_tracker::admission publication_tracker::judge(amqp::publication& message) {
+  admission result{refusal(message)};
   if (result.refused)
     return result;
-  x.checked = true; // and what it gets from `stamp` can be said
-  x.id = stamp_.last() + 1;
+  message.checked = true; // the marks that `stamp` adds are always valid
+  message.id = stamp_.last() + 1;
   if (!quarantine_.empty()) {
-    auto verdict = quarantine_.judge(x, now_);
+    auto verdict = quarantine_.judge(message, now_);
     result.refused = std::move(verdict.refused);
     if (result.refused)
       return result;
     if (verdict.alone)
       result.how = outbox::manner::alone;
-    // It may cost its link, so that nobody else is to be there.
-    if (verdict.apart && may_set_aside() && usual_.messages.forget(x.exchange))
-      aside_.messages.remember(x.exchange);
+    // The message may cost its link, which others must not share.
+    if (verdict.apart && may_set_aside() && usual_.messages.forget(message.exchange))
+      aside_.messages.remember(message.exchange);
   }
   const auto& exchanges = links_.exchanges();
-  result.is_exchange_new = !exchanges.knows_exchange(x.exchange);
+  result.is_exchange_new = !exchanges.knows_exchange(message.exchange);
   if (result.is_exchange_new && exchanges.exchanges_settled())
     awaiting_since_.reset();
   return result;
@@ -136,12 +137,12 @@ void publication_tracker::stamp(amqp::publication& x, admission& how) {
   how.place = stamp_.mark(x);
 }
 
-void publication_tracker::push(amqp::publication&& x, const admission& how) {
-  const auto id = x.id;
+void publication_tracker::push(amqp::publication&& message, const admission& how) {
+  const auto id = message.id;
   ++counters_.published;
-  auto& to = way_of(x).messages;
-  auto drops = put(to, std::move(x), how.how);
-  // What is refused at once was never a part of its stream.
+  auto& to = way_of(message).messages;
+  auto drops = put(to, std::move(message), how.how);
+  // A message that is refused at once must leave no gap in its stream.
   if (how.place && drops.size() == 1 && drops[0] == outbox::dropped{id, ec::outbox_full})
     --how.place->sequence;
   answer_dropped(std::move(drops));
@@ -155,7 +156,7 @@ void publication_tracker::schedule(wake::reason why, std::chrono::milliseconds a
   orders.emplace_back(wake{why, after, role});
 }
 
-// Behind those that wait already.
+// The order goes through the mailbox, so that publications already there join the batch.
 void publication_tracker::schedule_flush() {
   if (!std::exchange(flush_scheduled_, true))
     schedule_flush(std::chrono::milliseconds{0});
@@ -171,7 +172,7 @@ void publication_tracker::flush() {
   if (!link_of(usual_).is_open() || awaits_exchanges())
     return;
   flush(usual_);
-  // What was refused has left room.
+  // Refused messages have left room.
   if (send_rest())
     schedule_flush();
 }
@@ -181,23 +182,23 @@ void publication_tracker::flush_aside() {
   if (aside_.messages.empty())
     return;
   apart_changed_ = true;
-  // Exchanges are declared by the publishing link.
+  // Only the publishing link declares exchanges.
   if (link_of(usual_).up) {
     flush(aside_);
-    bring_back(); // what was to be sent again, or was refused here
+    bring_back(); // messages may have been refused here, or wait to be sent again
   }
 }
 
-void publication_tracker::flush(outbound& x) {
-  if (!link_of(x).is_open())
+void publication_tracker::flush(outbound& from) {
+  if (!link_of(from).is_open())
     return;
-  if (x.messages.has_rejected())
-    x.messages.send_again(now_);
-  auto messages = take_batch(x);
-  answer_dropped(x.messages.take_dropped());
-  watch_answers(x);
+  if (from.messages.has_rejected())
+    from.messages.send_again(now_);
+  auto messages = take_batch(from);
+  answer_dropped(from.messages.take_dropped());
+  watch_answers(from);
   if (!messages.empty())
-    orders.emplace_back(batch{x.by, std::move(messages)});
+    orders.emplace_back(batch{from.by, std::move(messages)});
 }
 
 outbox::gate publication_tracker::gate_of(const outbound& x) const {
@@ -206,35 +207,36 @@ outbox::gate publication_tracker::gate_of(const outbound& x) const {
   if (&x != &aside_ && !has_turns && exchanges.exchanges_settled())
     return nullptr;
   return [&exchanges, &box = x.messages, has_turns, now = now_](const std::string& exchange) {
-    // Who is to go back to the usual link leaves nothing on this one.
+    // An exchange that is about to return to the usual link must have nothing in flight here.
     return exchanges.is_settled(exchange) && !box.returns(exchange)
            && (!has_turns || box.has_turn(exchange, now));
   };
 }
 
-std::vector<amqp::publication> publication_tracker::take_batch(outbound& x) {
+std::vector<amqp::publication> publication_tracker::take_batch(outbound& from) {
   const auto& exchanges = links_.exchanges();
-  const auto open = gate_of(x);
-  const auto now = x.messages.has_deadlines() ? now_ : time_point{};
+  const auto open = gate_of(from);
+  const auto now = from.messages.has_deadlines() ? now_ : time_point{};
   std::vector<amqp::publication> result;
   std::vector<outbox::remainder> refused;
-  for (auto messages = x.messages.take(now, open); !messages.empty();
-       messages = x.messages.take(now, open)) {
+  for (auto messages = from.messages.take(now, open); !messages.empty();
+       messages = from.messages.take(now, open)) {
     for (auto& message : messages) {
       auto reason = exchanges.exchange_failure(message.exchange);
       if (!reason && !quarantine_.empty())
         reason = quarantine_.refusal(message);
       if (!reason)
         result.push_back(std::move(message));
-      else if (auto y = refuse_in_flight(x, message.id, about(message, std::move(reason))))
-        refused.push_back(std::move(*y));
+      else if (auto removed = refuse_in_flight(from, message.id, about(message, std::move(reason))))
+        refused.push_back(std::move(*removed));
     }
   }
-  std::for_each(refused.rbegin(), refused.rend(), [this](const auto& y) { free_place(y); });
+  std::for_each(refused.rbegin(), refused.rend(),
+                [this](const auto& removed) { free_place(removed); });
   return result;
 }
 
-// Messages leave in the order that they were published in, unless it takes long.
+// Messages leave in the order of publication, unless the exchanges take long.
 bool publication_tracker::awaits_exchanges() {
   if (links_.exchanges().exchanges_settled()) {
     awaiting_since_.reset();
@@ -256,7 +258,7 @@ void publication_tracker::on_exchanges_changed() {
     schedule_flush();
 }
 
-// -- what no queue takes yet --------------------------------------------------------------
+// -- held messages ------------------------------------------------------------------------
 
 void publication_tracker::restore_routes() {
   usual_.messages.restore();
@@ -273,7 +275,7 @@ void publication_tracker::schedule_probe() {
 void publication_tracker::probe() {
   probe_scheduled_ = false;
   if (!usual_.messages.restoring() || !link_of(usual_).up)
-    return; // the next link begins anew
+    return; // the next link starts a new probe
   const auto goes_on = now_ < restore_until_;
   const auto held = usual_.messages.held() + aside_.messages.held();
   if (!goes_on && held > 0)
@@ -282,18 +284,18 @@ void publication_tracker::probe() {
         fmt::format("{} persistent messages have found no queue for {} ms since the link is up: "
                     "they are tried once more, and their publishers are told",
                     held, settings_.outbox.restore_timeout.count())));
-  for (auto* x : {&usual_.messages, &aside_.messages}) {
+  for (auto* box : {&usual_.messages, &aside_.messages}) {
     if (goes_on)
-      x->probe();
+      box->probe();
     else
-      x->end_restore();
+      box->end_restore();
   }
   if (goes_on)
     schedule_probe();
   schedule_flush();
 }
 
-// -- what is not worth sending any more ---------------------------------------------------
+// -- expired messages ---------------------------------------------------------------------
 
 void publication_tracker::schedule_expiry() {
   if (!std::exchange(expiry_scheduled_, true))
@@ -302,10 +304,10 @@ void publication_tracker::schedule_expiry() {
 
 void publication_tracker::expire() {
   expiry_scheduled_ = false;
-  for (auto* x : {&usual_.messages, &aside_.messages}) {
-    x->expire(now_);
-    answer_dropped(x->take_dropped());
-    if (x->has_deadlines())
+  for (auto* box : {&usual_.messages, &aside_.messages}) {
+    box->expire(now_);
+    answer_dropped(box->take_dropped());
+    if (box->has_deadlines())
       schedule_expiry();
   }
   if (former_.any_waiting() || aside_.messages.exchanges() > 0)
@@ -323,23 +325,23 @@ std::vector<amqp::publication> publication_tracker::take_unsent() {
   for (auto* box : {&usual_.messages, &aside_.messages}) {
     box->expire(now_);
     answer_dropped(box->take_dropped());
-    for (auto& x : box->clear())
-      rest.push_back(std::move(x));
+    for (auto& left : box->clear())
+      rest.push_back(std::move(left));
   }
   rest = former_.join(std::move(rest));
   std::vector<amqp::publication> unsent;
-  for (auto& x : rest) {
-    // One whose time is over is still told from one without a limit.
-    if (x.deadline)
-      x.message.properties.expiration = time_left(*x.deadline, now_);
-    unsent.push_back(x.message);
+  for (auto& left : rest) {
+    // `time_left` is never 0, which would mean no limit.
+    if (left.deadline)
+      left.message.properties.expiration = time_left(*left.deadline, now_);
+    unsent.push_back(left.message);
   }
   const auto keeping = former_.keep(unsent);
   log_kept(keeping, unsent.size());
-  for (auto& x : rest)
-    news.emplace_back(answer{x.message.id,
-                             about(x.message, stopped_before(x.in_doubt, keeping.kept)), true,
-                             x.message.exchange});
+  for (auto& left : rest)
+    news.emplace_back(answer{left.message.id,
+                             about(left.message, stopped_before(left.in_doubt, keeping.kept)), true,
+                             left.message.exchange});
   if (!unsent.empty() && !keeping.kept)
     news.emplace_back(log_line::once(
         log_level::error, fmt::format("stopped with {} messages unsent", unsent.size())));
@@ -360,11 +362,11 @@ void publication_tracker::log_kept(const former_messages::keeping& x, std::size_
 outbox_status publication_tracker::status() const {
   auto result = counters_;
   result.waiting = former_.waiting();
-  for (auto* x : {&usual_.messages, &aside_.messages}) {
-    result.waiting += x->waiting() + x->held();
-    result.blocked += x->blocked();
-    result.unconfirmed += x->unconfirmed();
-    result.bytes += x->bytes();
+  for (auto* box : {&usual_.messages, &aside_.messages}) {
+    result.waiting += box->waiting() + box->held();
+    result.blocked += box->blocked();
+    result.unconfirmed += box->unconfirmed();
+    result.bytes += box->bytes();
   }
   return result;
 }

@@ -28,11 +28,11 @@
 
 namespace actors {
 
-/// A publication's way: into an outbox, to a link, and its answer. A plain value that sends
-/// nothing: events go in, answers, lines for the log and orders come out.
+/// Follows each publication into an outbox, to a link and to its answer. The tracker is a plain
+/// value that sends nothing: events go in; answers, log lines and orders come out.
 ///
-/// Messages go by the publishing link. What may be why that was lost, or is silent, is set *aside*
-/// and goes by the link apart, until the broker has said so or has taken it:
+/// Messages go by the publishing link. Messages that may be the reason for a lost or silent link
+/// are set *aside*: they go by the link apart until the broker has refused or taken them:
 ///
 ///     new --> usual outbox --(may be to blame)--> outbox aside --(the broker takes it)--+
 ///                  ^                                                                    |
@@ -43,32 +43,33 @@ public:
 
   struct settings {
     outbox_limits outbox;
-    /// Whether the broker is asked to answer each.
+    /// Whether the broker confirms publications.
     bool confirms = true;
-    /// When what was refused is tried again, and when a link apart is looked for again.
+    /// The time until refused kinds are tried again, and until a lost link apart is used again.
     std::chrono::milliseconds pause{10'000};
     std::string server_id;
     std::uint64_t epoch = 0;
-    /// Of an earlier run, and for what is unsent at the end; null: there is none.
+    /// The file with the messages of an earlier run, which also takes the unsent ones at the end;
+    /// may be null.
     std::shared_ptr<actors::unsent_file> unsent_file;
   };
 
-  /// The links live longer. They are looked at and not changed.
-  publication_tracker(settings x, const link_set& links);
+  /// `links` must outlive the tracker, which only reads the links.
+  publication_tracker(settings options, const link_set& links);
 
-  // -- what follows, in order --------------------------------------------------------------
+  // -- output, in order --------------------------------------------------------------------
 
-  /// What became of a message: it is published, if there is no reason.
+  /// The result for a message, which is published if there is no reason.
   struct answer {
     std::uint64_t id = 0;
     failure reason = {};
-    /// Whether it is to be logged (`unpublished`) if nobody asked for the answer.
+    /// Whether the answer is logged (`unpublished`) if nobody asked for it.
     bool is_logged = false;
     std::string exchange = {};
   };
 
-  /// One that found no room, or made room for a newer one: its publisher is told why
-  /// (`failure_of`), if there is one.
+  /// A message that the outbox dropped for want of room. Its publisher, if any waits, gets the
+  /// reason (`failure_of`).
   using overflow = outbox::dropped;
 
   using news_item = std::variant<answer, overflow, log_line>;
@@ -79,11 +80,11 @@ public:
     std::vector<amqp::publication> messages;
   };
 
-  /// `link_set::redeclare_exchanges` and `link_set::renew_apart` are to be called.
+  /// Orders to call `link_set::redeclare_exchanges` and `link_set::renew_apart`.
   struct redeclare_exchanges {};
   struct renew_apart {};
 
-  /// `flush`, `probe`, `expire` or `look` is to be called.
+  /// An order to call `flush`, `probe`, `expire` or `look` after a time.
   struct wake {
     enum class reason : std::uint8_t { flush, probe, expire, look };
 
@@ -94,93 +95,94 @@ public:
 
   using order = std::variant<batch, link_set::close_link, redeclare_exchanges, renew_apart, wake>;
 
-  /// Whoever calls carries them out, the news first, and removes them.
+  /// The output of the last calls. The caller carries it out, news first, and removes it.
   std::vector<news_item> news;
   std::vector<order> orders;
 
-  /// Whether publications may need the link apart since the last call, or no longer.
+  /// Whether the need for the link apart may have changed since the last call.
   bool take_apart_changed() noexcept {
     return std::exchange(apart_changed_, false);
   }
 
-  /// Of each exchange a line, whatever else is in the texts, as sizes are.
+  /// Makes the log line for an unpublished message. Lines are repeated by exchange and error code,
+  /// because texts differ in details such as sizes.
   static log_line unpublished(const failure& reason, std::string_view exchange);
 
-  // -- what is published ---------------------------------------------------------------------
+  // -- publications --------------------------------------------------------------------------
 
-  /// The time of what happens next. Before what happens for each message it is needed only if
-  /// `heeds_time` says so.
+  /// Sets the time for the next calls. The functions that are called for each message need the
+  /// time only if `heeds_time` says so.
   void at(time_point now) noexcept {
     now_ = now;
   }
 
   bool heeds_time() const;
   bool heeds_time(const amqp::publication& x) const;
-  bool heeds_time(const std::vector<amqp::confirmation>& xs) const;
+  bool heeds_time(const std::vector<amqp::confirmation>& answers) const;
 
-  /// What an earlier run could not send: goes ahead of all else.
-  void send_first(std::vector<amqp::publication> xs);
+  /// Takes the unsent messages of an earlier run, which go ahead of all others.
+  void send_first(std::vector<amqp::publication> messages);
 
-  /// How a new message is taken.
+  /// The decision about a new message.
   struct admission {
-    /// Set, if it is not taken.
+    /// Set if the message is not taken.
     failure refused = {};
     outbox::manner how = outbox::manner::usual;
-    /// Nobody wanted its exchange so far.
+    /// Whether the message is the first one for its exchange.
     bool is_exchange_new = false;
-    /// The place in its stream that is its own.
+    /// The message's own place in its stream; null if it has none.
     amqp::stream_position* place = nullptr;
   };
 
-  admission judge(amqp::publication& x);
+  admission judge(amqp::publication& message);
 
-  /// Gives an admitted message its id and whatever else it needs.
+  /// Gives an admitted message its id and its other marks.
   void stamp(amqp::publication& x, admission& how);
-  void push(amqp::publication&& x, const admission& how);
+  void push(amqp::publication&& message, const admission& how);
 
-  /// It is not taken: gives back what its publisher is to be told.
+  /// Refuses a message. Returns the error for its publisher.
   failure refuse(failure reason, const amqp::publication& x);
 
-  /// Hands what may leave to the links. Many publications become one batch.
+  /// Hands all messages that may leave to the links, as one batch per link.
   void flush();
 
-  // -- what the broker says ------------------------------------------------------------------
+  // -- answers of the broker -----------------------------------------------------------------
 
-  void on_answers(const std::vector<amqp::confirmation>& xs);
-  void on_returned(const amqp::returned_message& x);
+  void on_answers(const std::vector<amqp::confirmation>& answers);
+  void on_returned(const amqp::returned_message& answer);
 
-  /// The link could not send it.
+  /// Handles a message that the link could not send.
   void on_refused(std::uint64_t id, const failure& reason);
 
-  /// It closed the channel, or the connection, because of a publication.
+  /// Handles that the broker closed the channel or connection because of a publication.
   void blame(link_role by, const failure& words);
 
-  // -- what happens to links -------------------------------------------------------------------
+  // -- events of links -------------------------------------------------------------------------
 
   void on_up(link_role role);
 
-  /// Gives back whether the next link is needed at once, to find out who is to blame.
-  bool on_down(const link_set::link_end& x);
+  /// Returns whether the next link is needed at once, to find the culprit.
+  bool on_down(const link_set::link_end& end);
 
   void on_unblocked();
 
-  /// Exchanges may have been declared, or refused.
+  /// Handles that exchanges may have been declared or refused.
   void on_exchanges_changed();
 
-  /// Something failed: what is to be done soon may be forgotten.
+  /// Handles an internal error: a scheduled flush may have been lost.
   void on_fault() noexcept {
     flush_scheduled_ = false;
   }
 
-  // -- what time brings --------------------------------------------------------------------------
+  // -- timers ------------------------------------------------------------------------------------
 
-  /// Tries again what no queue took, as long as bindings may still be made.
+  /// Tries held messages again while bindings may still be made.
   void probe();
 
-  /// Drops what is not worth sending any more.
+  /// Drops expired messages.
   void expire();
 
-  /// Looks whether the broker answers by a link.
+  /// Looks whether the broker answers on a link.
   void look(link_role by);
 
   // -- the end -----------------------------------------------------------------------------------
@@ -188,15 +190,17 @@ public:
   /// Whether nothing is left to be published.
   bool is_drained() const noexcept;
 
-  /// Gives back what is unsent, for the file and for whoever stops; its publishers are told.
+  /// Removes and returns all unsent messages, after writing them to the file. Their publishers get
+  /// their answers.
   std::vector<amqp::publication> take_unsent();
 
   // -- inspection --------------------------------------------------------------------------------
 
-  /// It must not take the place of another link, where a user may have few.
+  /// Whether the link apart is needed. It waits for the other links, because a user may have few
+  /// connections.
   bool needs_apart() const;
 
-  /// In the outboxes.
+  /// How many messages wait in the outboxes.
   std::size_t waiting() const noexcept {
     return usual_.messages.waiting() + aside_.messages.waiting();
   }
@@ -204,14 +208,14 @@ public:
   outbox_status status() const;
 
 private:
-  /// The publications that go by one link, and how the broker takes them.
+  /// The publications of one link, and the broker's behaviour towards them.
   struct outbound {
     link_role by;
     outbox messages;
     rejection_watch rejections;
     answer_watch answers;
     bool is_watched = false;
-    /// Whether the broker has taken one since it last refused one for good.
+    /// Whether the broker has taken a message since it last refused one for good.
     bool broker_takes = true;
   };
 
@@ -232,9 +236,9 @@ private:
   // Into the outbox.
 
   failure refusal(const amqp::publication& x) const;
-  /// Gives back whether there was room for any.
+  /// Puts former messages into the outbox. Returns whether there was room for any.
   bool send_rest();
-  /// Puts a message into an outbox. Gives back those that had to go for it.
+  /// Puts a message into an outbox. Returns the messages that were dropped.
   std::vector<outbox::dropped> put(outbox& to, amqp::publication&& x, outbox::manner how);
   outbound& way_of(const amqp::publication& x);
   void schedule(wake::reason why, std::chrono::milliseconds after, link_role role);
@@ -245,10 +249,10 @@ private:
 
   // To the link.
 
-  void flush(outbound& x);
+  void flush(outbound& from);
   void flush_aside();
   outbox::gate gate_of(const outbound& x) const;
-  std::vector<amqp::publication> take_batch(outbound& x);
+  std::vector<amqp::publication> take_batch(outbound& from);
   bool awaits_exchanges();
 
   // Answers.
@@ -256,22 +260,22 @@ private:
   void on_confirmed(std::uint64_t id);
   void on_rejected(std::uint64_t id);
   void lift_quarantine(std::uint64_t id);
-  void doubt(outbound& x);
-  failure take_returned(std::uint64_t id, outbox::outcome what);
+  void doubt(outbound& by);
+  failure take_returned(std::uint64_t id, outbox::outcome result);
   void forget(std::uint64_t id, const failure& reason);
-  /// A message is not in the outbox any more: its publisher is told, and the file.
+  /// Answers the publisher of a message that has left the outbox, and updates the file.
   void finish(std::uint64_t id, failure reason);
-  /// The same with a line in the log, if nobody asked for the answer.
+  /// Does the same, with a line in the log if nobody asked for the answer.
   void give_up(std::uint64_t id, failure reason, std::string_view exchange);
-  void answer_dropped(std::vector<outbox::dropped> xs);
-  void answer_overflow(outbox::dropped x);
-  /// Gives back the message, if it was in flight.
+  void answer_dropped(std::vector<outbox::dropped> drops);
+  void answer_overflow(outbox::dropped drop);
+  /// Returns the message, if it was in flight.
   std::optional<outbox::remainder> refuse_in_flight(outbound& from, std::uint64_t id,
                                                     const failure& reason);
   void free_place(const outbox::remainder& x);
   void blame(outbound& from, const failure& words);
   void convict(outbound& from, const outbox::remainder& culprit, const failure& words);
-  bool on_lost(outbound& x, const failure& reason, bool is_explained);
+  bool on_lost(outbound& from, const failure& reason, bool is_explained);
   void restore_routes();
   void log_kept(const former_messages::keeping& x, std::size_t count);
 
@@ -279,17 +283,17 @@ private:
 
   /// Whether messages may go by the link apart.
   bool may_set_aside() const;
-  /// Nobody waits behind those that may be to blame.
+  /// Moves exchanges with suspects to the outbox aside, so that no other messages wait for them.
   void set_aside();
   void set_aside_hanging();
   void postpone_hanging(std::chrono::milliseconds pause);
-  /// Those that the broker takes need it no more.
+  /// Moves exchanges that the broker takes back to the usual outbox.
   void bring_back();
   void give_up_apart(const failure& reason);
   void watch_answers(outbound& x);
   bool may_leave(const outbound& x) const;
-  bool others_answer(outbound& x);
-  void leave_silent_link(outbound& x, std::chrono::milliseconds silence);
+  bool others_answer(outbound& silent);
+  void leave_silent_link(outbound& from, std::chrono::milliseconds silence);
 
   settings settings_;
   const link_set& links_;
@@ -301,16 +305,16 @@ private:
   publication_quarantine quarantine_;
   /// Whether the publishing link was lost because of a message, or left for one.
   bool keeps_quarantine_ = false;
-  /// Until when nothing is set aside, as there was no link apart.
+  /// The time before which nothing is set aside, because there was no link apart.
   time_point no_apart_until_;
-  /// The largest body that the broker takes, as it said; 0 is unknown.
+  /// The largest body by the broker's own words; 0 is unknown.
   std::uint64_t max_body_ = 0;
-  /// Until when messages without a queue are tried again.
+  /// The time until which messages without a queue are tried again.
   time_point restore_until_;
-  /// Since when messages wait for exchanges that are being declared.
+  /// The time since which messages wait for exchanges that are being declared.
   std::optional<time_point> awaiting_since_;
   outbox_status counters_;
-  /// Why messages in flight have come back, until the broker confirms them.
+  /// The reasons of returned messages, by id, until the broker confirms them.
   std::map<std::uint64_t, failure> returned_;
   bool flush_scheduled_ = false;
   bool expiry_scheduled_ = false;

@@ -4,25 +4,25 @@
 #include "publishing/publication_failures.hpp"
 #include "publishing/publication_tracker.hpp"
 
-// What the broker makes of publications, and what their publishers are told.
+// Handles the broker's answers to publications, and the answers to their publishers.
 
 namespace actors {
 
 namespace {
 
-/// After which time a message is sent again that the broker could not take.
+/// The time after which a rejected message is sent again.
 constexpr auto rejected_pause = std::chrono::milliseconds{250};
 
 } // namespace
 
 // -- answers ------------------------------------------------------------------------------
 
-void publication_tracker::on_answers(const std::vector<amqp::confirmation>& xs) {
-  for (auto& x : xs) {
-    if (x.accepted)
-      on_confirmed(x.id);
+void publication_tracker::on_answers(const std::vector<amqp::confirmation>& answers) {
+  for (auto& answer : answers) {
+    if (answer.accepted)
+      on_confirmed(answer.id);
     else
-      on_rejected(x.id);
+      on_rejected(answer.id);
   }
   bring_back();
   if (former_.any_left())
@@ -37,16 +37,16 @@ void publication_tracker::on_confirmed(std::uint64_t id) {
   if (!quarantine_.empty())
     lift_quarantine(id);
   auto* by = &usual_;
-  auto what = usual_.messages.confirm(id);
-  if (what == outcome::unknown && !aside_.messages.empty()) {
+  auto result = usual_.messages.confirm(id);
+  if (result == outcome::unknown && !aside_.messages.empty()) {
     by = &aside_;
-    what = aside_.messages.confirm(id);
+    result = aside_.messages.confirm(id);
   }
-  if (what == outcome::unknown)
+  if (result == outcome::unknown)
     return;
   by->rejections.taken();
   usual_.broker_takes = aside_.broker_takes = true;
-  if (what == outcome::held) {
+  if (result == outcome::held) {
     news.emplace_back(log_line::repeated(
         log_level::info, "message held", {},
         "no queue takes a persistent message: it is tried again while bindings may "
@@ -54,14 +54,14 @@ void publication_tracker::on_confirmed(std::uint64_t id) {
     return;
   }
   ++counters_.confirmed;
-  finish(id, what == outcome::published ? failure{} : take_returned(id, what));
+  finish(id, result == outcome::published ? failure{} : take_returned(id, result));
 }
 
-// `on_returned` has logged it.
-failure publication_tracker::take_returned(std::uint64_t id, outbox::outcome what) {
+// `on_returned` has logged the reason.
+failure publication_tracker::take_returned(std::uint64_t id, outbox::outcome result) {
   auto found = returned_.extract(id);
   auto reason = found ? std::move(found.mapped()) : no_route({}, {});
-  return what == outbox::outcome::in_doubt ? in_doubt(reason) : reason;
+  return result == outbox::outcome::in_doubt ? in_doubt(reason) : reason;
 }
 
 void publication_tracker::lift_quarantine(std::uint64_t id) {
@@ -83,24 +83,24 @@ void publication_tracker::on_rejected(std::uint64_t id) {
     return;
   const auto exchange = message->exchange;
   const auto routing_key = message->routing_key;
-  const auto what = by->messages.reject(id, now_ + rejected_pause);
+  const auto result = by->messages.reject(id, now_ + rejected_pause);
   doubt(*by);
-  if (what == outbox::rejection::again)
+  if (result == outbox::rejection::again)
     return schedule_flush(rejected_pause);
   ++counters_.rejected;
   const auto reason = about(exchange, routing_key, rejected());
-  give_up(id, what == outbox::rejection::in_doubt ? in_doubt(reason) : reason, exchange);
+  give_up(id, result == outbox::rejection::in_doubt ? in_doubt(reason) : reason, exchange);
 }
 
-void publication_tracker::doubt(outbound& x) {
-  const auto silence = x.rejections.rejected(now_);
+void publication_tracker::doubt(outbound& by) {
+  const auto silence = by.rejections.rejected(now_);
   if (!silence)
     return;
   news.emplace_back(log_line::once(
       log_level::warning,
       fmt::format("{} link: the broker has rejected all messages for {} ms: trying another link",
-                  to_string(x.by), silence->count())));
-  orders.emplace_back(link_set::close_link{x.by});
+                  to_string(by.by), silence->count())));
+  orders.emplace_back(link_set::close_link{by.by});
 }
 
 void publication_tracker::on_refused(std::uint64_t id, const failure& reason) {
@@ -114,33 +114,32 @@ void publication_tracker::on_refused(std::uint64_t id, const failure& reason) {
 
 std::optional<outbox::remainder>
 publication_tracker::refuse_in_flight(outbound& from, std::uint64_t id, const failure& reason) {
-  auto x = from.messages.settle(id);
-  if (!x)
-    return x;
+  auto message = from.messages.settle(id);
+  if (!message)
+    return message;
   ++counters_.rejected;
-  give_up(id, x->in_doubt ? in_doubt(reason) : reason, x->message.exchange);
-  return x;
+  give_up(id, message->in_doubt ? in_doubt(reason) : reason, message->message.exchange);
+  return message;
 }
 
-// One of a former run may be sent another time.
+// A message of a former run keeps its place, because a later run may send it.
 void publication_tracker::free_place(const outbox::remainder& x) {
   if (!x.in_doubt && !former_.contains(x.message.id))
     stamp_.give_back(x.message);
 }
 
-void publication_tracker::on_returned(const amqp::returned_message& x) {
+void publication_tracker::on_returned(const amqp::returned_message& answer) {
   auto* box = &usual_.messages;
-  auto message = box->returned(x);
+  auto message = box->returned(answer);
   if (!message && !aside_.messages.empty()) {
     box = &aside_.messages;
-    message = box->returned(x);
+    message = box->returned(answer);
   }
   if (message && box->tries_again(message->id))
     return;
   ++counters_.returned;
-  auto reason = no_route(x.exchange, x.routing_key);
-  news.emplace_back(log_line::repeated(log_level::warning, "message came back",
-                                       x.exchange + ' ' + x.routing_key,
+  auto reason = no_route(answer.exchange, answer.routing_key);
+  news.emplace_back(log_line::repeated(log_level::warning, "message came back", answer.exchange,
                                        "message came back: " + reason.text));
   if (message)
     returned_.insert_or_assign(message->id, std::move(reason));
@@ -168,27 +167,27 @@ log_line publication_tracker::unpublished(const failure& reason, std::string_vie
                             "message not published: " + reason.text);
 }
 
-void publication_tracker::answer_dropped(std::vector<outbox::dropped> xs) {
-  for (auto& x : xs) {
+void publication_tracker::answer_dropped(std::vector<outbox::dropped> drops) {
+  for (auto& drop : drops) {
     ++counters_.dropped;
-    if (x.reason == ec::expired || x.reason == ec::in_doubt)
-      give_up(x.id, failure_of(x), x.exchange);
+    if (drop.reason == ec::expired || drop.reason == ec::in_doubt)
+      give_up(drop.id, failure_of(drop), drop.exchange);
     else
-      answer_overflow(std::move(x));
+      answer_overflow(std::move(drop));
   }
 }
 
-// By the policy of the exchange. Whoever wants the newest alone has lost nothing.
-void publication_tracker::answer_overflow(outbox::dropped x) {
-  if (!x.replaced)
+// A replaced message is not logged: a publisher with `latest_per_key` has lost nothing.
+void publication_tracker::answer_overflow(outbox::dropped drop) {
+  if (!drop.replaced)
     news.emplace_back(log_line::repeated(
-        log_level::warning, "outbox full", x.exchange,
+        log_level::warning, "outbox full", drop.exchange,
         fmt::format("the outbox is full of messages to exchange '{}' (policy {}): some "
                     "are dropped, as one to {}:{}; raise OUTBOX, or publish less",
-                    amqp::printable(x.exchange),
-                    to_string(settings_.outbox.of(x.exchange).overflow),
-                    amqp::printable(x.exchange), amqp::printable(x.routing_key))));
-  news.emplace_back(std::move(x));
+                    amqp::printable(drop.exchange),
+                    to_string(settings_.outbox.of(drop.exchange).overflow),
+                    amqp::printable(drop.exchange), amqp::printable(drop.routing_key))));
+  news.emplace_back(std::move(drop));
 }
 
 // -- what the broker refuses --------------------------------------------------------------
@@ -200,7 +199,7 @@ void publication_tracker::blame(link_role by, const failure& words) {
 
 void publication_tracker::blame(outbound& from, const failure& words) {
   if (words.code == ec::not_found) {
-    // Our own consumers may have been bound to the exchange, and others.
+    // Consumers, ours and others, may have been bound to the exchange.
     orders.emplace_back(redeclare_exchanges{});
     restore_routes();
   }
@@ -211,7 +210,7 @@ void publication_tracker::blame(outbound& from, const failure& words) {
     return from.messages.rewind();
   }
   auto culprit = from.messages.accuse(words);
-  // An exchange that is not found is declared again first.
+  // A missing exchange is declared again first.
   if (&from == &usual_ && words.code != ec::not_found)
     set_aside();
   if (culprit)
@@ -237,45 +236,45 @@ void publication_tracker::convict(outbound& from, const outbox::remainder& culpr
 void publication_tracker::on_up(link_role role) {
   if (role == link_role::consuming)
     return;
-  schedule_flush(); // what is set aside waits for both
+  schedule_flush(); // messages set aside wait for both links
   if (role == link_role::quarantine)
     return;
   max_body_ = 0;
   awaiting_since_.reset();
-  if (!std::exchange(keeps_quarantine_, false)) // else it is asked the same again
+  if (!std::exchange(keeps_quarantine_, false)) // else the broker would be asked the same again
     quarantine_.clear();
   apart_changed_ = true;
   restore_routes();
 }
 
-bool publication_tracker::on_down(const link_set::link_end& x) {
-  const auto is_explained = x.is_explained || links_.link(x.role).has_learned;
+bool publication_tracker::on_down(const link_set::link_end& end) {
+  const auto is_explained = end.is_explained || links_.link(end.role).has_learned;
   const auto at_once =
-      x.role != link_role::consuming && on_lost(sent_by(x.role), x.reason, is_explained);
+      end.role != link_role::consuming && on_lost(sent_by(end.role), end.reason, is_explained);
   if (link_of(usual_).up && (!aside_.messages.empty() || usual_.answers.is_silent())
-      && links_.lacks_apart(x))
-    give_up_apart(x.reason);
+      && links_.lacks_apart(end))
+    give_up_apart(end.reason);
   return at_once;
 }
 
-// Nobody is suspected of a loss that is explained.
-bool publication_tracker::on_lost(outbound& x, const failure& reason, bool is_explained) {
-  x.rejections.link_lost();
-  const auto took = x.broker_takes;
+// An explained loss makes no message a suspect.
+bool publication_tracker::on_lost(outbound& from, const failure& reason, bool is_explained) {
+  from.rejections.link_lost();
+  const auto took = from.broker_takes;
   const auto accused =
-      !is_explained && closes_connection(reason.code) && x.messages.unconfirmed() > 0;
-  keeps_quarantine_ = keeps_quarantine_ || (accused && &x == &usual_);
+      !is_explained && closes_connection(reason.code) && from.messages.unconfirmed() > 0;
+  keeps_quarantine_ = keeps_quarantine_ || (accused && &from == &usual_);
   if (accused)
-    blame(x, reason);
+    blame(from, reason);
   else
-    x.messages.rewind();
-  if (&x == &usual_) {
+    from.messages.rewind();
+  if (&from == &usual_) {
     set_aside_hanging();
-    x.messages.restore();
+    from.messages.restore();
   } else {
-    schedule_flush(); // whoever is proven waits for nobody
+    schedule_flush(); // proven exchanges need not wait for the next link apart
   }
-  // If message after message is refused, it is the broker.
+  // If the broker refuses message after message, haste does not help: the fault is the broker's.
   return accused && took;
 }
 

@@ -5,14 +5,14 @@
 #include "amqp/wire_rules.hpp"
 #include "publishing/publication_tracker.hpp"
 
-// The publications that may be to blame for the loss of a link, or for its silence: they go by the
-// link apart, until the broker has said which of them it refuses, or has taken one.
+// Handles publications that may be to blame for a lost or silent link. They go by the link apart
+// until the broker has refused or taken them.
 
 namespace actors {
 
 namespace {
 
-/// How long those that hang leave the link apart to a search for who is refused.
+/// How long hanging exchanges leave the link apart to the search for a refused message.
 constexpr auto search_time = std::chrono::milliseconds{2'000};
 
 } // namespace
@@ -21,7 +21,7 @@ publication_tracker::outbound& publication_tracker::way_of(const amqp::publicati
   if (aside_.messages.knows(x.exchange))
     return aside_;
   const auto is_harmful = !quarantine_.empty() && quarantine_.keeps_apart(x.exchange);
-  // Who else is new may be to blame as well.
+  // Another exchange without an answer may be to blame as well.
   const auto may_be_refused = !aside_.messages.empty() && !usual_.messages.is_proven(x.exchange)
                               && aside_.messages.is_moving();
   if ((!is_harmful && !may_be_refused) || !may_set_aside() || !usual_.messages.forget(x.exchange))
@@ -50,7 +50,7 @@ void publication_tracker::set_aside() {
       "messages to exchanges for which the broker has taken nothing yet are sent by a "
       "link apart, as they may be refused as well"));
   apart_changed_ = true;
-  // Nobody is to wait behind an exchange that hangs.
+  // The suspects must not wait behind an exchange that hangs.
   if (aside_.messages.has_hanging_alone_in_flight()) {
     postpone_hanging(search_time);
     orders.emplace_back(link_set::close_link{aside_.by, false});
@@ -106,33 +106,35 @@ void publication_tracker::watch_answers(outbound& x) {
 }
 
 void publication_tracker::look(link_role by) {
-  auto& x = sent_by(by);
-  x.is_watched = false;
-  const auto has_ended = x.answers.look(
-      x.messages, now_, {link_of(x).is_open(), may_leave(x), other(x).messages.answers()});
+  auto& watched = sent_by(by);
+  watched.is_watched = false;
+  const auto has_ended = watched.answers.look(
+      watched.messages, now_,
+      {link_of(watched).is_open(), may_leave(watched), other(watched).messages.answers()});
   apart_changed_ = apart_changed_ || has_ended;
-  const auto patience = x.messages.patience();
-  if (x.answers.has_waited(patience, now_))
-    leave_silent_link(x, patience);
-  else if (x.answers.is_silent() && others_answer(x))
-    leave_silent_link(x, x.answers.limit());
-  watch_answers(x);
+  const auto patience = watched.messages.patience();
+  if (watched.answers.has_waited(patience, now_))
+    leave_silent_link(watched, patience);
+  else if (watched.answers.is_silent() && others_answer(watched))
+    leave_silent_link(watched, watched.answers.limit());
+  watch_answers(watched);
 }
 
-// Where nothing can be set aside the next link would hang as well.
+// If nothing can be set aside, the next link would hang as well.
 bool publication_tracker::may_leave(const outbound& x) const {
   return &x == &aside_ || (may_set_aside() && links_.link(link_role::consuming).up);
 }
 
-// A broker that stands still answers no other link either, and lets none in.
-bool publication_tracker::others_answer(outbound& x) {
-  if (x.answers.other_is_answered(other(x).messages.answers()))
+// Leaving a link does not help if the whole broker stands still: it then answers no other link
+// either, and accepts none.
+bool publication_tracker::others_answer(outbound& silent) {
+  if (silent.answers.other_is_answered(other(silent).messages.answers()))
     return true;
-  if (&x == &aside_)
+  if (&silent == &aside_)
     return false;
   apart_changed_ = true;
   const auto& apart = link_of(aside_);
-  const auto is_new = apart.up && apart.since > x.answers.silent_since();
+  const auto is_new = apart.up && apart.since > silent.answers.silent_since();
   const auto carries_none =
       aside_.messages.unconfirmed() == 0 || aside_.messages.has_hanging_alone_in_flight();
   if (apart.up && !is_new && carries_none && !links_.apart_is_asked())
@@ -140,14 +142,14 @@ bool publication_tracker::others_answer(outbound& x) {
   return is_new && !apart.closing && now_ - apart.since >= answer_watch::interval;
 }
 
-// The broker has lost a message or its answer; or a queue does not take the oldest message, and
-// RabbitMQ holds up whatever is behind it.
-void publication_tracker::leave_silent_link(outbound& x, std::chrono::milliseconds silence) {
-  const auto hung = x.messages.hang_culprit(now_, may_leave(x));
-  x.answers.leave(now_, hung ? std::optional{hung->again} : std::nullopt);
-  keeps_quarantine_ = keeps_quarantine_ || &x == &usual_;
-  orders.emplace_back(link_set::close_link{x.by, false});
-  const auto name = to_string(x.by);
+// A link is silent because the broker has lost a message or its answer, or because a queue does
+// not take the oldest message and RabbitMQ holds up everything behind that message.
+void publication_tracker::leave_silent_link(outbound& from, std::chrono::milliseconds silence) {
+  const auto hung = from.messages.hang_culprit(now_, may_leave(from));
+  from.answers.leave(now_, hung ? std::optional{hung->again} : std::nullopt);
+  keeps_quarantine_ = keeps_quarantine_ || &from == &usual_;
+  orders.emplace_back(link_set::close_link{from.by, false});
+  const auto name = to_string(from.by);
   if (!hung) {
     news.emplace_back(log_line::repeated(
         log_level::warning, "silent link", std::string{name},
@@ -155,7 +157,7 @@ void publication_tracker::leave_silent_link(outbound& x, std::chrono::millisecon
                     "one exchange after the other",
                     name, silence.count()),
         line_subject{"link", name}));
-    return x.messages.try_each_alone();
+    return from.messages.try_each_alone();
   }
   if (hung->pause.count() > 0)
     schedule_flush(hung->pause);

@@ -6,19 +6,19 @@
 
 namespace actors {
 
-/// Whether the broker takes anything that comes by a link. RabbitMQ can reject all that comes by
-/// one channel for good: such as was first used while a quorum queue had lost its leader. By
-/// another one it takes them. A plain value.
+/// Watches whether the broker takes any message of a link. RabbitMQ can reject all messages of a
+/// channel for good, e.g. if the channel was first used while a quorum queue had no leader;
+/// another channel then works. A `rejection_watch` is a plain value.
 class rejection_watch {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// How long it may reject all, until another link is tried: twice as long each time that this
-  /// was of no help, up to the last.
+  /// How long the broker may reject everything before another link is tried. The limit doubles
+  /// each time that another link did not help, up to the last limit.
   static constexpr std::chrono::milliseconds first_limit{2'000};
   static constexpr std::chrono::milliseconds last_limit{60'000};
 
-  /// A message was rejected. Gives back for how long all were, if that is too long.
+  /// Notes that a message was rejected. Returns how long everything was rejected, if too long.
   std::optional<std::chrono::milliseconds> rejected(time_point now) {
     if (!since_)
       since_ = now;
@@ -30,19 +30,19 @@ public:
     return result;
   }
 
-  /// The broker has taken a message.
+  /// Notes that the broker has taken a message.
   void taken() noexcept {
     since_.reset();
     limit_ = first_limit;
   }
 
-  /// The link has ended, which says nothing about the next one.
+  /// Notes that the link has ended, which says nothing about the next one.
   void link_lost() noexcept {
     since_.reset();
   }
 
 private:
-  /// Since when the broker has rejected all.
+  /// The start of the time in which the broker has rejected everything.
   std::optional<time_point> since_;
   std::chrono::milliseconds limit_ = first_limit;
 };

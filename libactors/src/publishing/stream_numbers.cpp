@@ -40,7 +40,7 @@ amqp::stream_position& stream_numbers::find_or_add(const std::string& exchange,
     return i->second;
   if (2 * recent_.count >= limit_) {
     former_ = std::exchange(recent_, {});
-    // Above those of all streams that are forgotten now.
+    // The new epoch is above the epochs of all streams that are forgotten now.
     ++epoch_;
     return find_or_add(exchange, routing_key);
   }

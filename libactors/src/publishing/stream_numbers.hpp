@@ -10,16 +10,16 @@
 
 namespace actors {
 
-/// The epoch of a publisher that starts now: microseconds since 1970 and twelve random bits,
-/// so that it grows with each start and two that start at once are two.
+/// Returns the epoch of a publisher that starts now: microseconds since 1970 and twelve random
+/// bits. Epochs grow with each start, and publishers that start at the same time differ.
 std::uint64_t make_epoch(std::chrono::system_clock::time_point now, std::uint32_t random) noexcept;
 
-/// Numbers a publisher's messages by stream, which is an exchange and a routing key. As many
-/// streams as the limit are remembered, those that were used last; one that was forgotten
-/// goes on under an epoch of its own, so that nothing new looks like a copy.
+/// Numbers a publisher's messages by stream, which is an exchange and a routing key. Up to `limit`
+/// streams are remembered, the most recently used ones. A forgotten stream continues in a new
+/// epoch, so that new messages do not look like copies.
 class stream_numbers {
 public:
-  /// 100 bytes each, and its names.
+  /// Each stream takes 100 bytes and its names.
   static constexpr std::size_t usual_limit = 100'000;
 
   explicit stream_numbers(std::uint64_t epoch = 0, std::size_t limit = usual_limit)
@@ -27,11 +27,11 @@ public:
     // nop
   }
 
-  /// The place of the next message of a stream. Whoever does not use it counts it down
-  /// again before the next call.
+  /// Returns the place of a stream's next message. A caller that does not use the place must
+  /// decrement it before the next call.
   amqp::stream_position& next(const std::string& exchange, const std::string& routing_key);
 
-  /// A place is free again, if it is the last one of its stream: nobody has seen it.
+  /// Frees a place that nobody has seen, if it is the last one of its stream.
   void give_back(const std::string& exchange, const std::string& routing_key,
                  const amqp::stream_position& place);
 
@@ -51,7 +51,7 @@ private:
   std::uint64_t epoch_;
   std::size_t limit_;
   generation recent_;
-  /// Those not used since `recent_` began.
+  /// The streams that were not used since `recent_` began.
   generation former_;
 };
 

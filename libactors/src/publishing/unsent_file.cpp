@@ -93,7 +93,7 @@ js::object headers_of(const amqp::field_table& xs) {
   return result;
 }
 
-/// Throws, as Boost.JSON does, if it is none.
+/// Throws, as Boost.JSON does, if the value is no header.
 amqp::field_value to_field(const js::value& x) {
   if (auto y = x.if_bool())
     return *y;
@@ -162,8 +162,8 @@ std::string line_of(const amqp::publication& x, unsent_file::time_point now) {
   return js::serialize(result);
 }
 
-/// Throws, as Boost.JSON does, if a key is missing or of the wrong type. One that has
-/// expired has a negative expiration.
+/// Throws, as Boost.JSON does, if a key is missing or of the wrong type. An expired message gets a
+/// negative expiration.
 amqp::publication from_json(const js::object& in, unsent_file::time_point now) {
   auto text = [&](const char* key) { return std::string{in.at(key).as_string()}; };
   auto number = [&](const char* key) { return in.at(key).to_number<std::uint64_t>(); };
@@ -212,7 +212,7 @@ caf::error cannot(std::string_view what, const std::string& path) {
                     about(path) + "cannot " + std::string{what} + ": " + std::strerror(errno));
 }
 
-/// FNV-1a: tells the lines of one file apart.
+/// Returns the FNV-1a hash, which identifies a line within its file.
 std::string hash_of(std::string_view line) {
   std::uint64_t x = 0xCBF29CE484222325;
   for (unsigned char c : line)
@@ -235,10 +235,10 @@ bool write_all(int to, std::string_view bytes) {
   return true;
 }
 
-/// For the owner's eyes only: there are orders in it.
+/// Only the owner may read the files, because they may contain orders.
 constexpr mode_t private_mode = 0600;
 
-/// A file that is open for as long as this lives.
+/// Owns an open file.
 class opened_file {
 public:
   opened_file(const std::string& path, int flags)
@@ -271,20 +271,20 @@ bool append_line(const std::string& path, const std::string& line) {
   return out && write_all(out.number(), line + '\n');
 }
 
-/// What happened to the names in a folder survives a failure of power from here on.
+/// Makes changes of names in a folder survive a power failure.
 bool sync_folder_of(const std::string& path) {
   auto folder = std::filesystem::path{path}.parent_path();
   opened_file in{folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY};
   return in && ::fsync(in.number()) == 0;
 }
 
-/// What was written to a file survives a failure of power from here on.
+/// Makes the content of a file survive a power failure.
 bool sync_file(const std::string& path) {
   opened_file file{path, O_WRONLY};
   return file && ::fsync(file.number()) == 0 && sync_folder_of(path);
 }
 
-/// Keeps a line, before it leaves the file.
+/// Appends a line to another file before the line leaves this one.
 bool keep_aside(const std::string& path, const std::string& line) {
   return append_line(path, line) && sync_file(path);
 }
@@ -297,9 +297,23 @@ std::unordered_map<std::string, std::size_t> read_hashes(const std::string& path
   return result;
 }
 
+/// Follows symbolic links, so that a file has one lock under all its names.
+std::string without_links(std::string path) {
+  constexpr auto most_links = 40; // as many as Linux follows
+  std::error_code failed;
+  for (auto i = 0; i < most_links; ++i) {
+    const auto target = std::filesystem::read_symlink(path, failed);
+    if (failed)
+      break;
+    path = (std::filesystem::path{path}.parent_path() / target).string();
+  }
+  return path;
+}
+
 } // namespace
 
 caf::expected<std::shared_ptr<unsent_file>> unsent_file::open(std::string path) {
+  path = without_links(std::move(path));
   const auto lock_path = path + ".lock";
   const auto lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, private_mode);
   if (lock < 0)
@@ -378,7 +392,7 @@ void unsent_file::settle(std::size_t index) {
     remove_all();
 }
 
-// Without it a message is sent once more, which its receivers can tell: no reason to stop.
+// Errors are ignored: the message would be sent once more, which receivers can recognise.
 bool unsent_file::sync() {
   return std::exchange(is_dirty_, false) && sync_file(path_ + ".sent");
 }
@@ -389,17 +403,17 @@ void unsent_file::set_aside(std::size_t index) {
     settle(index);
 }
 
-caf::error unsent_file::replace(const std::vector<amqp::publication>& xs, time_point now) {
-  if (xs.empty()) {
+caf::error unsent_file::replace(const std::vector<amqp::publication>& messages, time_point now) {
+  if (messages.empty()) {
     remove_all();
     return caf::none;
   }
-  // Beside it, and then in its place, so that there is always one of them whole.
+  // The new file is written beside the old one and then renamed, so that one is always complete.
   const auto fresh = path_ + ".new";
   {
     opened_file out{fresh, O_WRONLY | O_CREAT | O_TRUNC};
     auto ok = out && ::fchmod(out.number(), private_mode) == 0;
-    for (auto i = xs.begin(); ok && i != xs.end(); ++i)
+    for (auto i = messages.begin(); ok && i != messages.end(); ++i)
       ok = write_all(out.number(), line_of(*i, now) + '\n');
     if (!ok || ::fsync(out.number()) != 0)
       return cannot("write", fresh);

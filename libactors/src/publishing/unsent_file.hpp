@@ -20,32 +20,33 @@
 ///      "message_id": "...", "timestamp": 1558949307, "epoch": 1558949300000000, "sequence": 7,
 ///      "persistent": true, "mandatory": false, "headers": {...}, "body": "789c..."}
 ///
-/// with the body as it goes over the wire, in hexadecimal digits. `deadline` is when a message
-/// expires, in milliseconds since 1970; `others` has the properties of
-/// `amqp::other_properties`. Beside it are
+/// with the wire form of the body in hexadecimal digits. A key `deadline` is the time at which the
+/// message expires, in milliseconds since 1970; a key `others` has the properties of
+/// `amqp::other_properties`. Other files beside FILE are
 ///
 ///     FILE.sent      hashes of the lines that the broker has confirmed since
-///     FILE.refused   lines that can never be sent, each as it was
-///     FILE.lock      locked by the process that has the file, and its number
+///     FILE.refused   lines that can never be sent, unchanged
+///     FILE.lock      locked by the process that uses the file, with the process id
 namespace actors {
 
-/// What became of a file's lines.
+/// The content of a file.
 struct unsent_messages {
   std::vector<amqp::publication> items;
-  /// Each line that is no message, with its number and why. They are in `FILE.refused`.
+  /// A text for each line that is no message: the line's number and the reason. `FILE.refused`
+  /// has these lines.
   std::vector<std::string> refused;
-  /// Messages that expired meanwhile.
+  /// The number of messages that expired meanwhile.
   std::size_t expired = 0;
 };
 
-/// Such a file, as long as one process has it. A message leaves it only once the broker has
-/// it, or when it cannot be sent and is kept aside.
+/// The file while one process owns it. A message leaves the file only when the broker has the
+/// message, or when the message cannot be sent and is kept in `FILE.refused`.
 class unsent_file {
 public:
   using time_point = std::chrono::system_clock::time_point;
 
-  /// Takes the file, which need not be there. Error: `ec::invalid_argument`, with the path,
-  /// when another process has it or there can be no lock.
+  /// Locks the file, which need not exist. Error: `ec::invalid_argument` with the path, if another
+  /// process owns the file or no lock can be made.
   static caf::expected<std::shared_ptr<unsent_file>> open(std::string path);
 
   ~unsent_file();
@@ -53,23 +54,22 @@ public:
   unsent_file(const unsent_file&) = delete;
   unsent_file& operator=(const unsent_file&) = delete;
 
-  /// Reads what was not confirmed yet. Error: `ec::invalid_argument`, with the path; then the
-  /// file stays as it is.
+  /// Reads the unconfirmed messages. Error: `ec::invalid_argument` with the path; the file then
+  /// stays unchanged.
   caf::expected<unsent_messages> read(time_point now);
 
-  /// A message of the last `read` need not be sent again; `index` is its place among them.
+  /// Marks a message as sent; `index` is its place in the result of the last `read`.
   void settle(std::size_t index);
 
-  /// What was settled is so over a failure of power as well from here on. Gives back whether
-  /// there was anything.
+  /// Makes all calls of `settle` survive a power failure. Returns whether there were any.
   bool sync();
 
-  /// It cannot be sent: it is kept in `FILE.refused`.
+  /// Moves a message that cannot be sent to `FILE.refused`.
   void set_aside(std::size_t index);
 
-  /// Replaces the file by these messages; without any there is none. What was there stays if
-  /// that fails. Error: `ec::invalid_argument`, with the path.
-  caf::error replace(const std::vector<amqp::publication>& xs, time_point now);
+  /// Replaces the content of the file; without messages the file is removed. The old content stays
+  /// if that fails. Error: `ec::invalid_argument` with the path.
+  caf::error replace(const std::vector<amqp::publication>& messages, time_point now);
 
   const std::string& path() const noexcept {
     return path_;
@@ -82,10 +82,10 @@ private:
 
   std::string path_;
   int lock_;
-  /// The lines of the last `read`; empty: settled.
+  /// The lines of the last `read`; a settled line is empty.
   std::vector<std::string> lines_;
   std::size_t unsettled_ = 0;
-  /// Something was settled since the last `sync`.
+  /// Whether anything was settled since the last `sync`.
   bool is_dirty_ = false;
 };
 

@@ -30,8 +30,8 @@ std::string host_of(network::native_socket fd) {
   return address ? *address : "?";
 }
 
-/// Moves a stream's bytes through TLS. OpenSSL keeps its errors by thread, and CAF asks
-/// for them without having cleared them: what one peer did wrong would end the connection
+/// Moves a stream's bytes through TLS. OpenSSL keeps its errors per thread, and CAF reads them
+/// without clearing them first: without this class, the error of one peer would end the connection
 /// of the next one.
 class tls_policy {
 public:
@@ -91,7 +91,7 @@ public:
   }
 
   void ack_writes(bool enable) override {
-    // Nobody here counts what was written.
+    // The relay does not count written bytes.
     static_cast<void>(enable);
   }
 
@@ -135,7 +135,7 @@ private:
   network::stream_impl<tls_policy> stream_;
 };
 
-/// Takes connections, and tells the difference between nobody and nothing left.
+/// Accepts connections, and reports a shortage of resources apart from an empty queue.
 class accept_policy {
 public:
   explicit accept_policy(std::function<void(int)> on_shortage)

@@ -15,14 +15,14 @@ namespace actors {
 struct relay_door_settings {
   const char* address = nullptr;
   std::uint16_t port = 0;
-  /// Whether its connections speak TLS, by CAF's OpenSSL module.
+  /// Whether connections use TLS, through CAF's OpenSSL module.
   bool tls = false;
-  /// Called with an errno when the system has nothing left for another connection: who
-  /// waits is not lost, but each look for it would be in vain until something is free.
+  /// Called with an errno when the system has no resources for another connection. Waiting
+  /// connections are not lost, but attempts to accept them fail until resources are free.
   std::function<void(int)> on_shortage;
 };
 
-/// A door for hosts. Error: the address or port cannot be had.
+/// Makes a door for hosts. Error: the address or port is not available.
 caf::expected<caf::io::doorman_ptr> make_relay_door(caf::io::network::default_multiplexer& loop,
                                                     relay_door_settings settings);
 

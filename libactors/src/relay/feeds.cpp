@@ -28,7 +28,7 @@ namespace {
 
 // -- tags --------------------------------------------------------------------------------
 
-// The tags of a link's feeds begin with the consumer's id.
+// The delivery tags of feeds have the consumer's id in their upper bits.
 constexpr int count_bits = 32;
 
 constexpr std::uint64_t first_tag_of(amqp::consumer_id id) noexcept {
@@ -42,7 +42,7 @@ constexpr amqp::consumer_id consumer_of(std::uint64_t tag) noexcept {
 // -- the reader ----------------------------------------------------------------------------
 
 struct feed_reader_state {
-  /// Deliveries that make room for more once the host has taken them.
+  /// A delivery whose sender waits until the host has taken it.
   struct open_mark {
     std::uint64_t tag = 0;
     caf::response_promise promise;
@@ -54,7 +54,7 @@ struct feed_reader_state {
   std::vector<amqp::delivery> batch;
   bool flush_scheduled = false;
   std::deque<open_mark> marks;
-  /// By exchange and routing key; none while it is asked for.
+  /// The subscriptions by exchange and routing key; an id is unset until the answer comes.
   std::map<std::pair<std::string, std::string>, std::optional<subscription_id>> subscriptions;
 
   /// A request that is answered when all its bindings are.
@@ -70,22 +70,22 @@ struct feed_reader_state {
 
 using feed_reader_actor = caf::stateful_actor<feed_reader_state>;
 
-void take(feed_reader_actor* self, const amqp::delivery& x) {
+void take(feed_reader_actor* self, const amqp::delivery& delivery) {
   auto& state = self->state;
-  auto& mine = state.batch.emplace_back(x);
+  auto& mine = state.batch.emplace_back(delivery);
   mine.consumer = state.id;
   mine.redelivered = false;
   mine.tag = first_tag_of(state.id) + ++state.count % (std::uint64_t{1} << count_bits);
   if (self->current_mailbox_element()->mid.is_request())
     state.marks.push_back({mine.tag, self->make_response_promise()});
-  // Behind those that wait already, so that they go out together.
+  // The flush goes through the mailbox, so that deliveries already there join the batch.
   if (!std::exchange(state.flush_scheduled, true))
     self->send(self, flush_atom_v);
 }
 
-/// The host has taken all up to one.
+/// Handles that the host has taken all deliveries up to `tag`.
 void taken(feed_reader_state& state, std::uint64_t tag) {
-  // Tags begin anew now and then: what is behind the mark is near.
+  // Tags wrap around, so a tag counts as later if it is less than half of the range ahead.
   const auto half = std::uint64_t{1} << (count_bits - 1);
   const auto is_behind = [&](std::uint64_t mark) { return (tag - mark) % (half * 2) < half; };
   while (!state.marks.empty() && is_behind(state.marks.front().tag)) {
@@ -94,7 +94,7 @@ void taken(feed_reader_state& state, std::uint64_t tag) {
   }
 }
 
-/// One of the bindings of a request stands, or is refused.
+/// Notes that one of the request's bindings was made or refused.
 void answer(feed_reader_state& state, amqp::request_id request, std::uint64_t bindings,
             failure error) {
   auto& asked = state.open[request];
@@ -102,27 +102,27 @@ void answer(feed_reader_state& state, amqp::request_id request, std::uint64_t bi
     asked.error = std::move(error);
   if (++asked.answers < bindings)
     return;
-  amqp::reply x;
-  x.id = request;
-  x.error = std::move(asked.error);
+  amqp::reply reply;
+  reply.id = request;
+  reply.error = std::move(asked.error);
   state.open.erase(request);
-  state.events->replied(std::move(x));
+  state.events->replied(std::move(reply));
 }
 
-void subscribe(feed_reader_actor* self, const event_center& center, const amqp::binding& what,
+void subscribe(feed_reader_actor* self, const event_center& center, const amqp::binding& binding,
                delivery_limits limits, amqp::request_id request, std::uint64_t bindings) {
   auto& state = self->state;
-  auto key = std::pair{what.exchange, what.routing_key};
+  auto key = std::pair{binding.exchange, binding.routing_key};
   if (!state.subscriptions.try_emplace(key).second)
     return answer(state, request, bindings, {});
-  center.subscribe(self, feed_subscription(what, limits))
+  center.subscribe(self, feed_subscription(binding, limits))
       .then(
-          [=, &state](const subscribed& x) {
+          [=, &state](const subscribed& made) {
             auto i = state.subscriptions.find(key);
             if (i != state.subscriptions.end() && !i->second)
-              i->second = x.id;
-            else // it is not wanted any more
-              center.unsubscribe(self, x.id).then([] {}, [](const caf::error&) {});
+              i->second = made.id;
+            else // the host has cancelled the binding meanwhile
+              center.unsubscribe(self, made.id).then([] {}, [](const caf::error&) {});
             answer(state, request, bindings, {});
           },
           [=, &state](const caf::error& err) {
@@ -133,22 +133,23 @@ void subscribe(feed_reader_actor* self, const event_center& center, const amqp::
           });
 }
 
-void unsubscribe(feed_reader_actor* self, const event_center& center, const amqp::binding& what) {
-  auto entry = self->state.subscriptions.extract({what.exchange, what.routing_key});
+void unsubscribe(feed_reader_actor* self, const event_center& center,
+                 const amqp::binding& binding) {
+  auto entry = self->state.subscriptions.extract({binding.exchange, binding.routing_key});
   if (entry && entry.mapped())
     center.unsubscribe(self, *entry.mapped()).then([] {}, [](const caf::error&) {});
 }
 
-/// A host's consumer of a feed: a strategy to the relay's event center, a consumer's
-/// deliveries to its host. What the host is too slow for waits in the event center, by the
-/// limits of its subscription.
+/// Reads a feed for a host's consumer. The reader is a strategy of the relay's event center, and
+/// acts as a consumer towards the host. Deliveries for a slow host wait in the event center, by
+/// the limits of the subscription.
 ///
 /// | message | answer |
 /// | --- | --- |
-/// | subscribe_atom, binding, limits, request, its bindings | the listener's reply to the request |
+/// | subscribe_atom, binding, limits, request, count of bindings | the listener gets the reply |
 /// | unsubscribe_atom, binding | |
-/// | amqp::delivery | once the host has taken it, if it is a request |
-/// | requeue_atom, tag | the host has taken all up to this one |
+/// | amqp::delivery | if a request: an empty response once the host has taken the delivery |
+/// | requeue_atom, tag | none; the host has taken all deliveries up to this tag |
 caf::behavior feed_reader(feed_reader_actor* self, const event_center& center,
                           std::shared_ptr<amqp::link_listener> events, amqp::consumer_id id) {
   auto& state = self->state;
@@ -179,12 +180,12 @@ caf::behavior feed_reader(feed_reader_actor* self, const event_center& center,
 struct feed {
   delivery_limits limits;
   std::vector<amqp::binding> bindings;
-  /// None until it is consumed.
+  /// The reader; null until the feed is consumed.
   caf::actor reader;
   amqp::consumer_id consumer = 0;
 };
 
-/// The readers of a link, by consumer; the sender knows them as well.
+/// The readers of a link, by consumer; transport and sender share them.
 using readers = std::unordered_map<amqp::consumer_id, caf::actor>;
 
 class feeding_sender : public amqp::link_sender {
@@ -235,7 +236,8 @@ public:
     link_->connect(where, std::move(events));
   }
 
-  // What no broker is told would otherwise come to the event center of all hosts.
+  // Requests of feeds never reach a broker, so invalid ones must be caught before they reach the
+  // event center that all hosts share.
   void request(amqp::request_id id, amqp::operation what) override {
     if (auto problem = amqp::check(what))
       return refuse(id, std::move(problem));
@@ -256,7 +258,7 @@ public:
   }
 
 private:
-  // Each gives back whether the request is about a feed, and is answered.
+  // Each function returns whether the request is about a feed, and so is answered here.
 
   template <class Operation>
   bool run(amqp::request_id, const Operation&) {
@@ -322,7 +324,7 @@ private:
       to->reader = system_.spawn(feed_reader, center_, events_, x.spec.id);
       readers_->insert_or_assign(x.spec.id, to->reader);
     }
-    // The host is told when all of them stand, or why one does not; then it asks again.
+    // The host gets one reply for all bindings. After an error the host asks again.
     for (const auto& what : to->bindings)
       subscribe(*to, what, id, to->bindings.size());
     return true;

@@ -26,25 +26,25 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How often silence is looked for.
+/// The interval of the checks for silent peers.
 constexpr auto tick_interval = 100ms;
 
-/// What is read at once, so that no host holds up the others.
+/// The most bytes per read, so that no host holds up the others.
 constexpr std::size_t read_size = 65'536;
 
-/// What is read of a stranger.
+/// The most bytes per read from a stranger.
 constexpr std::size_t stranger_read_size = 2 * amqp::max_hello_size;
 
-/// How long a connection may stay that has ended.
+/// How long a connection may stay open after its end was announced.
 constexpr auto farewell = 300ms;
 
-/// How long the door stays shut when nothing is left for another connection.
+/// How long the door stays shut when the system has no resources for another connection.
 constexpr auto shortage_pause = 1s;
 
-/// So little may wait for a host that is told why its link ends.
+/// The most unsent bytes with which a host still gets the reason for the end of its link.
 constexpr std::size_t small_rest = 1024 * 1024;
 
-/// So many times what may wait for a host may do so for this time.
+/// Up to `burst` times `relay_limits::max_unsent` may wait for a host for the time `burst_time`.
 constexpr std::size_t burst = 4;
 constexpr auto burst_time = 5s;
 
@@ -63,7 +63,7 @@ caf::error check(const relay_limits& x) {
   return {};
 }
 
-/// Whether the host has broken the rules, or is gone: what waits for it is not worth keeping.
+/// Whether the host has broken the rules or is gone, so that its unsent bytes can be dropped.
 bool is_fault(ec code) noexcept {
   return code == ec::protocol_error || code == ec::limit_exceeded || code == ec::heartbeat_timeout
          || code == ec::handshake_timeout;
@@ -115,14 +115,14 @@ caf::expected<std::uint16_t> relay_port_state::listen() {
   return settings_.port;
 }
 
-// Without a sender: one that waits in our own mailbox at the end would keep us.
+// The message has no sender, because a pending one would keep the actor alive at its end.
 void relay_port_state::schedule_tick() {
   caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), tick_interval, tick_atom_v);
 }
 
 // -- the door --------------------------------------------------------------------------------
 
-// Whoever waits outside shows at once again: the door is not looked at for a while.
+// The door is halted for a while, because a waiting connection would wake us again at once.
 void relay_port_state::on_shortage(int code) {
   log_repeated(
       log_level::error, "relay shortage", std::to_string(code),
@@ -142,8 +142,8 @@ void relay_port_state::reopen() {
   self_->trigger(door_);
 }
 
-// Who only connects can keep nobody out: neither by number, as the oldest go, nor by many
-// addresses' share, as those go first who have most.
+// Strangers cannot keep hosts out: the oldest connections are closed first, and those of the
+// address with the most connections before all others.
 void relay_port_state::make_room() {
   const auto most = std::max<std::size_t>(settings_.limits.max_strangers, 1);
   while (strangers_.size() + leaving_.size() >= most) {
@@ -192,11 +192,11 @@ void relay_port_state::on_connected(caf::io::connection_handle who) {
   limits.window = settings_.limits.window;
   limits.max_unconfirmed = settings_.limits.max_unconfirmed;
   limits.handshake_timeout = settings_.limits.handshake_timeout;
-  peer x;
-  x.id = id;
-  x.host = self_->remote_addr(who);
-  x.port = self_->remote_port(who);
-  x.session = std::make_unique<amqp::relay_session>(
+  peer added;
+  added.id = id;
+  added.host = self_->remote_addr(who);
+  added.port = self_->remote_port(who);
+  added.session = std::make_unique<amqp::relay_session>(
       limits,
       [this, id](const amqp::relay_hello& hello, const amqp::relay_tune& tune) {
         return start_link(id, hello, tune);
@@ -204,7 +204,7 @@ void relay_port_state::on_connected(caf::io::connection_handle who) {
       now());
   by_id_.emplace(id, who);
   strangers_.emplace(id, who);
-  peers_.emplace(who, std::move(x));
+  peers_.emplace(who, std::move(added));
   self_->configure_read(who, caf::io::receive_policy::at_most(stranger_read_size));
 }
 
@@ -230,34 +230,34 @@ amqp::outcome<amqp::transport_ptr> relay_port_state::start_link(std::uint64_t id
   return {settings_.start_link(hello, host.limits, amqp::make_relay_listener(std::move(take))), {}};
 }
 
-void relay_port_state::on_bytes(const caf::io::new_data_msg& x) {
-  auto i = peers_.find(x.handle);
+void relay_port_state::on_bytes(const caf::io::new_data_msg& received) {
+  auto i = peers_.find(received.handle);
   if (i == peers_.end())
     return;
   i->second.heard = true;
-  i->second.session->feed({x.buf.data(), x.buf.size()}, now());
-  flush(x.handle, i->second);
+  i->second.session->feed({received.buf.data(), received.buf.size()}, now());
+  flush(received.handle, i->second);
 }
 
-void relay_port_state::on_event(relay_event& x) {
-  auto i = by_id_.find(x.link);
+void relay_port_state::on_event(relay_event& event) {
+  auto i = by_id_.find(event.link);
   if (i == by_id_.end())
     return;
   const auto who = i->second;
   auto& to = peers_.at(who);
-  remember(to, x.frame);
-  to.session->raise(std::move(x.frame), now());
+  remember(to, event.frame);
+  to.session->raise(std::move(event.frame), now());
   flush(who, to);
 }
 
-// What one host's link has learned the others need not learn as well.
-void relay_port_state::remember(peer& x, const amqp::relay_frame& what) {
-  if (auto* up = std::get_if<amqp::relay_welcome>(&what)) {
-    x.broker = up->broker;
-    memory_.met(x.broker);
-  } else if (auto* limits = std::get_if<amqp::broker_limits>(&what)) {
-    memory_.learned(x.broker, x.limits, *limits);
-    x.limits = *limits;
+// Limits that one host's link has learned are known to the links of all hosts.
+void relay_port_state::remember(peer& host, const amqp::relay_frame& frame) {
+  if (auto* up = std::get_if<amqp::relay_welcome>(&frame)) {
+    host.broker = up->broker;
+    memory_.met(host.broker);
+  } else if (auto* limits = std::get_if<amqp::broker_limits>(&frame)) {
+    memory_.learned(host.broker, host.limits, *limits);
+    host.limits = *limits;
   }
 }
 
@@ -265,7 +265,7 @@ void relay_port_state::on_tick() {
   schedule_tick();
   reopen();
   for (auto i = peers_.begin(); i != peers_.end();) {
-    auto& [who, x] = *i++; // it may be removed
+    auto& [who, x] = *i++; // `flush` may remove the peer
     x.session->tick(now());
     flush(who, x);
   }
@@ -309,21 +309,21 @@ void relay_port_state::flush(caf::io::connection_handle who, peer& x) {
     write(who, bytes);
 }
 
-// A few large messages come all at once: a host is too slow that has not taken them in time.
-failure relay_port_state::too_slow(peer& x, std::size_t unsent) const {
+// A few large messages may exceed the limit at once, so a host gets some time to take them.
+failure relay_port_state::too_slow(peer& host, std::size_t unsent) const {
   const auto limit = settings_.limits.max_unsent;
   if (unsent <= limit) {
-    x.overfull_since.reset();
+    host.overfull_since.reset();
     return {};
   }
-  if (!x.overfull_since)
-    x.overfull_since = now();
-  if (unsent <= burst * limit && now() - *x.overfull_since < burst_time)
+  if (!host.overfull_since)
+    host.overfull_since = now();
+  if (unsent <= burst * limit && now() - *host.overfull_since < burst_time)
     return {};
   return {ec::limit_exceeded, fmt::format("{} bytes wait for it, it is too slow", unsent)};
 }
 
-// Over TLS nothing is written before the handshake is done: CAF would try without a pause
+// Over TLS nothing may be written before the handshake is done: CAF would retry in a busy loop
 // (actor-framework#1060).
 void relay_port_state::end(caf::io::connection_handle who, peer& x) {
   report(x);
@@ -331,7 +331,7 @@ void relay_port_state::end(caf::io::connection_handle who, peer& x) {
   auto& waiting = self_->wr_buf(who);
   const auto much = waiting.size() > small_rest;
   if (is_fault(x.session->why().code))
-    waiting.clear(); // it ends with a frame
+    waiting.clear(); // the bytes already being sent end with a whole frame
   const auto hears = (x.heard || !settings_.tls) && !much;
   remove(who);
   if (!hears)
@@ -361,11 +361,11 @@ void relay_port_state::leave(caf::io::connection_handle who) {
     self_->close(who);
     return;
   }
-  self_->trigger(who); // its end must be seen
+  self_->trigger(who); // the peer's close must be seen
   leaving_.emplace(who, now() + farewell);
 }
 
-// A connection that is only closed stays until its peer closes as well.
+// `shutdown` is needed because CAF keeps a closed connection until its peer closes as well.
 void relay_port_state::drop(caf::io::connection_handle who) {
   if (sockets_) {
     self_->trigger(who);
@@ -403,8 +403,8 @@ void relay_port_state::remove(caf::io::connection_handle who) {
   peers_.erase(i);
 }
 
-// The end of a link waits for its thread, if only for a moment: not here. The broker takes
-// back what was unanswered as soon as the connection is closed.
+// The destructor of a link waits for its thread, so another actor runs that destructor. The broker
+// takes unacknowledged messages back as soon as the connection is closed.
 void relay_port_state::let_go(amqp::transport_ptr link) {
   if (!link)
     return;
@@ -422,11 +422,11 @@ relay_status relay_port_state::status() {
   return result;
 }
 
-// Hosts are told why, and have a moment to take it in.
+// Hosts are told the reason, and get a moment to read it.
 void relay_port_state::stop() {
   stopping_ = true;
   for (auto i = peers_.begin(); i != peers_.end();) {
-    auto& [who, x] = *i++; // it is removed
+    auto& [who, x] = *i++; // `flush` removes the peer
     x.session->refuse({ec::connection_forced, "the relay is stopping"});
     flush(who, x);
   }

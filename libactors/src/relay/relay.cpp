@@ -20,10 +20,11 @@ namespace actors {
 
 namespace {
 
-/// Longer than any answer takes.
+/// A limit that is longer than any answer takes.
 constexpr auto answer_limit = std::chrono::seconds{10};
 
-/// Links to the brokers of a config, in turn: a host whose link ends asks again.
+/// Makes links to the brokers of a config in turn, so that a host whose link ends reaches the next
+/// broker when it asks again.
 relayed_link_starter links_to(caf::actor_system& system, const config& x,
                               const event_center& feeds) {
   return [&system, x, feeds,

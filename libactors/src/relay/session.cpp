@@ -10,10 +10,10 @@ namespace actors::amqp {
 
 namespace {
 
-/// A host cannot ask for more signs of life than that.
+/// The shortest interval of heartbeats that a host can ask for.
 constexpr std::chrono::milliseconds shortest_heartbeat{100};
 
-/// What a publication takes beside its body, roughly.
+/// The rough size of a publication without its body.
 constexpr std::size_t message_overhead = 256;
 
 std::string version_text(std::uint16_t protocol, std::string_view software) {
@@ -21,7 +21,7 @@ std::string version_text(std::uint16_t protocol, std::string_view software) {
          + std::string{software} + ")";
 }
 
-/// What a stranger calls itself goes into a log.
+/// Whether a stranger's text is safe to log.
 bool fits_a_line(const std::string& text) {
   return std::none_of(text.begin(), text.end(),
                       [](unsigned char c) { return c < ' ' || c == '\x7f'; });
@@ -182,7 +182,7 @@ void relay_session::on_frame(host_frame& x) {
     std::visit([&](auto& y) { on(y); }, x);
   else if (phase_ == phase::linking)
     refuse({ec::protocol_error, "a frame ahead of the relay's welcome"});
-  // While closing nothing else counts.
+  // While closing, all other frames are ignored.
 }
 
 void relay_session::on(relay_hello&) {
@@ -198,7 +198,7 @@ void relay_session::on(request_command& x) {
     auto& wanted = start->spec;
     unacknowledged_.erase(wanted.id);
     if (wanted.no_ack) {
-      // The broker sends no more than we can pass on.
+      // A prefetch count keeps the broker from sending more than the relay can pass on.
       wanted.no_ack = false;
       wanted.prefetch_count = limits_.window;
       unacknowledged_.insert(wanted.id);
@@ -209,7 +209,7 @@ void relay_session::on(request_command& x) {
 
 void relay_session::on(publish_command& x) {
   published_ += x.items.size();
-  // Those for a former life of the channel are dropped without an answer.
+  // Publications for a former generation of the channel are dropped without an answer.
   if (x.generation == publishing_generation_)
     for (const auto& y : x.items)
       unconfirmed_.add(y.id, y.body->size() + message_overhead);
@@ -244,21 +244,21 @@ void relay_session::on(close_command&) {
 }
 
 void relay_session::on(relay_heartbeat&) {
-  // That it came is all there is to it.
+  // `feed` has noted the time already.
 }
 
 // -- from the broker ----------------------------------------------------------------------
 
-void relay_session::raise(relay_frame x, time_point now) {
+void relay_session::raise(relay_frame event, time_point now) {
   if (phase_ == phase::down)
     return;
   last_said_ = now;
-  if (std::holds_alternative<relay_welcome>(x))
+  if (std::holds_alternative<relay_welcome>(event))
     last_heard_ = now;
   const auto was_reading = wants_bytes();
-  std::visit([this](auto& y) { pass_on(y); }, x);
+  std::visit([this](auto& y) { pass_on(y); }, event);
   if (!was_reading && wants_bytes())
-    last_heard_ = now; // what it said meanwhile was not read
+    last_heard_ = now; // the host's bytes were not read meanwhile
 }
 
 void relay_session::pass_on(relay_welcome& x) {
@@ -281,7 +281,8 @@ void relay_session::note(const relay_deliveries& x) {
   }
 }
 
-// What the host does not take is skipped, and it is told so: one message ends no link.
+// A delivery that is too large for the host arrives without its body and with an error, so that
+// one message does not end the link.
 void relay_session::give(relay_deliveries x) {
   const auto generation = x.generation;
   relay_frame frame{std::move(x)};
@@ -385,7 +386,7 @@ void relay_session::tick(time_point now) {
       && now - began_ >= limits_.handshake_timeout)
     return refuse({ec::handshake_timeout,
                    "no hello within " + std::to_string(limits_.handshake_timeout.count()) + " ms"});
-  // A host speaks once it is welcome.
+  // A host sends nothing before it gets its welcome.
   if (phase_ != phase::up && phase_ != phase::closing)
     return;
   if (heartbeat_.count() == 0)

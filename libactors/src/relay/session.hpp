@@ -19,23 +19,24 @@
 
 namespace actors::amqp {
 
-/// What one strategy host may cost its relay.
+/// The resources that one strategy host may take from its relay.
 struct session_limits {
-  /// The largest frame that is taken, and so a publication with its properties.
+  /// The largest frame, and so the largest publication with its properties, in bytes.
   std::size_t max_frame = default_relay_frame;
   /// How many deliveries may be on their way to a host for each consumer that does
   /// not acknowledge.
   std::uint16_t window = 500;
-  /// What a host may have published without an answer of the broker, in bytes: who has
-  /// more is told that it is blocked, and not read from until it has half of it.
+  /// How much a host may have published without an answer of the broker, in bytes. A host that
+  /// exceeds the limit is told that its link is blocked; the relay reads from the host again when
+  /// half of the limit is left.
   std::size_t max_unconfirmed = 32 * 1024 * 1024;
-  /// For the first frames.
+  /// Limit for the first frames.
   std::chrono::milliseconds handshake_timeout{10'000};
 };
 
-/// A relay in protocol with one strategy host, without the connection: bytes, time
-/// points and the events of the host's link to the broker go in, bytes and requests to
-/// that link come out. It has no thread, no socket and no clock.
+/// The relay's side of the protocol with one strategy host, without the connection: bytes, time
+/// points and the events of the host's link to the broker go in; bytes and requests to that link
+/// come out. A session has no thread, no socket and no clock.
 ///
 ///     greeting -> tuning -> linking -> up -> closing
 ///         |         |          |        |       |
@@ -44,30 +45,30 @@ class ACTORS_EXPORT relay_session {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// Starts the link to the broker for a host that has said hello, or says why not. What
-  /// the link says comes to `raise`.
+  /// Starts the link to the broker for a host that has said hello, or returns an error. The link's
+  /// events go to `raise`.
   using link_starter = std::function<outcome<transport_ptr>(const relay_hello&, const relay_tune&)>;
 
   relay_session(session_limits limits, link_starter start, time_point now);
 
-  /// Takes what the host sent.
+  /// Takes bytes from the host.
   void feed(std::string_view bytes, time_point now);
 
-  /// Takes what the link to the broker says.
-  void raise(relay_frame x, time_point now);
+  /// Takes an event of the link to the broker.
+  void raise(relay_frame event, time_point now);
 
-  /// Does what time asks for: heartbeats, and giving up.
+  /// Handles heartbeats and time limits.
   void tick(time_point now);
 
-  /// Ends the conversation, with its reason for the host.
+  /// Ends the session, and tells the host the reason.
   void refuse(failure reason);
 
-  /// Whether more is to be read from the host: not while it has published too much.
+  /// Whether to read from the host: not while too much of its publications is unconfirmed.
   bool wants_bytes() const noexcept {
     return !overfull_;
   }
 
-  /// The bytes to send; they are not kept.
+  /// Removes and returns the bytes to send.
   std::string take_output() noexcept {
     return std::exchange(output_, {});
   }
@@ -76,7 +77,7 @@ public:
     return phase_ == phase::down;
   }
 
-  /// Why it is down; `ec::none` if the host asked for it.
+  /// The reason for being down; `ec::none` if the host closed the link.
   const failure& why() const noexcept {
     return why_;
   }
@@ -86,7 +87,7 @@ public:
     return greeted_;
   }
 
-  /// The host's name, by its own account.
+  /// The name that the host gave.
   const std::string& name() const noexcept {
     return hello_.name;
   }
@@ -99,7 +100,7 @@ public:
     return published_;
   }
 
-  /// Gives away the link to the broker, whose end may take a moment.
+  /// Hands over the link to the broker, because its destructor may take a moment.
   transport_ptr release_link() noexcept {
     return std::move(link_);
   }
@@ -107,8 +108,8 @@ public:
 private:
   enum class phase : std::uint8_t { greeting, tuning, linking, up, closing, down };
 
-  /// A delivery that its host's consumer does not acknowledge: we do, once the host
-  /// has taken it.
+  /// A delivery that the host's consumer does not acknowledge: the relay acknowledges it once the
+  /// host has taken it.
   struct owed_settlement {
     std::uint64_t number = 0;
     std::uint32_t generation = 0;
@@ -147,7 +148,7 @@ private:
   }
 
   void note(const relay_deliveries& x);
-  /// Stops or goes on to read from the host.
+  /// Stops or resumes reading from the host.
   void weigh_publications();
   void down(failure why);
 
@@ -168,11 +169,11 @@ private:
   std::uint64_t sent_ = 0;
   std::uint64_t published_ = 0;
 
-  /// Of the channel `publishing`.
+  /// The generation of the channel `publishing`.
   std::uint32_t publishing_generation_ = 1;
   unconfirmed_bytes unconfirmed_;
   bool overfull_ = false;
-  /// By the broker.
+  /// Whether the broker has blocked the link.
   bool blocked_ = false;
 
   std::chrono::milliseconds heartbeat_{0};
@@ -181,7 +182,7 @@ private:
   time_point last_said_;
 };
 
-/// Gives the events of a link as frames, in its thread.
+/// Makes a listener that passes the events of a link on as frames, in the link's thread.
 ACTORS_EXPORT std::shared_ptr<link_listener>
 make_relay_listener(std::function<void(relay_frame)> take);
 

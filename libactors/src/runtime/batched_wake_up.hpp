@@ -8,9 +8,9 @@
 
 namespace actors {
 
-/// Lets those that an actor sends to start together, at the end of a scope. An idle
-/// one would otherwise be woken by its first message, handle it, and be idle again
-/// before the next one comes: what wakes it up costs more than a message.
+/// Defers the wake-ups of all receivers of an actor's messages to the end of a scope. An idle
+/// receiver would otherwise wake for its first message, handle it, and be idle again before the
+/// next one comes: each wake-up costs more than a message.
 class batched_wake_up : public caf::execution_unit {
 public:
   explicit batched_wake_up(caf::event_based_actor& self)

@@ -8,38 +8,38 @@
 
 namespace actors {
 
-/// Which of two threads serves a link (the pattern Leader/Followers): the leader does,
-/// until it goes away to run what may take long. If it is not back soon the follower
-/// leads, and whoever comes back too late follows. So nobody has to be woken for what
-/// is quick, and what is slow does not hold up the link.
+/// Leader/Followers: one of two threads, the leader, serves a link. When the leader leaves to
+/// run handlers and stays away too long, the follower takes over, and the former leader follows
+/// on its return. Quick handlers therefore wake no thread, and slow handlers do not hold up the
+/// link.
 class leader_follower {
 public:
   explicit leader_follower(std::chrono::milliseconds patience) : patience_(patience) {
     // nop
   }
 
-  /// Whether somebody follows the leader. If so, that is so until it leaves.
+  /// Whether the leader has a follower. If so, that holds until the leader leaves.
   bool followed() const;
 
-  /// The leader goes away. It must stay if nobody follows.
+  /// Marks the leader as away. The leader must not leave without a follower.
   void leave();
 
-  /// The leader is back. False if it leads no more.
+  /// Marks the leader as back. Returns false if the other thread leads by now.
   bool come_back();
 
-  /// Waits until the leader has been away for the patience's time, or up to twice as
-  /// long: then the caller leads. False when there is nothing to lead any more.
+  /// Waits until the leader has been away for `patience`, or up to twice as long; the caller
+  /// leads then. Returns false after `end`.
   bool follow();
 
-  /// The leader ends: there is nothing to lead any more.
+  /// Ends both roles: the leader has finished, and nothing is left to lead.
   void end();
 
-  /// Waits for the end. Gives the thread that is away even then, if one is: all that it
-  /// has left to do is to learn of the end.
+  /// Waits for `end`. Returns the id of a thread that is still away, if any; it has nothing left
+  /// to do but to notice the end.
   std::thread::id await_end();
 
 private:
-  /// Looks at the leader that often before it sleeps until somebody leaves again.
+  /// The number of looks at the leader before the follower sleeps until the next `leave`.
   static constexpr int max_idle_polls = 20;
 
   const std::chrono::milliseconds patience_;

@@ -16,11 +16,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A link loses no more than a tenth of its time to those who are slow.
+/// A link loses at most a tenth of its time to slow handlers.
 constexpr auto backoff_factor = 10;
 constexpr std::chrono::nanoseconds longest_rest = 1s;
 
-/// Whose thread this is.
+/// The run queue of the link whose thread this is, if any.
 thread_local link_run_queue* here = nullptr;
 
 class in_this_thread {
@@ -40,8 +40,9 @@ private:
   link_run_queue* before_;
 };
 
-/// What actors are run by. They keep it when they have run, and a blocking actor that
-/// one of them spawns for its life, in a thread of its own: so it knows no link.
+/// The execution unit of actors on a link's thread. Actors keep a pointer to it afterwards, and
+/// so does a blocking actor that one of them spawns, so it must outlive the link and refer to
+/// none.
 class link_unit : public caf::execution_unit {
 public:
   explicit link_unit(caf::actor_system& system) : caf::execution_unit(&system) {
@@ -56,7 +57,8 @@ public:
   }
 };
 
-/// The unit of a system: never freed, as the system's last actor may need it.
+/// Returns the unit of a system, which is never freed, because the system's last actor may need
+/// it.
 caf::execution_unit& unit_of(caf::actor_system& system) {
   static std::mutex mutex;
   static auto& units = *new std::map<caf::actor_system*, link_unit>;
@@ -64,8 +66,8 @@ caf::execution_unit& unit_of(caf::actor_system& system) {
   return units.try_emplace(&system, system).first->second;
 }
 
-/// Keeps a system from ending while a thread that it does not know runs its actors:
-/// they need it even after they have ended.
+/// Keeps a system from ending while a foreign thread runs its actors, which need the system even
+/// after they have ended.
 class guest_thread {
 public:
   explicit guest_thread(caf::actor_system& system) : system_(system) {
@@ -94,10 +96,10 @@ link_run_queue::~link_run_queue() {
   pass_on();
 }
 
-void link_run_queue::give(const caf::actor& to, caf::message what) {
+void link_run_queue::give(const caf::actor& to, caf::message content) {
   in_this_thread guard{*this};
   run_inline receiver{system_, unit_};
-  to->enqueue(nullptr, caf::make_message_id(), std::move(what), &receiver);
+  to->enqueue(nullptr, caf::make_message_id(), std::move(content), &receiver);
 }
 
 bool link_run_queue::waiting() const {
@@ -122,7 +124,7 @@ void link_run_queue::run_jobs() {
   in_this_thread guard{*this};
   const auto began = clock::now();
   while (auto* job = next()) {
-    // The reference that its mailbox took for us is passed on or given back.
+    // The mailbox took a reference for us, which is passed on or released here.
     if (job->resume(&unit_, work_sharing::turn) == caf::resumable::resume_later)
       system_.scheduler().enqueue(job);
     else

@@ -14,12 +14,12 @@
 
 namespace actors {
 
-/// Runs the actors that a link's events have woken in the link's thread, and whom they
-/// wake in turn, as long as they are quick: what takes longer than waking another thread
-/// runs on the scheduler, and for some time after that everything does.
+/// Runs the actors that a link's events have woken, and those that these actors wake, in the
+/// link's thread as long as they are quick. Once they take longer than waking another thread
+/// would, the remaining ones run on the scheduler, and for some time all others do as well.
 class link_run_queue : public run_queue {
 public:
-  /// Those are quick who run for less than what is given.
+  /// Handlers that take less than `quick` together stay on the link's thread.
   explicit link_run_queue(caf::actor_system& system, std::chrono::microseconds quick = wake_up);
 
   ~link_run_queue() override;
@@ -27,18 +27,18 @@ public:
   link_run_queue(const link_run_queue&) = delete;
   link_run_queue& operator=(const link_run_queue&) = delete;
 
-  /// Has an idle receiver handle a message at once; whom it wakes waits to be run.
-  void give(const caf::actor& to, caf::message what);
+  /// Has an idle receiver handle a message at once; actors that it wakes wait to be run.
+  void give(const caf::actor& to, caf::message content);
 
   bool waiting() const override;
   void begin() override;
   void run() override;
   void pass_on() override;
 
-  /// Lets an actor wait to be run, or has it run elsewhere if there is a reason to.
+  /// Queues an actor, or hands it to the scheduler after slow handlers.
   void add(caf::resumable* job);
 
-  /// More than what it costs to wake another thread.
+  /// Somewhat more than the cost of waking another thread.
   static constexpr std::chrono::microseconds wake_up{100};
 
 private:
@@ -55,7 +55,8 @@ private:
   std::deque<caf::resumable*> jobs_;
   clock::time_point elsewhere_until_;
   bool running_ = false;
-  /// The one that runs needs long: it may wait for whom it wakes.
+  /// Whether the running actor takes long. It may wait for actors that it wakes, so these run
+  /// elsewhere.
   bool given_up_ = false;
 };
 

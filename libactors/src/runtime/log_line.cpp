@@ -4,16 +4,16 @@
 
 namespace actors {
 
-void write(const log_line& x) {
+void write(const log_line& line) {
   using kind_of_line = log_line::kind_of_line;
-  if (x.how == kind_of_line::once)
-    log(x.level, x.text);
-  else if (x.how == kind_of_line::change)
-    log_change(x.level, *x.about, x.kind, x.text);
-  else if (x.about)
-    log_repeated(x.level, x.kind, x.entity, x.text, *x.about);
+  if (line.how == kind_of_line::once)
+    log(line.level, line.text);
+  else if (line.how == kind_of_line::change)
+    log_change(line.level, *line.about, line.kind, line.text);
+  else if (line.about)
+    log_repeated(line.level, line.kind, line.entity, line.text, *line.about);
   else
-    log_repeated(x.level, x.kind, x.entity, x.text);
+    log_repeated(line.level, line.kind, line.entity, line.text);
 }
 
 } // namespace actors

@@ -10,9 +10,9 @@
 
 namespace actors {
 
-/// A line for the log that is decided on where nothing is written: by a value.
+/// A line for the log as a value, for code that decides on lines and writes none.
 struct log_line {
-  /// Which function of the log it is for.
+  /// The function of the log that writes the line.
   enum class kind_of_line : std::uint8_t {
     /// `log`
     once,
@@ -38,13 +38,13 @@ struct log_line {
   kind_of_line how;
   log_level level;
   std::string text;
-  /// What it is about if it may come again, or the state that its subject is in now.
+  /// The kind of a line that may come again, or the new state of the subject of a `change`.
   line_kind kind;
   std::string entity;
   std::optional<line_subject> about;
 };
 
-/// Writes it.
-void write(const log_line& x);
+/// Writes the line to the log.
+void write(const log_line& line);
 
 } // namespace actors

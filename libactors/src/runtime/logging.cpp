@@ -30,13 +30,13 @@ namespace actors {
 
 namespace {
 
-/// 2026-11-23 12:00:00.123 info  text
+/// A line looks like this: "2026-11-23 12:00:00.123 info  text".
 constexpr auto pattern = "%Y-%m-%d %H:%M:%S.%e %^%-5l%$ %v";
-/// Lines that may wait for the log's thread.
+/// The number of lines that may wait for the log's thread.
 constexpr std::size_t queue_size = 8192;
 
-spdlog::level::level_enum to_spdlog(log_level x) noexcept {
-  switch (x) {
+spdlog::level::level_enum to_spdlog(log_level level) noexcept {
+  switch (level) {
   case log_level::debug:
     return spdlog::level::debug;
   case log_level::info:
@@ -52,8 +52,8 @@ spdlog::level::level_enum to_spdlog(log_level x) noexcept {
   }
 }
 
-log_level from_spdlog(spdlog::level::level_enum x) noexcept {
-  switch (x) {
+log_level from_spdlog(spdlog::level::level_enum level) noexcept {
+  switch (level) {
   case spdlog::level::debug:
     return log_level::debug;
   case spdlog::level::info:
@@ -67,13 +67,13 @@ log_level from_spdlog(spdlog::level::level_enum x) noexcept {
   }
 }
 
-/// What `set_log_sink` has set.
+/// The sink that `set_log_sink` has set.
 std::atomic<std::shared_ptr<const log_sink>>& users_sink() {
   static std::atomic<std::shared_ptr<const log_sink>> instance;
   return instance;
 }
 
-/// Where lines go: to the user's sink if there is one.
+/// Passes lines to the user's sink if there is one, and else to ours.
 class line_output : public spdlog::sinks::sink {
 public:
   explicit line_output(spdlog::sink_ptr ours) : ours_(std::move(ours)) {
@@ -105,7 +105,7 @@ private:
   spdlog::sink_ptr ours_;
 };
 
-/// An open log. Whoever writes holds it, so that its thread lives on.
+/// An open log. Each writer holds a reference, so that the log's thread lives on.
 struct open_logger {
   std::shared_ptr<spdlog::details::thread_pool> thread;
   std::shared_ptr<spdlog::logger> logger;
@@ -116,7 +116,7 @@ std::atomic<std::shared_ptr<const open_logger>>& current() {
   return instance;
 }
 
-// What is written while no log is open.
+// The logger that writes while no log is open.
 spdlog::logger& fallback() {
   static auto instance = [] {
     auto result = std::make_unique<spdlog::logger>(
@@ -151,7 +151,7 @@ void open_with(spdlog::sink_ptr sink, log_level level) {
       spdlog::async_overflow_policy::overrun_oldest);
   result->logger->set_pattern(pattern);
   result->logger->set_level(to_spdlog(level));
-  // Flushing is the log's thread's own work; a line is there for `tail -f`.
+  // The log's own thread flushes, so each line can be visible to `tail -f` at once.
   result->logger->flush_on(spdlog::level::trace);
   current().store(std::move(result));
 }
@@ -166,7 +166,7 @@ void open_file(const log_config& settings) {
   }
 }
 
-// A line stays one line, whatever a peer put into its text.
+// A line must stay one line, whatever a peer put into its text.
 std::string on_one_line(std::string_view text) {
   std::string result{text};
   for (auto& c : result)
@@ -189,7 +189,7 @@ void write(spdlog::logger& to, log_level level, std::string_view text) {
     to.log(to_spdlog(level), spdlog::string_view_t{text.data(), text.size()});
 }
 
-/// Lines that come again and again; what an open log's thread writes their counts of.
+/// Repeated lines, whose counts the thread of an open log writes.
 struct repetitions {
   std::mutex mutex;
   std::condition_variable_any changed;
@@ -201,8 +201,8 @@ repetitions& repeated() {
   return instance;
 }
 
-// Writes what `take` gives back of the repeated lines, in the order in which it is taken: a count
-// must not come after the change that ends it. Gives back whether there was anything.
+// Writes the lines that `take` returns, in the order in which they are taken: a count must not
+// come after the change that ends it. Returns whether there were any.
 template <class F>
 bool write_lines(F take) {
   auto& shared = repeated();
@@ -217,7 +217,7 @@ void write_due() {
   write_lines([](auto& of, auto now) { return of.due(now); });
 }
 
-// What the counting thread runs.
+// The body of the counting thread.
 void tell_repetitions(const std::stop_token& stop) {
   auto& shared = repeated();
   std::unique_lock guard{shared.mutex};
@@ -232,7 +232,7 @@ void tell_repetitions(const std::stop_token& stop) {
   }
 }
 
-/// The thread that counts, while a log is open.
+/// The thread that writes counts while a log is open.
 struct counting_thread {
   std::mutex mutex;
   std::jthread thread;
@@ -251,7 +251,7 @@ struct counting_thread {
 };
 
 counting_thread& counting() {
-  // What the thread uses lives longer than it.
+  // The thread uses these objects, so their lifetimes must begin before its own.
   repeated();
   current();
   users_sink();
@@ -265,7 +265,7 @@ void say(log_level level, line_kind kind, std::string_view entity, std::string_v
   if (!log_enabled(level))
     return;
   try {
-    // Without an open log no thread writes the counts.
+    // No thread writes the counts while no log is open.
     write_due();
     const auto is_first = write_lines([&](auto& of, auto now) {
       std::vector<repeated_lines::line> result;
@@ -291,7 +291,7 @@ void open_log(const log_config& settings) {
       open_file(settings);
     counting().start();
   } catch (const std::exception&) {
-    // No thread or no memory: `fallback` still writes.
+    // `fallback` still writes when there is no thread or no memory.
   }
 }
 
@@ -331,11 +331,11 @@ void log_repeated(log_level level, line_kind kind, std::string_view entity, std:
   say(level, kind, entity, text, about);
 }
 
-// Also where it is not written itself: it ends what is counted.
+// A change below the log's level is processed as well, because it ends counts.
 void log_change(log_level level, line_subject of, line_kind state, std::string_view text) {
   try {
     write_due();
-    write_lines([&](auto& xs, auto now) { return xs.change(level, of, state, text, now); });
+    write_lines([&](auto& lines, auto now) { return lines.change(level, of, state, text, now); });
     repeated().changed.notify_one();
   } catch (const std::exception&) {
     // As in `log`.

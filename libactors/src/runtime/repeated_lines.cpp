@@ -7,7 +7,7 @@ namespace actors {
 
 namespace {
 
-/// Of an entity's name and of a text no more is kept. Names of AMQP are shorter.
+/// The number of bytes of an entity's name or a text that are kept. AMQP's names are shorter.
 constexpr std::size_t max_kept = 1024;
 
 } // namespace
@@ -21,14 +21,14 @@ std::optional<std::string> repeated_lines::say(log_level level, line_kind kind,
                                                std::string_view entity, std::string_view text,
                                                time_point now, std::optional<line_subject> about) {
   auto added = false;
-  auto& x = *find_or_add({{kind.name()}, std::string{entity.substr(0, max_kept)}}, now, added);
-  x.level = level;
-  x.text = text.substr(0, max_kept);
-  if (about && !x.shared)
-    x.about = key_of(*about);
+  auto& known = *find_or_add({{kind.name()}, std::string{entity.substr(0, max_kept)}}, now, added);
+  known.level = level;
+  known.text = text.substr(0, max_kept);
+  if (about && !known.shared)
+    known.about = key_of(*about);
   if (added)
     return std::string{text};
-  ++x.again;
+  ++known.again;
   return std::nullopt;
 }
 
@@ -38,20 +38,20 @@ std::vector<repeated_lines::line> repeated_lines::change(log_level level, line_s
   std::vector<line> result;
   const auto subject = key_of(of);
   auto added = false;
-  auto& x = *find_or_add(subject, now, added);
-  auto& written = x.written[state.name()];
+  auto& known = *find_or_add(subject, now, added);
+  auto& written = known.written[state.name()];
   if (written == max_changes) {
-    x.level = x.again == 0 ? level : std::max(x.level, level);
-    x.text = text.substr(0, max_kept);
-    if (x.again++ == 0)
-      x.counted_since = now;
+    known.level = known.again == 0 ? level : std::max(known.level, level);
+    known.text = text.substr(0, max_kept);
+    if (known.again++ == 0)
+      known.counted_since = now;
     return result;
   }
   ++written;
   end_lines_about(subject, now, result);
-  if (x.again > 0)
-    result.push_back(count_of(x, now));
-  x.again = 0;
+  if (known.again > 0)
+    result.push_back(count_of(known, now));
+  known.again = 0;
   result.push_back({level, std::string{text}});
   return result;
 }
@@ -59,17 +59,17 @@ std::vector<repeated_lines::line> repeated_lines::change(log_level level, line_s
 std::vector<repeated_lines::line> repeated_lines::due(time_point now) {
   std::vector<line> result;
   while (!entries_.empty() && entries_.front().since + interval_ <= now) {
-    auto& x = entries_.front();
-    if (x.again == 0) {
+    auto& oldest = entries_.front();
+    if (oldest.again == 0) {
       forget(entries_.begin());
       continue;
     }
-    if (x.id.first.of_subjects)
-      end_lines_about(x.id, now, result);
-    result.push_back(count_of(x, now));
-    x.since = x.counted_since = now;
-    x.again = 0;
-    x.written.clear();
+    if (oldest.id.first.of_subjects)
+      end_lines_about(oldest.id, now, result);
+    result.push_back(count_of(oldest, now));
+    oldest.since = oldest.counted_since = now;
+    oldest.again = 0;
+    oldest.written.clear();
     entries_.splice(entries_.end(), entries_, entries_.begin());
   }
   return result;
@@ -78,11 +78,11 @@ std::vector<repeated_lines::line> repeated_lines::due(time_point now) {
 std::vector<repeated_lines::line> repeated_lines::take_all(time_point now) {
   std::vector<line> result;
   while (!entries_.empty()) {
-    auto& x = entries_.front();
-    if (x.again > 0 && x.id.first.of_subjects)
-      end_lines_about(x.id, now, result);
-    if (x.again > 0)
-      result.push_back(count_of(x, now));
+    auto& oldest = entries_.front();
+    if (oldest.again > 0 && oldest.id.first.of_subjects)
+      end_lines_about(oldest.id, now, result);
+    if (oldest.again > 0)
+      result.push_back(count_of(oldest, now));
     forget(entries_.begin());
   }
   return result;
@@ -139,17 +139,17 @@ void repeated_lines::end_lines_about(const key& subject, time_point now, std::ve
   }
 }
 
-repeated_lines::line repeated_lines::count_of(const entry& x, time_point now) {
-  auto seconds = std::chrono::round<std::chrono::seconds>(now - x.counted_since).count();
-  auto is_state = x.id.first.of_subjects;
-  auto often = std::to_string(x.again) + (is_state ? " change" : " time")
-               + (x.again == 1 ? "" : "s") + " in " + std::to_string(seconds) + " s";
-  if (x.shared)
-    return {x.level, "still: " + std::string{x.id.first.kind} + ", " + often
-                         + " for others than those told of above, the last: " + x.text};
+repeated_lines::line repeated_lines::count_of(const entry& counted, time_point now) {
+  auto seconds = std::chrono::round<std::chrono::seconds>(now - counted.counted_since).count();
+  auto is_state = counted.id.first.of_subjects;
+  auto often = std::to_string(counted.again) + (is_state ? " change" : " time")
+               + (counted.again == 1 ? "" : "s") + " in " + std::to_string(seconds) + " s";
+  if (counted.shared)
+    return {counted.level, "still: " + std::string{counted.id.first.kind} + ", " + often
+                               + " for others than those told of above, the last: " + counted.text};
   if (is_state)
-    return {x.level, "still: " + x.text + ", the last of " + often};
-  return {x.level, "still: " + x.text + ", " + often};
+    return {counted.level, "still: " + counted.text + ", the last of " + often};
+  return {counted.level, "still: " + counted.text + ", " + often};
 }
 
 } // namespace actors

@@ -20,7 +20,7 @@ run_inline::~run_inline() {
   if (ready_ == nullptr)
     return;
   running_ = true;
-  // The reference that its mailbox took for us is passed on or given back.
+  // The mailbox took a reference for us, which is passed on or released here.
   if (ready_->resume(this, work_sharing::turn) == caf::resumable::resume_later)
     system().scheduler().enqueue(ready_);
   else

@@ -6,22 +6,21 @@
 
 namespace actors {
 
-/// Lets the receiver of one message handle it in the thread that sent it, at the
-/// end of a scope, if it was idle: no other thread has to be woken, which costs
-/// more than what our actors do with a message. Whom the receiver sends to runs
-/// elsewhere, as usual, or where `others` have it run.
+/// Runs an idle receiver of one message in the sender's thread, when the scope ends. Waking
+/// another thread would cost more than our actors' work on a message. Actors that the receiver
+/// wakes are scheduled as usual, or by `others`.
 ///
 ///     run_inline here{system};
-///     receiver->enqueue(nullptr, caf::make_message_id(), std::move(what), &here);
+///     receiver->enqueue(nullptr, caf::make_message_id(), std::move(content), &here);
 ///
-/// For receivers that never block nor run foreign code for long.
+/// Receivers must never block, nor run foreign code for long.
 class run_inline : public caf::execution_unit {
 public:
   explicit run_inline(caf::actor_system& system);
 
   run_inline(caf::actor_system& system, caf::execution_unit& others);
 
-  /// Gives the receiver one turn; if that is not enough it goes on elsewhere.
+  /// Gives the receiver one turn; the scheduler continues if one turn is not enough.
   ~run_inline() override;
 
   run_inline(const run_inline&) = delete;

@@ -5,7 +5,8 @@
 
 namespace actors {
 
-/// The contrary of `system_config::run_on_links`, as CAF's command line can only switch on.
+/// The opposite of `system_config::run_on_links`, because CAF's command line can only switch
+/// options on.
 constexpr char workers_only_key[] = "actors.workers-only";
 
 /// Whether actors of a system may run in the threads of links and publishers.

@@ -2,25 +2,25 @@
 
 namespace actors {
 
-/// Whom the events of a link have woken. A link with a thread runs them in it when it
-/// has nothing else to do, as it costs more to wake another thread than most of them
-/// need; they may need long all the same, as another thread serves the link meanwhile.
-/// Calls may come from several threads at once.
+/// Actors that a link's events made runnable. A link with a thread runs them there when it has
+/// nothing else to do, because waking another thread costs more than most handlers. A slow
+/// handler does no harm: a second thread takes over the link. Several threads may make calls at
+/// once.
 class run_queue {
 public:
   virtual ~run_queue() = default;
 
-  /// Whether there are any.
+  /// Whether any actors wait to be run.
   virtual bool waiting() const = 0;
 
-  /// The caller is about to leave its link alone and to `run` them.
+  /// Notes that the caller is about to leave its link alone and to call `run`.
   virtual void begin() = 0;
 
-  /// Runs those that wait.
+  /// Runs the waiting actors.
   virtual void run() = 0;
 
-  /// Has those that wait run elsewhere; from between `begin` and the end of `run` also
-  /// whom they wake.
+  /// Hands the waiting actors to the scheduler; between `begin` and the end of `run`, also the
+  /// actors that they wake.
   virtual void pass_on() = 0;
 };
 

@@ -6,10 +6,11 @@
 
 namespace actors {
 
-/// Which signals this thread takes, and those that it starts meanwhile, as long as this lives.
+/// Sets the signals that this thread takes, and threads that it starts meanwhile, until the
+/// destructor runs.
 class signal_mask {
 public:
-  /// `how` is that of `pthread_sigmask`.
+  /// `how` is a value for `pthread_sigmask`.
   signal_mask(int how, const sigset_t& signals) {
     ::pthread_sigmask(how, &signals, &before_);
   }
@@ -25,7 +26,7 @@ private:
   sigset_t before_{};
 };
 
-/// All signals but those that a thread causes itself.
+/// Returns all signals but those that a thread causes itself.
 inline sigset_t signals_of_others() {
   sigset_t result;
   ::sigfillset(&result);
@@ -34,7 +35,7 @@ inline sigset_t signals_of_others() {
   return result;
 }
 
-/// Keeps signals for the application's own threads.
+/// Blocks signals in this scope, so that only the application's own threads take them.
 class blocked_signals : public signal_mask {
 public:
   blocked_signals() : signal_mask(SIG_SETMASK, signals_of_others()) {

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::array signals{SIGINT, SIGTERM};
 
-// What a signal handler may touch.
+// A signal handler may touch only these.
 std::atomic<int> received{0};
 std::atomic<int> wake_fd{-1};
 
@@ -35,11 +35,12 @@ extern "C" void on_stop_signal(int number) {
   errno = error;
 }
 
-/// What is in force while anybody waits for the signals.
+/// The signal handlers, installed while any `stop_signal` lives.
 struct installation {
   std::mutex mutex;
   std::size_t users = 0;
-  /// Readable once a signal has come. Never closed, as a handler may be running anywhere.
+  /// The pipe is readable once a signal has come. It is never closed, because a handler may be
+  /// running on any thread.
   std::array<int, 2> pipe{-1, -1};
   std::array<struct sigaction, signals.size()> before{};
 
@@ -82,7 +83,7 @@ installation& installed() {
   return instance;
 }
 
-/// Whoever waits takes the signals, even if they were blocked for all threads.
+/// Returns the signals to unblock in a waiting thread, which all other threads may block.
 sigset_t stop_signals() {
   sigset_t result;
   sigemptyset(&result);

@@ -17,7 +17,7 @@ namespace actors {
 
 namespace {
 
-/// The scheduler that the settings name.
+/// Makes the scheduler that the settings name.
 caf::actor_system::module* make_scheduler(caf::actor_system& system) {
   using namespace caf::scheduler;
   auto policy = caf::get_or(system.config(), "scheduler.policy", caf::atom("sharing"));

@@ -20,7 +20,8 @@ namespace actors {
 
 namespace {
 
-/// CAF ends its workers by jobs of which each must be taken by one of them.
+/// Whether the job ends a worker. CAF ends its workers by such jobs, of which each worker must
+/// take one.
 bool ends_a_worker(const caf::resumable& job) {
   return job.subtype() == caf::resumable::unspecified;
 }
@@ -49,8 +50,8 @@ caf::resumable* data::take_if_any() {
   return jobs_.empty() ? nullptr : take();
 }
 
-/// Without a thread that watches the queue is what it is without a reserve; the next job
-/// that has to wait tries again.
+/// The queue works as without a reserve if the thread cannot start; the next job that has to
+/// wait tries again.
 void data::start_watch() {
   if (start(&coordinator_data::watch))
     return;
@@ -73,7 +74,7 @@ void data::watch() {
       somebody_waited = now;
     else if (now - somebody_waited >= limits_.stay)
       break;
-    // Jobs are taken in their order, so some of those who waited then wait still.
+    // Jobs are taken in order, so some of the jobs that waited at the last look wait still.
     if (!stopped_ && taken_since < waited && taken_since < workers() + helping_)
       grow(guard);
   }
@@ -81,8 +82,7 @@ void data::watch() {
   leave(guard);
 }
 
-/// Doubles the reserve, so that the last of many jobs that block is not reached after as
-/// many looks.
+/// Doubles the reserve, so that many blocking jobs need few looks until the last one runs.
 void data::grow(std::unique_lock<std::mutex>& guard) {
   const auto room = limits_.most - std::min(limits_.most, helping_);
   if (room == 0)
@@ -95,7 +95,7 @@ void data::grow(std::unique_lock<std::mutex>& guard) {
   for (std::size_t i = 0; i < more; ++i)
     missing += start(&coordinator_data::help) ? 0 : 1;
   guard.lock();
-  // Who watches is one of the threads, so none of these is the last.
+  // The caller is one of the threads, so this never removes the last one.
   helping_ -= missing;
   threads_ -= missing;
 }
@@ -112,7 +112,7 @@ void data::help() {
   auto idle = true;
   while (!stopped_) {
     if (const auto now = clock::now(); now >= asks) {
-      // One that has nothing to do stays for the next job that the workers do not take.
+      // An idle thread stays for the next job that the workers do not take.
       if (!held_up(taken_before) || (idle && reserve_.sleeping > 0))
         break;
       tell(guard);
@@ -135,7 +135,7 @@ void data::help() {
     }
   }
   --helping_;
-  // It may have been woken for a job, which must not be forgotten.
+  // This thread may have been woken for a job, which must not be forgotten.
   const auto watch = !jobs_.empty() && begin_watch();
   guard.unlock();
   if (watch)
@@ -146,7 +146,7 @@ void data::help() {
   leave(guard);
 }
 
-/// As CAF's worker does.
+/// Runs a job as CAF's worker does.
 void data::run(caf::resumable* job) {
   const auto throughput = coordinator_ != nullptr ? coordinator_->max_throughput() : turn;
   if (job->resume(this, throughput) == caf::resumable::resume_later)
@@ -155,21 +155,21 @@ void data::run(caf::resumable* job) {
     caf::intrusive_ptr_release(job);
 }
 
-/// The last that a thread does here: whoever waits for its end may then destroy this. So it
-/// is told before the lock is let go.
+/// Must be the last use of this object in a thread: the destructor may proceed after it. The
+/// notification therefore comes before the lock is released.
 void data::leave(std::unique_lock<std::mutex>&) {
   if (--threads_ == 0)
     ended_.notify_all();
 }
 
-/// A job may be brought by a thread that takes no signals (a link's). The reserve takes those
-/// that workers take, and none while it does not know yet which ones.
-bool data::start(void (coordinator_data::*what)()) {
+/// Starts a thread of the reserve. The calling thread may block signals (a link's does), so the
+/// reserve sets the mask of the workers; the new thread blocks all signals until then.
+bool data::start(void (coordinator_data::*body)()) {
   try {
     blocked_signals no_signals;
-    std::thread{[this, what] {
+    std::thread{[this, body] {
       ::pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
-      (this->*what)();
+      (this->*body)();
     }}.detach();
     return true;
   } catch (const std::exception&) {
@@ -185,15 +185,15 @@ void data::end_reserve() {
   ended_.wait(guard, [this] { return threads_ == 0; });
 }
 
-/// Whether the workers, by the jobs that they have taken for as long as a thread of the
-/// reserve stays, need longer than a look for each.
+/// Whether the workers, by the jobs that they took during `limits_.stay`, need longer than a
+/// look for each job.
 bool data::held_up(std::uint64_t taken_before) const {
   const auto looks = static_cast<std::uint64_t>(limits_.stay / limits_.look);
   return workers_.sleeping == 0 && taken_by_workers_ - taken_before < workers() * looks;
 }
 
 void data::tell(std::unique_lock<std::mutex>& guard) {
-  // Once for all threads of the reserve.
+  // One line stands for all threads of the reserve.
   const auto now = clock::now();
   if (told_ != clock::time_point{} && now - told_ < limits_.stay)
     return;

@@ -18,36 +18,35 @@ class abstract_coordinator;
 
 namespace actors {
 
-/// One queue of jobs for all workers, as CAF's policy of that name, but a worker is
-/// woken only if one sleeps, and when the queue's lock has been let go: CAF's wakes
-/// under the lock, so that whoever is woken waits at once for it, which costs two more
-/// changes of threads for each job.
+/// One queue of jobs for all workers, like CAF's policy of that name, but `push` notifies only
+/// if a worker sleeps, and after releasing the queue's lock. CAF notifies under the lock, so
+/// that the woken worker waits for the lock at once, which costs two more thread switches per
+/// job.
 ///
-/// Workers that are held up by handlers that block are helped out by a reserve of threads.
-/// A job that finds no worker asleep has a thread watch over the queue: at each look fewer
-/// jobs may have been taken than there are threads, and some that waited at the last look
-/// may wait still; then each of those jobs takes longer than a look, and the reserve grows.
-/// It shrinks again when workers are free.
+/// A reserve of threads helps out when handlers block workers. A job that finds no worker asleep
+/// starts a thread that watches the queue. If, between two looks, fewer jobs were taken than
+/// there are threads, and a job waits still, then each running job takes longer than a look, and
+/// the reserve grows. The reserve shrinks when workers are free again.
 class work_sharing : public caf::policy::unprofiled {
 public:
-  /// How many messages an actor handles before it is another's turn.
+  /// How many messages an actor handles before another actor's turn.
   static constexpr std::size_t turn = 300;
 
   struct reserve_limits {
-    /// The time between two looks at those who wait.
+    /// The time between two looks at the queue.
     std::chrono::milliseconds look{20};
-    /// After that time a thread of the reserve asks whether it is needed any longer, and who
-    /// watches whether anybody has waited.
+    /// The time after which a reserve thread checks whether it is still needed, and the watching
+    /// thread ends if no job has waited.
     std::chrono::milliseconds stay{1000};
-    /// No more threads than that; with 0 nobody watches.
+    /// The largest number of reserve threads; 0 turns the watch off.
     std::size_t most = 128;
   };
 
-  /// It is also what the reserve runs actors by: they keep that pointer, as they keep one to
-  /// a worker, and both live as long as the scheduler.
+  /// The data of the scheduler, and the execution unit of the reserve. Actors keep a pointer to
+  /// that unit, as they keep one to a worker; both live as long as the scheduler.
   class coordinator_data : private caf::execution_unit {
   public:
-    /// The reserve takes the signals that the thread takes which calls this, as workers do.
+    /// The reserve takes the same signals as the thread that calls this, as workers do.
     explicit coordinator_data(caf::scheduler::abstract_coordinator* coordinator)
         : coordinator_data(coordinator, reserve_limits{}) {
       // nop
@@ -90,7 +89,7 @@ public:
       return take();
     }
 
-    /// Gives what no worker has run to a function, when the reserve has ended.
+    /// Ends the reserve, then passes the jobs that no worker has run to `f`.
     template <class Function>
     void drain(Function f) {
       end_reserve();
@@ -98,8 +97,8 @@ public:
         f(job);
     }
 
-    /// Who waits for a job and has none coming, and all threads of the reserve, with the one
-    /// that watches.
+    /// Workers and reserve threads that sleep with no job coming, and all threads of the
+    /// reserve, the watching one included.
     struct counts {
       std::size_t idle_workers = 0;
       std::size_t idle_reserve = 0;
@@ -114,12 +113,13 @@ public:
   private:
     using clock = std::chrono::steady_clock;
 
-    /// Those who wait for jobs. The counts are exact, also when one wakes by itself: a job
-    /// that has claimed one is looked at by one, so that nobody needs to watch over it.
+    /// Threads that wait for jobs. The counts stay exact when a thread wakes by itself: for each
+    /// job that has claimed a thread, one thread looks at the queue, so that the job needs no
+    /// watch.
     struct sleepers {
       std::condition_variable wake;
       std::size_t sleeping = 0;
-      /// How many of them are about to look.
+      /// The number of sleeping threads that are about to look at the queue.
       std::size_t woken = 0;
 
       void fall_asleep() {
@@ -145,7 +145,7 @@ public:
       return result;
     }
 
-    /// With the lock held: whether a thread has to be started that watches.
+    /// Returns whether a watching thread has to be started. The caller must hold the lock.
     bool begin_watch() {
       if (watched_ || stopped_ || limits_.most == 0)
         return false;
@@ -162,7 +162,7 @@ public:
     void help();
     void run(caf::resumable* job);
     void leave(std::unique_lock<std::mutex>& guard);
-    bool start(void (coordinator_data::*what)());
+    bool start(void (coordinator_data::*body)());
     void end_reserve();
     bool held_up(std::uint64_t taken_before) const;
     void tell(std::unique_lock<std::mutex>& guard);
@@ -180,7 +180,7 @@ public:
     sleepers reserve_;
     std::uint64_t taken_by_reserve_ = 0;
     std::size_t helping_ = 0;
-    /// Those who help and who watches: all who need this object.
+    /// The number of reserve threads and the watching thread, all of which need this object.
     std::size_t threads_ = 0;
     bool watched_ = false;
     bool stopped_ = false;
@@ -210,7 +210,7 @@ public:
     d(self->parent()).push(job);
   }
 
-  /// A job that has used up its turn.
+  /// Queues a job that has used up its turn.
   template <class Worker>
   void resume_job_later(Worker* self, caf::resumable* job) {
     d(self->parent()).push(job);

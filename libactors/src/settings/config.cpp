@@ -31,7 +31,7 @@ void read_timeouts(config_section& in, amqp::endpoint& out) {
   in.read("send_timeout", out.send_timeout, 1ms, 600'000ms);
 }
 
-// With this section the broker is reached over TLS.
+// A section with this name switches TLS on.
 void read_tls(config_section& rabbitmq, amqp::endpoint& out) {
   if (!rabbitmq.has("tls"))
     return;
@@ -46,7 +46,7 @@ void read_tls(config_section& rabbitmq, amqp::endpoint& out) {
   in.refuse_unknown_keys();
 }
 
-// From a file or the environment, if a key names one, else from the key itself.
+// A secret comes from a file or the environment, if a key names one, else from the key itself.
 std::string read_credential(config_section& in, const std::string& key, std::string fallback) {
   in.read_secret(key, fallback);
   in.read_secret_from_environment(key + "_env", fallback);
@@ -67,7 +67,7 @@ void read_host(config_section& in, amqp::endpoint& out) {
   in.read("vhost", out.vhost, not_empty);
 }
 
-// An endpoint of "url" or "endpoints". `key` names it in errors.
+// Reads an endpoint of "url" or "endpoints"; `key` is its name in errors.
 void add_url(config_section& in, std::string_view key, const std::string& url,
              const amqp::endpoint& defaults, std::vector<amqp::endpoint>& out) {
   auto parsed = amqp::parse_endpoint(url, defaults);
@@ -83,22 +83,22 @@ void add_url(config_section& in, std::string_view key, const std::string& url,
     out.push_back(std::move(*parsed));
 }
 
-// The next endpoint stands in for one that is lost, with all that was subscribed there.
-void refuse_mixed(config_section& in, const std::vector<amqp::endpoint>& xs) {
+// Endpoints must be of one kind, because the next one takes over all subscriptions of a lost one.
+void refuse_mixed(config_section& in, const std::vector<amqp::endpoint>& endpoints) {
   auto count = [&](auto which) {
     return static_cast<std::size_t>(
-        std::ranges::count_if(xs, which, [](const amqp::endpoint& x) { return x.scheme; }));
+        std::ranges::count_if(endpoints, which, [](const amqp::endpoint& x) { return x.scheme; }));
   };
   auto is_memory = [](amqp::scheme x) { return x == amqp::scheme::memory; };
-  if (auto of_memory = count(is_memory); of_memory > 0 && of_memory < xs.size())
+  if (auto of_memory = count(is_memory); of_memory > 0 && of_memory < endpoints.size())
     in.refuse("endpoints", "memory: is the broker within the process, for which no other can stand "
                            "in: name it alone, or leave it out");
-  else if (auto relays = count(amqp::is_relay); relays > 0 && relays < xs.size())
+  else if (auto relays = count(amqp::is_relay); relays > 0 && relays < endpoints.size())
     in.refuse("endpoints", "relay:// and amqp:// stand side by side, and neither can stand in for "
                            "the other: name relays, or the nodes of a broker");
 }
 
-// "url", then "endpoints"; without either, "host" and its companions.
+// Endpoints come from "url", then from "endpoints"; without either, from "host" and its companions.
 std::vector<amqp::endpoint> read_endpoints(config_section in) {
   amqp::endpoint defaults;
   read_timeouts(in, defaults);
@@ -138,7 +138,7 @@ void read_log(config_section in, log_config& out) {
 void read_heartbeat(config_section in, heartbeat_config& out) {
   using namespace std::chrono_literals;
   in.read("interval", out.interval, 0s, 86'400s);
-  in.ignore("broadcast"); // AIOQuant's
+  in.ignore("broadcast"); // a key of AIOQuant
   in.refuse_unknown_keys();
 }
 
@@ -164,7 +164,8 @@ void read_exchange_limits(config_section& in, exchange_limits& out) {
   in.read("ttl", out.ttl, std::chrono::milliseconds{0}, std::chrono::milliseconds{86'400'000});
 }
 
-/// Whoever looks after their bindings as often as we do has them back by then.
+/// The restore timeout exceeds our own verify interval by this margin, so that processes with the
+/// same interval have restored their bindings by then.
 constexpr std::chrono::milliseconds restore_margin{15'000};
 
 void read_outbox(config_section in, std::chrono::milliseconds verify_interval, outbox_limits& out) {
@@ -194,7 +195,7 @@ void read_shutdown(config_section in, shutdown_config& out) {
 void read_payload(config_section in, payload_limits& out) {
   in.read("max_size", out.max_size, 64, std::int64_t{1} << 32);
   in.read("max_ratio", out.max_ratio, 1, 2000);
-  // The parser uses the stack once for each level.
+  // The depth is limited because the parser recurses for each level.
   in.read("max_depth", out.max_depth, 2, 500);
   in.refuse_unknown_keys();
 }
@@ -216,7 +217,7 @@ void read_exchanges(config_section& in, std::vector<amqp::exchange>& out) {
   }
 }
 
-// Keys at the top are the app's, but not if they are ours with a slip.
+// Unknown keys at the top belong to the app, unless they look like one of ours with a typo.
 std::vector<std::string> find_slips(const config_section& in) {
   constexpr std::size_t near = 2;
   std::vector<std::string> result;
@@ -235,8 +236,8 @@ bool is_about_tls(const boost::json::value& x) {
              || section->contains("keyfile") || section->contains("server_name"));
 }
 
-// A section on TLS that stands beside RABBITMQ and not in it: the password would go out in
-// the clear.
+// A TLS section beside RABBITMQ instead of inside has no effect: the password would go out in the
+// clear.
 void refuse_stray_tls(const boost::json::object& document, config_section& in,
                       const std::vector<amqp::endpoint>& endpoints) {
   auto in_the_clear = [](const amqp::endpoint& x) { return x.scheme == amqp::scheme::amqp; };
@@ -268,7 +269,7 @@ config read_document(config_section& in) {
   return out;
 }
 
-// "line 3, column 7" of an offset.
+// Turns an offset into "line 3, column 7".
 std::string position(std::string_view text, std::size_t offset) {
   auto before = text.substr(0, offset);
   auto line = 1 + std::count(before.begin(), before.end(), '\n');
@@ -320,7 +321,8 @@ amqp::exchange exchange_named(std::string name, std::optional<bool> durable) {
   return {.name = std::move(name), .durable = durable.value_or(!of_aioquant)};
 }
 
-// Two containers may have one host name, and in each of them the process is number 1.
+// The random letters are needed because containers may share a host name, and the process is
+// number 1 in each.
 std::string unique_instance() {
   return host_name() + '-' + std::to_string(getpid()) + '-' + random_letters();
 }

@@ -20,10 +20,10 @@ namespace {
 
 const boost::json::object no_keys;
 
-/// A device named by mistake may have no end.
+/// The limit is needed because a device that is named by mistake may have no end.
 constexpr std::size_t max_secret_size = 64 * 1024;
 
-/// A value's kind, for what may hold a secret.
+/// Describes a value that may hold a secret by its kind alone.
 std::string kind_of(const boost::json::value& x) {
   switch (x.kind()) {
   case boost::json::kind::null:
@@ -63,7 +63,7 @@ std::optional<std::int64_t> to_integer(const boost::json::value& x) {
     return last == end && error == std::errc{} ? std::optional{result} : std::nullopt;
   }
   boost::json::error_code code;
-  result = x.to_number<std::int64_t>(code); // of a double only if it is whole
+  result = x.to_number<std::int64_t>(code); // fails for a double with a fraction
   return code ? std::nullopt : std::optional{result};
 }
 
@@ -75,7 +75,7 @@ std::string to_upper(std::string_view text) {
   return result;
 }
 
-// Python's names, its two aliases included.
+// The names are Python's, with its two aliases.
 constexpr std::array<std::pair<std::string_view, log_level>, 8> log_levels{{
     {"DEBUG", log_level::debug},
     {"INFO", log_level::info},
@@ -145,20 +145,20 @@ void config_section::ignore(std::string_view key) {
 
 config_section config_section::inner(std::string_view key) {
   auto path = path_ + repeatable(key) + '.';
-  auto x = find(key);
-  if (x && !x->is_object())
-    mismatch(key, kind_of(*x), "an object");
-  return {x && x->is_object() ? x->get_object() : no_keys, std::move(path), problem_};
+  auto value = find(key);
+  if (value && !value->is_object())
+    mismatch(key, kind_of(*value), "an object");
+  return {value && value->is_object() ? value->get_object() : no_keys, std::move(path), problem_};
 }
 
 template <class F>
 void config_section::take(std::string_view key, std::string_view expected, F read_from) {
-  const auto* x = find(key);
-  if (x && !read_from(*x))
-    mismatch(key, text_or_kind(*x), expected);
+  const auto* value = find(key);
+  if (value && !read_from(*value))
+    mismatch(key, text_or_kind(*value), expected);
 }
 
-/// Reads one of several texts.
+/// Reads one of several named values.
 template <class T>
 void config_section::take_named(std::string_view key, std::string_view expected, T& out,
                                 std::initializer_list<T> values) {
@@ -247,12 +247,12 @@ void config_section::read(std::string_view key, amqp::exchange_type& out) {
 
 const boost::json::array* config_section::array_at(std::string_view key,
                                                    std::string_view expected) {
-  const auto* x = find(key);
-  if (!x)
+  const auto* value = find(key);
+  if (!value)
     return nullptr;
-  const auto* values = x->if_array();
+  const auto* values = value->if_array();
   if (!values)
-    mismatch(key, kind_of(*x), expected);
+    mismatch(key, kind_of(*value), expected);
   return values;
 }
 
@@ -265,17 +265,18 @@ void config_section::read(std::string_view key, std::vector<amqp::exchange>& out
     out.push_back(exchange_at(place_in(key, out.size()), value));
 }
 
-amqp::exchange config_section::exchange_at(const std::string& place, const boost::json::value& x) {
+amqp::exchange config_section::exchange_at(const std::string& place,
+                                           const boost::json::value& spec) {
   std::string name;
-  if (auto text = x.if_string()) {
+  if (auto text = spec.if_string()) {
     name = *text;
     return exchange_named(std::move(name));
   }
-  if (!x.is_object()) {
-    mismatch(place, kind_of(x), "a name, or an object with a name");
+  if (!spec.is_object()) {
+    mismatch(place, kind_of(spec), "a name, or an object with a name");
     return {};
   }
-  config_section own{x.get_object(), path_ + place + '.', problem_};
+  config_section own{spec.get_object(), path_ + place + '.', problem_};
   own.read("name", name, not_empty);
   auto result = exchange_named(std::move(name));
   own.read("type", result.type);
@@ -359,13 +360,13 @@ const boost::json::value* config_section::find(std::string_view key) {
 
 std::int64_t config_section::integer(std::string_view key, std::int64_t fallback, std::int64_t min,
                                      std::int64_t max) {
-  auto x = find(key);
-  if (!x)
+  auto given = find(key);
+  if (!given)
     return fallback;
-  auto value = to_integer(*x);
+  auto value = to_integer(*given);
   if (value && *value >= min && *value <= max)
     return *value;
-  mismatch(key, text_or_kind(*x),
+  mismatch(key, text_or_kind(*given),
            "an integer from " + std::to_string(min) + " to " + std::to_string(max));
   return fallback;
 }

@@ -15,22 +15,21 @@
 
 namespace actors {
 
-/// Says that a string may not be empty.
+/// A tag for strings that may not be empty.
 struct not_empty_t {};
 inline constexpr not_empty_t not_empty{};
 
-/// Says that a string names a file within a folder that is named elsewhere.
+/// A tag for strings that must be the name of a file, without a folder.
 struct file_name_t {};
 inline constexpr file_name_t file_name{};
 
-/// A key or a value as an error may repeat it: whatever looks like a URL with a user, or a piece
-/// of one, is cut to "amqp://...", as there may be a password in it.
+/// Returns a key or a value in a form that errors may show: a text that looks like a URL with a
+/// user, or like a piece of one, is cut to "amqp://...", because it may hold a password.
 std::string repeatable(std::string_view text);
 
-/// Reads the keys of one section of a config into variables, which keep their
-/// value where a key is missing or null. Notes the first problem and names the
-/// key in full. Remembers which keys were asked for: those that nobody asks for
-/// are nobody's.
+/// Reads the keys of one section of a config into variables, which keep their value if a key is
+/// missing or null. A section notes the first problem with the full name of its key. It remembers
+/// the keys that were asked for; all others are unknown keys.
 class config_section {
 public:
   /// `problem` is shared by all sections of a config.
@@ -39,14 +38,14 @@ public:
   /// Whether there is a key with a value.
   bool has(std::string_view key);
 
-  /// The names of all keys with a value, which then are all known.
+  /// Returns the names of all keys with a value, and marks all of them as known.
   std::vector<std::string> keys();
 
-  /// The keys that were not asked for, and for each the known one that was meant, if one was.
+  /// Returns the unknown keys, each with the known key that was probably meant, if there is one.
   std::vector<std::pair<std::string_view, std::string_view>> unknown_keys() const;
 
-  /// Refuses a key that was not asked for, and names what was meant. To be called
-  /// once all have been read.
+  /// Refuses an unknown key, and suggests a known one. To be called after all keys have been
+  /// read.
   void refuse_unknown_keys();
 
   /// Accepts a key that has no effect.
@@ -65,11 +64,10 @@ public:
   void read(std::string_view key, amqp::auth_mechanism& out);
   void read(std::string_view key, amqp::exchange_type& out);
 
-  /// Reads a list of exchanges, each a name or an object that says more.
+  /// Reads a list of exchanges, each a name or an object with a name and settings.
   void read(std::string_view key, std::vector<amqp::exchange>& out);
 
-  /// Reads an integer, which may stand in quotes as some AIOQuant configs have
-  /// it.
+  /// Reads an integer, which may stand in quotes, as in some AIOQuant configs.
   template <std::unsigned_integral T>
   requires(!std::same_as<T, bool>) void read(std::string_view key, T& out, std::int64_t min,
                                              std::int64_t max) {
@@ -84,27 +82,28 @@ public:
     out = unit{static_cast<Rep>(integer(key, out.count(), min.count(), max.count()))};
   }
 
-  /// Reads a string that errors may not repeat.
+  /// Reads a string that errors may not show.
   void read_secret(std::string_view key, std::string& out);
   void read_secrets(std::string_view key, std::vector<std::string>& out);
 
-  /// Reads a secret from the environment variable, or the file, that a key
-  /// names; the file's last line break is left away, and it has at most
-  /// 64 KiB. Errors do not repeat the name: some put the secret itself there.
+  /// Reads a secret from the environment variable, or the file, that a key names. The file may
+  /// have 64 KiB; its last line break is ignored. Errors do not show the name, because some users
+  /// put the secret itself there.
   void read_secret_from_environment(std::string_view key, std::string& out);
   void read_secret_from_file(std::string_view key, std::string& out);
 
-  /// Notes a problem with a key, if it is the first.
+  /// Notes a problem with a key, if there is no earlier problem.
   void refuse(std::string_view key, std::string_view why);
 
 private:
   void accept_secret(std::string_view key, std::string text, std::string& out);
   amqp::exchange exchange_at(const std::string& place, const boost::json::value& x);
   const boost::json::array* array_at(std::string_view key, std::string_view expected);
-  /// The value of a key, which counts as known from then on.
+  /// Returns the value of a key, or null, and marks the key as known.
   const boost::json::value* find(std::string_view key);
 
-  /// Reads the value of a key, if there is one, by a function that says whether it is `expected`.
+  /// Reads the value of a key, if there is one. `read_from` returns false if the value is not
+  /// what `expected` describes.
   template <class F>
   void take(std::string_view key, std::string_view expected, F read_from);
 

@@ -13,7 +13,7 @@ namespace {
 constexpr auto policy_argument = "x-la-feed";
 constexpr auto limit_argument = "x-la-feed-max-waiting";
 
-/// What is unacknowledged between a broker and its relay.
+/// The prefetch count between a broker and its relay.
 constexpr std::uint16_t prefetch_count = 500;
 
 delivery_policy to_policy(std::string_view name) noexcept {
@@ -50,10 +50,10 @@ std::optional<delivery_limits> feed_limits(const amqp::queue& x) {
   return delivery_limits{to_policy(*policy), static_cast<std::size_t>(std::min(*limit, most))};
 }
 
-subscription feed_subscription(const amqp::binding& what, delivery_limits limits) {
+subscription feed_subscription(const amqp::binding& binding, delivery_limits limits) {
   subscription result;
-  result.exchange = what.exchange;
-  result.routing_key = what.routing_key;
+  result.exchange = binding.exchange;
+  result.routing_key = binding.routing_key;
   result.prefetch_count = prefetch_count;
   result.time_limit = std::chrono::milliseconds{0};
   result.window = limits;

@@ -8,22 +8,23 @@
 #include "actors/subscription.hpp"
 #include "delivery/delivery_queue.hpp"
 
-/// A feed is what a strategy follows as it comes: on dispatch, from a queue that nobody
-/// else names. A relay reads it from its broker once for all hosts that follow it.
+/// A feed is a subscription that acknowledges on dispatch, with an unshared queue. A relay reads a
+/// feed from its broker once for all hosts that follow it.
 namespace actors {
 
 /// Whether a subscription can be served by a feed.
 bool is_feed(const subscription& x) noexcept;
 
-/// What a host asks its relay for instead of a queue: by arguments of the queue, which
-/// say what is to happen to events that the host is too slow for. Where events of
-/// one routing key have several subjects, only the host can tell which is the latest of each.
+/// Returns the queue by which a host asks its relay for a feed. The queue's arguments carry the
+/// delivery limits for a slow host. For events with subjects the relay does not keep the latest
+/// per key, because only the host can tell subjects apart.
 amqp::queue feed_queue(const subscription& x, std::string name);
 
-/// The limits of a feed; none if the queue is a real one.
+/// Returns the limits of a feed, or nothing if the queue is a real one.
 ACTORS_EXPORT std::optional<delivery_limits> feed_limits(const amqp::queue& x);
 
-/// How a relay reads a feed. Its handler gets the `amqp::delivery`, body unopened.
-ACTORS_EXPORT subscription feed_subscription(const amqp::binding& what, delivery_limits limits);
+/// Returns the relay's own subscription for a feed. The handler gets the `amqp::delivery` with its
+/// body still encoded.
+ACTORS_EXPORT subscription feed_subscription(const amqp::binding& binding, delivery_limits limits);
 
 } // namespace actors

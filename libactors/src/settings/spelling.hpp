@@ -7,12 +7,13 @@
 
 namespace actors {
 
-/// How many letters are wrong, missing, too many or swapped with their neighbour. Capitals are
-/// as good as small letters.
-std::size_t misspelling(std::string_view x, std::string_view y);
+/// Returns the number of letters that are wrong, missing, superfluous or swapped with their
+/// neighbour. Case does not count.
+std::size_t misspelling(std::string_view written, std::string_view meant);
 
-/// The word that was meant by `x`, the first of several: the nearest, if no more than a
-/// third of its letters is wrong, else one that it is short for. Empty if all are far.
-std::string_view nearest(std::string_view x, std::span<const std::string> words);
+/// Returns the word that `written` probably means: the nearest word, if at most a third of the
+/// letters of `written` is wrong, else a word that `written` is short for. The first of several
+/// wins; the result is empty if no word fits.
+std::string_view nearest(std::string_view written, std::span<const std::string> words);
 
 } // namespace actors

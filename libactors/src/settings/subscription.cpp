@@ -47,6 +47,16 @@ caf::error too_long(const subscription& x, std::string_view what, std::string_vi
                         + " bytes, allowed are 255");
 }
 
+/// Whether a queue of this name is beside another one: messages rest there, to come back.
+bool is_beside_another(std::string_view queue) noexcept {
+  const auto dot = queue.rfind('.');
+  if (dot == queue.npos)
+    return false;
+  const auto last = queue.substr(dot + 1);
+  const auto is_number = !last.empty() && last.find_first_not_of("0123456789") == last.npos;
+  return last == "unmatched" || (is_number && queue.substr(0, dot).ends_with(".retry"));
+}
+
 caf::error check_names(const subscription& x) {
   if (x.exchange.empty())
     return refused(x, "the exchange has no name: give one such as 'Orderbook'");
@@ -60,6 +70,10 @@ caf::error check_names(const subscription& x) {
     return refused(x, "a queue that is kept needs a name: give it one");
   if (gives_back_unmatched(x) && unmatched_queue_name(*x.queue).size() > max_name)
     return refused(x, no_room);
+  if (x.queue && is_beside_another(*x.queue))
+    return refused(x,
+                   "messages of another queue rest in a queue of this name, and would be lost to "
+                   "that one: name another queue");
   return caf::none;
 }
 
@@ -131,7 +145,7 @@ caf::error check_handler(const subscription& x) {
   return caf::none;
 }
 
-/// What AMQP or RabbitMQ cannot take, e.g. what is no UTF-8, or an offset without a meaning.
+/// Refuses values that AMQP or RabbitMQ cannot take, e.g. invalid UTF-8 or an unknown offset.
 caf::error check_wire(const subscription& x) {
   const auto queue = x.queue.value_or("default");
   amqp::consumer consumer{.queue = queue, .prefetch_count = x.prefetch_count, .no_ack = x.no_ack};

@@ -16,7 +16,7 @@ void add_limit(amqp::field_table& out, const char* name, std::int64_t value) {
     out.emplace_back(name, value);
 }
 
-/// Always said: a vhost may have another type of queue by default, in which other limits hold.
+/// The type is always stated, because a vhost may have another default type with other limits.
 std::string_view type_of(queue_kind x) noexcept {
   return x == queue_kind::quorum ? "quorum" : x == queue_kind::stream ? "stream" : "classic";
 }

@@ -6,27 +6,27 @@
 #include "actors/amqp/topology.hpp"
 #include "actors/subscription.hpp"
 
-/// The queues that a subscription is read from, as the broker is asked for them.
+/// The queues to declare on the broker for a subscription.
 namespace actors {
 
-/// Whether its queue outlives its consumers.
+/// Whether the subscription's queue outlives its consumers.
 bool is_kept(const subscription& x) noexcept;
 
-/// Whether we send what failed somewhere else than back.
+/// Whether failed messages are sent to another queue, instead of back.
 bool moves_failures(const subscription& x) noexcept;
 
-/// Whether two subscriptions can share the consumer of one queue: they agree on
-/// all that concerns the queue and not the handler. Readers of a stream never share one.
+/// Whether two subscriptions can share the consumer of one queue: they agree on all settings of
+/// the queue, while handlers may differ. Readers of a stream never share a consumer.
 bool share_consumer(const subscription& x, const subscription& y);
 
-/// The queue to declare for a subscription, by the name it goes by. A quorum queue says
-/// that it has no delivery limit, if it has none: see `queue_on`.
+/// Returns the queue to declare for a subscription, under this name. A quorum queue without a
+/// delivery limit states that explicitly: see `queue_on`.
 amqp::queue queue_for(const subscription& x, std::string name);
 
-/// Whether there are dead letters, sent by us or by the broker.
+/// Whether the subscription has dead letters, sent by us or by the broker.
 bool has_dead_letters(const subscription& x) noexcept;
 
-/// The queues beside it, for retries and dead letters.
+/// Returns the companion queues for retries and dead letters.
 std::vector<amqp::queue> companion_queues(const subscription& x, const amqp::queue& queue);
 
 } // namespace actors

@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// The longest step by which time passes: the broker does not say when it has something to do.
+/// The longest step by which time passes, because the broker does not tell its next deadline.
 constexpr milliseconds longest_step{100};
 
 class test_config : public caf::actor_system_config {
@@ -32,13 +32,13 @@ public:
   }
 };
 
-config settings_for_test(config x, std::string server_id) {
-  x.endpoints = {*amqp::parse_endpoint("memory:")};
-  x.reconnect.jitter = 0;
-  x.server_id = std::move(server_id);
-  x.heartbeat = {};
-  x.instance = ""; // queues have the names that a test expects
-  return x;
+config settings_for_test(config settings, std::string server_id) {
+  settings.endpoints = {*amqp::parse_endpoint("memory:")};
+  settings.reconnect.jitter = 0;
+  settings.server_id = std::move(server_id);
+  settings.heartbeat = {};
+  settings.instance = ""; // queues have the names that a test expects
+  return settings;
 }
 
 } // namespace
@@ -65,7 +65,7 @@ struct center_fixture::impl {
     return {added.dispatcher, added.supervisor};
   }
 
-  /// Until when nothing happens to actors, but no longer than a step.
+  /// Returns the time until the next timeout of an actor, but at most one step.
   milliseconds next_step(milliseconds left) const {
     const auto longest = std::clamp(left / 1'000, milliseconds{1}, longest_step);
     const auto& due = scheduler.clock().schedule();
@@ -119,10 +119,10 @@ amqp::memory_broker& center_fixture::broker() noexcept {
   return *impl_->broker;
 }
 
-caf::actor center_fixture::started(caf::actor x) {
-  impl_->strategies.push_back(x);
+caf::actor center_fixture::started(caf::actor strategy) {
+  impl_->strategies.push_back(strategy);
   run();
-  return x;
+  return strategy;
 }
 
 bool center_fixture::is_running(const caf::actor& strategy) {

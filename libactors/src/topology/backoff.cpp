@@ -25,7 +25,7 @@ std::chrono::milliseconds backoff::next(std::chrono::milliseconds longest) noexc
   auto counted = 2u;
   for (; counted < failures_ && delay < limit; ++counted)
     delay *= policy_.factor;
-  // What needs no longer delay must not lengthen that of another reason.
+  // Failures that need no longer delay must not lengthen the delay of another reason.
   if (delay >= limit)
     failures_ = counted;
   delay = std::min(delay, limit) * (1.0 - policy_.jitter * random());
@@ -45,10 +45,10 @@ void backoff::reset() noexcept {
 
 double backoff::random() noexcept {
   // SplitMix64: small state, any seed will do.
-  auto z = (state_ += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  auto bits = (state_ += 0x9e3779b97f4a7c15);
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111eb;
+  return static_cast<double>((bits ^ (bits >> 31)) >> 11) * 0x1p-53;
 }
 
 } // namespace actors

@@ -7,25 +7,26 @@
 
 namespace actors {
 
-/// Counts failures and says how long to wait. A plain value: seeded, no clock.
+/// A back-off counts failures and computes the delay before the next attempt. A plain value:
+/// seeded, no clock.
 class backoff {
 public:
   backoff(backoff_policy policy, std::uint64_t seed) noexcept;
 
-  /// The delay before the next attempt after one that failed or a link that was
-  /// lost. The first is 0.
+  /// Returns the delay before the next attempt after a failed attempt or a lost link. The first
+  /// delay is 0.
   std::chrono::milliseconds next() noexcept;
 
-  /// The delay before the next attempt after no TCP connection could be made.
+  /// Returns the delay before the next attempt when no TCP connection could be made.
   std::chrono::milliseconds next_after_unreachable() noexcept;
 
-  /// The delay after a login that was refused.
+  /// Returns the delay after the broker refused the login.
   std::chrono::milliseconds next_after_refusal() noexcept;
 
   /// Forgets all failures.
   void reset() noexcept;
 
-  /// Since the last success, as far as they lengthen the delay.
+  /// Failures since the last success that count towards the delay.
   std::uint32_t failures() const noexcept {
     return failures_;
   }

@@ -8,24 +8,25 @@
 
 namespace actors {
 
-/// Who may consume by a link, where the broker allows few consumers. Whoever has a place keeps
-/// it while its channel or the link is away, so that no newcomer takes it meanwhile. Whoever
-/// finds none waits, the first that was wanted first. A plain value.
+/// Decides which consumers may use a link, where the broker allows few consumers. A consumer keeps
+/// its place while its channel or the link is away, so that no newcomer takes it meanwhile. A
+/// consumer without a place waits; the first one wanted is served first. A plain value.
 class consumer_places {
 public:
-  /// From now on there are `count` places; 0 is any number. Where that is too few, the last
-  /// that were wanted lose theirs, and wait.
+  /// Sets the number of places; 0 is no limit. If there are too few, the consumers wanted last lose
+  /// theirs, and wait.
   void limit(std::size_t count);
 
-  /// Whether it has a place now; else it waits for one.
+  /// Returns whether the consumer has a place now; else it waits for one.
   bool take(amqp::consumer_id id);
 
-  /// It was refused: another may have its place. Whoever waits goes on waiting.
+  /// The broker refused the consumer: another one may take its place. Waiting consumers keep
+  /// waiting.
   void leave(amqp::consumer_id id) {
     holders_.erase(id);
   }
 
-  /// Nobody wants it any more.
+  /// The consumer is not wanted any more.
   void forget(amqp::consumer_id id);
 
   bool holds(amqp::consumer_id id) const {
@@ -40,7 +41,7 @@ public:
     return !waiting_.empty();
   }
 
-  /// Gives the free places to those that wait.
+  /// Gives the free places to waiting consumers, and returns those consumers.
   std::vector<amqp::consumer_id> take_granted();
 
 private:
@@ -49,7 +50,7 @@ private:
   }
 
   std::size_t count_ = 0;
-  // Ids grow with time.
+  // Ids grow with time, so the sets are in the order of being wanted.
   std::set<amqp::consumer_id> holders_;
   std::set<amqp::consumer_id> waiting_;
 };

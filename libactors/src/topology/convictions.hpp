@@ -10,7 +10,7 @@
 
 namespace actors {
 
-/// A consumer as the broker is asked for it, whoever asks.
+/// A consumer with its queue, as requested from the broker, without the consumer's id.
 struct consumer_with_queue {
   amqp::queue queue;
   amqp::consumer consumer;
@@ -18,45 +18,47 @@ struct consumer_with_queue {
   bool operator==(const consumer_with_queue&) const = default;
 };
 
-/// Remembers for what the broker has ended connections, so that the same is not asked for
-/// again where it hurts others, whoever asks: a strategy may subscribe anew each second.
-/// Each time it happens again the next attempt is later. A plain value.
+/// Remembers the requests for which the broker has ended connections, so that no strategy repeats
+/// one on a link where it harms others: a strategy may subscribe anew each second. Each repeated
+/// end lengthens the pause before the next attempt. A plain value.
 class convictions {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// What is asked for: an exchange, a queue, a binding, or a consumer with its queue.
+  /// The culprit of a connection's end: an exchange, a queue, a binding, or a consumer with its
+  /// queue.
   using thing = std::variant<amqp::exchange, amqp::queue, amqp::binding, consumer_with_queue>;
 
   static constexpr std::chrono::seconds first_pause{10};
   static constexpr std::chrono::seconds last_pause{320};
-  /// Of more than these the oldest are forgotten.
+  /// Of more culprits than these the oldest are forgotten.
   static constexpr std::size_t max_things = 1'000;
 
   struct entry {
     thing culprit;
-    /// In the broker's words.
+    /// The broker's own text.
     failure reason;
     std::chrono::seconds pause{0};
     time_point not_before;
   };
 
-  /// The broker ended a connection for it.
-  void add(thing what, failure reason, time_point now);
+  /// The broker ended a connection for this culprit.
+  void add(thing culprit, failure reason, time_point now);
 
-  /// Null, if it never did.
-  const entry* find(const thing& what) const;
+  /// Returns null for a culprit that is not known.
+  const entry* find(const thing& culprit) const;
 
-  /// Whether it may be tried again.
-  bool due(const thing& what, time_point now) const;
+  /// Whether a culprit may be tried again.
+  bool due(const thing& culprit, time_point now) const;
 
-  /// It is being tried, and not again before this pause has passed.
-  void tried(const thing& what, time_point now);
+  /// The culprit is being tried now; its pause begins anew.
+  void tried(const thing& culprit, time_point now);
 
-  /// It did no harm this time.
-  void worked(const thing& what);
+  /// The culprit did no harm this time: its pause is the shortest again, and it may be tried at
+  /// once.
+  void worked(const thing& culprit);
 
-  /// The broker has changed.
+  /// Another broker has answered: no conviction holds for it.
   void clear() noexcept {
     entries_.clear();
   }

@@ -15,15 +15,16 @@ namespace {
 
 constexpr auto delivery_limit_argument = "x-delivery-limit";
 
-/// Of RabbitMQ: the first one that has a delivery limit by default.
+/// The first major version of RabbitMQ with a default delivery limit.
 constexpr int first_with_limit = 4;
 
-bool says_no_limit(const std::pair<std::string, amqp::field_value>& x) noexcept {
-  auto* limit = std::get_if<std::int64_t>(&x.second);
-  return limit && *limit == queue_limits::without_limit && x.first == delivery_limit_argument;
+bool says_no_limit(const std::pair<std::string, amqp::field_value>& argument) noexcept {
+  auto* limit = std::get_if<std::int64_t>(&argument.second);
+  return limit && *limit == queue_limits::without_limit
+         && argument.first == delivery_limit_argument;
 }
 
-/// "RabbitMQ 4.0.5" is 4, a broker of another product 0.
+/// Returns e.g. 4 for "RabbitMQ 4.0.5", and 0 for a broker of another product.
 int major_version(std::string_view broker) noexcept {
   auto result = 0;
   for (std::string_view product : {"RabbitMQ ", "in-process broker "})
@@ -34,14 +35,14 @@ int major_version(std::string_view broker) noexcept {
 
 } // namespace
 
-amqp::queue queue_on(amqp::queue x, std::string_view broker) {
+amqp::queue queue_on(amqp::queue queue, std::string_view broker) {
   if (major_version(broker) < first_with_limit)
-    std::erase_if(x.arguments, says_no_limit);
-  return x;
+    std::erase_if(queue.arguments, says_no_limit);
+  return queue;
 }
 
-std::string_view warning_about(const amqp::queue& x) noexcept {
-  if (std::none_of(x.arguments.begin(), x.arguments.end(), says_no_limit))
+std::string_view warning_about(const amqp::queue& queue) noexcept {
+  if (std::none_of(queue.arguments.begin(), queue.arguments.end(), says_no_limit))
     return {};
   return "if it has a delivery limit (20 by default on RabbitMQ 4), the broker drops what comes "
          "back more often, or sends it to the dead letters: delete the queue to have it declared "

@@ -4,17 +4,17 @@
 
 #include "actors/amqp/topology.hpp"
 
-/// How often a message comes back to a quorum queue before the broker drops it: RabbitMQ 4 has a
-/// limit where none is said.
+/// A quorum queue's limit of redeliveries, after which the broker drops a message: RabbitMQ 4 has a
+/// default limit.
 namespace actors {
 
-/// The same queue as the broker of this name and version takes it (`link_up::broker`, e.g.
-/// "RabbitMQ 4.0.5"): `x-delivery-limit = -1` is for those which drop what comes back too
-/// often unless they are told not to; former ones know no such value.
-amqp::queue queue_on(amqp::queue x, std::string_view broker);
+/// Returns the queue as the broker of this name and version accepts it (`link_up::broker`, e.g.
+/// "RabbitMQ 4.0.5"). `x-delivery-limit = -1` is kept only for brokers with a default limit; older
+/// brokers do not accept that value.
+amqp::queue queue_on(amqp::queue queue, std::string_view broker);
 
-/// Why it matters that a broker has this queue with other settings than these; empty, if
-/// there is nothing to say.
-std::string_view warning_about(const amqp::queue& x) noexcept;
+/// Returns why it matters that the broker's queue has other settings than these; empty, if there is
+/// nothing to say.
+std::string_view warning_about(const amqp::queue& queue) noexcept;
 
 } // namespace actors

@@ -6,24 +6,26 @@ namespace actors {
 
 namespace {
 
-/// The smaller of two limits of which 0 is unknown.
+/// Returns the smaller of two limits; 0 is unknown.
 template <class Number>
-Number tighten(Number x, Number y) noexcept {
-  return x == 0 || y == 0 ? std::max(x, y) : std::min(x, y);
+Number tighten(Number one, Number other) noexcept {
+  return one == 0 || other == 0 ? std::max(one, other) : std::min(one, other);
 }
 
 } // namespace
 
-amqp::broker_limits tighten(const amqp::broker_limits& x, const amqp::broker_limits& y) noexcept {
-  return {tighten(x.channels, y.channels),
-          tighten(x.consumers_per_channel, y.consumers_per_channel),
-          tighten(x.message_size, y.message_size), x.transient_queues && y.transient_queues};
+amqp::broker_limits tighten(const amqp::broker_limits& one,
+                            const amqp::broker_limits& other) noexcept {
+  return {tighten(one.channels, other.channels),
+          tighten(one.consumers_per_channel, other.consumers_per_channel),
+          tighten(one.message_size, other.message_size),
+          one.transient_queues && other.transient_queues};
 }
 
 amqp::broker_limits endpoint_memory::assumed() const noexcept {
   amqp::broker_limits result;
-  for (auto& [broker, x] : brokers_)
-    result = tighten(result, x.limits);
+  for (auto& [broker, known] : brokers_)
+    result = tighten(result, known.limits);
   result.message_size = 0;
   result.transient_queues = true;
   return result;
@@ -50,9 +52,9 @@ void endpoint_memory::learned(const std::string& broker, const amqp::broker_limi
     own.consumers_per_channel = 0;
   if (found.transient_queues == heeded.transient_queues)
     own.transient_queues = true;
-  auto& x = brokers_[broker];
-  x.last = std::max(x.last, connections_);
-  x.limits = tighten(x.limits, own);
+  auto& known = brokers_[broker];
+  known.last = std::max(known.last, connections_);
+  known.limits = tighten(known.limits, own);
 }
 
 } // namespace actors

@@ -9,39 +9,39 @@
 
 namespace actors {
 
-/// As much as both allow.
-ACTORS_EXPORT amqp::broker_limits tighten(const amqp::broker_limits& x,
-                                          const amqp::broker_limits& y) noexcept;
+/// Returns the stricter of two limits in each field.
+ACTORS_EXPORT amqp::broker_limits tighten(const amqp::broker_limits& one,
+                                          const amqp::broker_limits& other) noexcept;
 
-/// What was found out about the brokers that one endpoint leads to. There may be several,
-/// by turns and of different versions, behind a load balancer: what one does not allow is
-/// remembered while others answer. A plain value.
+/// Remembers the limits of the brokers behind one endpoint. A load balancer may lead to several
+/// brokers, by turns and of different versions: the limits of one are remembered while others
+/// answer. A plain value.
 class ACTORS_EXPORT endpoint_memory {
 public:
-  /// A broker that has not answered at so many connections in a row is forgotten.
+  /// A broker that has not answered at this many connections in a row is forgotten.
   static constexpr std::uint64_t patience = 8;
 
-  /// What to heed before it is known who answers: what each of them allows. Transient
-  /// queues are for whoever has answered to decide. Nor is a size of messages assumed,
-  /// which may have been raised: to learn it again costs a channel.
+  /// Returns the limits to heed before the broker is known: the strictest of all known brokers.
+  /// Transient queues are left to the broker that answers. The limit of message sizes is left out,
+  /// as it may have been raised: a new lesson costs only a channel.
   amqp::broker_limits assumed() const noexcept;
 
-  /// This broker, by product and version, has answered. Whether it is another one than
-  /// all that have done so before.
+  /// A broker, by product and version, has answered. Returns whether brokers are remembered, but
+  /// not this one.
   bool met(const std::string& broker);
 
-  /// What it was found to allow.
+  /// Returns the limits that this broker was found to have.
   amqp::broker_limits limits_of(const std::string& broker) const;
 
-  /// It was found to allow this, where these limits were heeded: those of others, perhaps,
-  /// so that the difference alone is its own.
+  /// Records the limits found at a broker while the limits `heeded` applied: those may be of other
+  /// brokers, so only the difference is recorded for this one.
   void learned(const std::string& broker, const amqp::broker_limits& heeded,
                const amqp::broker_limits& found);
 
 private:
   struct acquaintance {
     amqp::broker_limits limits;
-    /// The number of the connection at which it answered last.
+    /// The number of the connection at which the broker answered last.
     std::uint64_t last = 0;
   };
 

@@ -25,7 +25,7 @@ std::chrono::milliseconds endpoint_rotation::next(ec reason, time_point now) {
 
 std::chrono::milliseconds endpoint_rotation::delay(backoff& retry, ec reason) {
   switch (reason) {
-  // These need somebody to act.
+  // These failures last until somebody acts.
   case ec::login_refused:
   case ec::tls_failed:
     return retry.next_after_refusal();

@@ -10,29 +10,29 @@
 
 namespace actors {
 
-/// Which of the endpoints a link tries, and when. Each has a back-off of its own: that one
-/// fails says nothing about the next. A plain value.
+/// Decides which endpoint a link tries, and when. Each endpoint has its own back-off: a failure of
+/// one says nothing about the next. A plain value.
 class endpoint_rotation {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// Begins with the first. `seed` is that of the jitter.
+  /// Begins with the first endpoint. `seed` is the seed of the jitter.
   endpoint_rotation(const backoff_policy& policy, std::size_t count, std::uint64_t seed);
 
-  /// The index of the one that is tried, or will be.
+  /// The index of the endpoint that is tried now or next.
   std::size_t current() const noexcept {
     return current_;
   }
 
-  /// It failed, or its link was lost: goes on to the one that may be tried first, the next in
-  /// turn if several may be at once. Gives back how long to wait for it.
+  /// The endpoint failed, or its link was lost. Goes on to the endpoint that may be tried first,
+  /// the next in turn among equals. Returns the delay before the attempt.
   std::chrono::milliseconds next(ec reason, time_point now);
 
-  /// Its link ended for a reason that the next one heeds, so that it need not wait: counts as
-  /// a failure all the same, for what comes behind it.
+  /// The link ended for a reason that the next connection avoids, so that it need not wait. Still
+  /// counts as a failure, for the delays after that.
   void again() noexcept;
 
-  /// Its link lived long enough to count as a success.
+  /// The link lived long enough to count as a success.
   void settle() noexcept;
 
 private:

@@ -2,8 +2,8 @@
 
 namespace actors {
 
-std::string_view to_string(link_role x) noexcept {
-  switch (x) {
+std::string_view to_string(link_role role) noexcept {
+  switch (role) {
   case link_role::consuming:
     return "consuming";
   case link_role::publishing:
@@ -14,8 +14,8 @@ std::string_view to_string(link_role x) noexcept {
   return "unknown";
 }
 
-std::string_view to_string(link_state x) noexcept {
-  switch (x) {
+std::string_view to_string(link_state state) noexcept {
+  switch (state) {
   case link_state::down:
     return "down";
   case link_state::connecting:

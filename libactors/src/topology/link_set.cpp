@@ -10,14 +10,15 @@ namespace actors {
 
 namespace {
 
-/// The ids of the requests for the publishing link begin here, those for the consuming link at
-/// 0: both may go by the link apart.
+/// The request ids of the publishing link begin here, those of the consuming link at 0: requests of
+/// both may go by the link apart.
 constexpr amqp::request_id publishing_requests = amqp::request_id{1} << 62;
 
 /// How long links may take to close in good order before they are cut.
 constexpr auto close_limit = std::chrono::milliseconds{300};
 
-/// After consumers were started, or one was missing: soon, but behind a replay.
+/// The delay of a check after consumers were started, or one was missing: short, but behind a
+/// replay.
 constexpr auto first_verify = std::chrono::seconds{1};
 
 constexpr std::array all_roles{link_role::consuming, link_role::publishing, link_role::quarantine};
@@ -26,24 +27,24 @@ line_subject subject_of(link_role x) noexcept {
   return {"link", to_string(x)};
 }
 
-std::string text_of(const amqp::broker_limits& x) {
+std::string text_of(const amqp::broker_limits& limits) {
   std::string result;
   const auto add = [&](const std::string& text) { result += result.empty() ? text : ", " + text; };
-  if (x.channels > 0)
-    add(fmt::format("{} channels", x.channels));
-  if (x.consumers_per_channel > 0)
-    add(fmt::format("{} consumers a channel", x.consumers_per_channel));
-  if (x.message_size > 0)
-    add(fmt::format("messages of {} bytes", x.message_size));
-  if (!x.transient_queues)
+  if (limits.channels > 0)
+    add(fmt::format("{} channels", limits.channels));
+  if (limits.consumers_per_channel > 0)
+    add(fmt::format("{} consumers a channel", limits.consumers_per_channel));
+  if (limits.message_size > 0)
+    add(fmt::format("messages of {} bytes", limits.message_size));
+  if (!limits.transient_queues)
     add("no transient queues, so ours are durable and end with their consumers");
   return result;
 }
 
 } // namespace
 
-link_set::link_set(settings x)
-    : settings_(std::move(x)),
+link_set::link_set(settings options)
+    : settings_(std::move(options)),
       consuming_(link_role::consuming, 0),
       publishing_(link_role::publishing, publishing_requests),
       apart_(link_role::quarantine),
@@ -69,24 +70,24 @@ asking_link& link_set::asking(link_role role) noexcept {
   return role == link_role::publishing ? publishing_ : consuming_;
 }
 
-const amqp::endpoint& link_set::endpoint_of(const supervised_link& x) const {
-  return settings_.endpoints[x.endpoints.current()];
+const amqp::endpoint& link_set::endpoint_of(const supervised_link& link) const {
+  return settings_.endpoints[link.endpoints.current()];
 }
 
-endpoint_memory& link_set::memory_of(const supervised_link& x) {
-  return memories_[x.endpoints.current()];
+endpoint_memory& link_set::memory_of(const supervised_link& link) {
+  return memories_[link.endpoints.current()];
 }
 
 // -- the life of a link -------------------------------------------------------------------
 
 void link_set::connect(link_role role, bool apart_is_needed) {
-  auto& x = state_of(role);
-  x.connect_scheduled = false;
-  if (x.connected || !keeps(role, apart_is_needed))
+  auto& link = state_of(role);
+  link.connect_scheduled = false;
+  if (link.connected || !keeps(role, apart_is_needed))
     return;
-  x.begin(memory_of(x).assumed());
-  auto where = endpoint_of(x);
-  where.known = x.limits;
+  link.begin(memory_of(link).assumed());
+  auto where = endpoint_of(link);
+  where.known = link.limits;
   if (where.connection_name.empty())
     where.connection_name = fmt::format("{} {}", settings_.server_id, to_string(role));
   orders.emplace_back(connect_link{role, std::move(where)});
@@ -94,104 +95,104 @@ void link_set::connect(link_role role, bool apart_is_needed) {
 }
 
 void link_set::on_up(link_role role, std::string broker, amqp::link_sender_ptr out) {
-  auto& x = state_of(role);
-  x.come_up(std::move(broker), std::move(out), now_);
-  orders.emplace_back(log_line::change(
-      x.level_of_recovery(), subject_of(role), "up",
-      fmt::format("{} link up: {} ({})", to_string(role), to_string(endpoint_of(x)), x.broker)));
+  auto& link = state_of(role);
+  link.come_up(std::move(broker), std::move(out), now_);
+  orders.emplace_back(log_line::change(link.level_of_recovery(), subject_of(role), "up",
+                                       fmt::format("{} link up: {} ({})", to_string(role),
+                                                   to_string(endpoint_of(link)), link.broker)));
   orders.emplace_back(link_changed{role});
-  meet_broker(x);
-  for (auto* y : asking_links()) {
-    y->topology.at(now_);
+  meet_broker(link);
+  for (auto* asker : asking_links()) {
+    asker->topology.at(now_);
     if (role == link_role::quarantine)
-      y->topology.up(x.limits, topology_state::way::apart);
-    else if (role == y->role)
-      y->topology.up(x.limits);
+      asker->topology.up(link.limits, topology_state::way::apart);
+    else if (role == asker->role)
+      asker->topology.up(link.limits);
     else
       continue;
-    follow(*y);
-    schedule_retry(*y);
+    follow(*asker);
+    schedule_retry(*asker);
   }
 }
 
-// What ended connections was another broker's matter.
-void link_set::meet_broker(supervised_link& x) {
-  auto& memory = memory_of(x);
-  if (memory.met(x.broker))
-    for (auto* y : asking_links())
-      y->topology.pardon();
-  x.limits.transient_queues = memory.limits_of(x.broker).transient_queues;
+// The requests that ended connections of another broker may be harmless on this one.
+void link_set::meet_broker(supervised_link& link) {
+  auto& memory = memory_of(link);
+  if (memory.met(link.broker))
+    for (auto* asker : asking_links())
+      asker->topology.pardon();
+  link.limits.transient_queues = memory.limits_of(link.broker).transient_queues;
 }
 
 link_set::link_end link_set::on_down(link_role role, const failure& reason) {
-  auto& x = state_of(role);
-  const auto lost = x.end(reason, settings_.reconnect.settled, now_);
+  auto& link = state_of(role);
+  const auto lost = link.end(reason, settings_.reconnect.settled, now_);
   link_end result{role, reason, lost.was_up, lost.was_idle};
-  log_end(x, result);
+  log_end(link, result);
   orders.emplace_back(link_changed{role});
-  x.connect_scheduled = true; // until `reconnect` says so
-  result.is_explained = tell_down(x, reason);
-  result.at_once = x.skips_pause(result.is_explained);
+  link.connect_scheduled = true; // until `reconnect` decides
+  result.is_explained = tell_down(link, reason);
+  result.at_once = link.skips_pause(result.is_explained);
   return result;
 }
 
-void link_set::log_end(const supervised_link& x, const link_end& end) {
-  const auto name = to_string(x.role);
+void link_set::log_end(const supervised_link& link, const link_end& end) {
+  const auto name = to_string(link.role);
   if (!end.reason)
-    orders.emplace_back(log_line::change(log_level::info, subject_of(x.role), "closed",
+    orders.emplace_back(log_line::change(log_level::info, subject_of(link.role), "closed",
                                          fmt::format("{} link closed", name)));
   else if (end.was_up)
-    orders.emplace_back(log_line::change(log_level::warning, subject_of(x.role), "lost",
+    orders.emplace_back(log_line::change(log_level::warning, subject_of(link.role), "lost",
                                          fmt::format("{} link lost: {}", name, end.reason.text)));
   else
     orders.emplace_back(log_line::repeated(
         log_level::warning, "link not connected",
-        fmt::format("{} {} {}", name, x.endpoints.current(), to_string(end.reason.code)),
-        fmt::format("{} link not connected: {}", name, end.reason.text), subject_of(x.role)));
+        fmt::format("{} {} {}", name, link.endpoints.current(), to_string(end.reason.code)),
+        fmt::format("{} link not connected: {}", name, end.reason.text), subject_of(link.role)));
 }
 
-// Whoever learned of a limit will not ask for the same again, which is no reason to suspect.
-bool link_set::tell_down(supervised_link& x, const failure& reason) {
-  const auto suspects = std::exchange(x.suspects, {});
+// A link that has learned a limit will not repeat the request, so it suspects none.
+bool link_set::tell_down(supervised_link& link, const failure& reason) {
+  const auto suspects = std::exchange(link.suspects, {});
   const auto by =
-      x.role == link_role::quarantine ? topology_state::way::apart : topology_state::way::usual;
+      link.role == link_role::quarantine ? topology_state::way::apart : topology_state::way::usual;
   auto is_explained = false;
-  for (auto* y : asking_links()) {
-    if (by == topology_state::way::usual && y->role != x.role)
+  for (auto* asker : asking_links()) {
+    if (by == topology_state::way::usual && asker->role != link.role)
       continue;
-    y->topology.at(now_);
-    if (!x.has_learned)
-      y->topology.suspect(suspects, by);
-    auto end = y->topology.down(reason, by);
+    asker->topology.at(now_);
+    if (!link.has_learned)
+      asker->topology.suspect(suspects, by);
+    auto end = asker->topology.down(reason, by);
     is_explained = is_explained || end.is_explained;
     if (!end.consumers.empty())
       orders.emplace_back(lost_consumers{reason, std::move(end.consumers)});
-    follow(*y);
+    follow(*asker);
   }
   return is_explained;
 }
 
-bool link_set::reconnect(const link_end& x, bool apart_is_needed) {
-  auto& y = state_of(x.role);
-  y.connect_scheduled = keeps(x.role, apart_is_needed);
-  if (!y.connect_scheduled) {
-    if (x.reason) // whoever needs it later tries another one
-      y.endpoints.next(x.reason.code, now_);
+bool link_set::reconnect(const link_end& end, bool apart_is_needed) {
+  auto& link = state_of(end.role);
+  link.connect_scheduled = keeps(end.role, apart_is_needed);
+  if (!link.connect_scheduled) {
+    if (end.reason) // a later connection tries another endpoint
+      link.endpoints.next(end.reason.code, now_);
     return false;
   }
   auto delay = std::chrono::milliseconds{0};
-  if (x.at_once && !x.was_idle)
-    y.endpoints.again();
-  else if (!x.was_idle)
-    delay = y.endpoints.next(x.reason.code, now_);
-  schedule_connect(y, delay);
+  if (end.at_once && !end.was_idle)
+    link.endpoints.again();
+  else if (!end.was_idle)
+    delay = link.endpoints.next(end.reason.code, now_);
+  schedule_connect(link, delay);
   return true;
 }
 
 void link_set::on_not_connected(link_role role) {
-  std::erase_if(orders, [role](const auto& x) {
-    auto* y = std::get_if<connect_link>(&x);
-    return y && y->role == role;
+  std::erase_if(orders, [role](const auto& order) {
+    auto* connecting = std::get_if<connect_link>(&order);
+    return connecting && connecting->role == role;
   });
   state_of(role).cancel();
   orders.emplace_back(link_changed{role});
@@ -199,14 +200,14 @@ void link_set::on_not_connected(link_role role) {
 
 void link_set::renew_all(bool apart_is_needed) {
   for (auto role : all_roles) {
-    auto& x = state_of(role);
-    close(x, true);
-    if (!x.connected && keeps(role, apart_is_needed))
-      schedule_connect(x, x.endpoints.next({}, now_));
+    auto& link = state_of(role);
+    close(link, true);
+    if (!link.connected && keeps(role, apart_is_needed))
+      schedule_connect(link, link.endpoints.next({}, now_));
   }
 }
 
-// What waits to be published may still get away while the rest is stopping.
+// Waiting publications may still be sent while the rest is stopping.
 bool link_set::keeps(link_role role, bool apart_is_needed) const {
   const auto stage = stopping_.stage();
   if (role == link_role::quarantine)
@@ -216,28 +217,29 @@ bool link_set::keeps(link_role role, bool apart_is_needed) const {
          || (stage == stop_stage::draining && role == link_role::publishing);
 }
 
-void link_set::schedule_connect(const supervised_link& x, std::chrono::milliseconds delay) {
-  orders.emplace_back(log_line::repeated(
-      log_level::info, "connecting", fmt::format("{} {}", to_string(x.role), x.endpoints.current()),
-      fmt::format("{} link: connecting to {} in {} ms", to_string(x.role),
-                  to_string(endpoint_of(x)), delay.count()),
-      subject_of(x.role)));
-  orders.emplace_back(wake{wake::reason::connect, delay, x.role});
+void link_set::schedule_connect(const supervised_link& link, std::chrono::milliseconds delay) {
+  orders.emplace_back(
+      log_line::repeated(log_level::info, "connecting",
+                         fmt::format("{} {}", to_string(link.role), link.endpoints.current()),
+                         fmt::format("{} link: connecting to {} in {} ms", to_string(link.role),
+                                     to_string(endpoint_of(link)), delay.count()),
+                         subject_of(link.role)));
+  orders.emplace_back(wake{wake::reason::connect, delay, link.role});
 }
 
 void link_set::on_blocked(link_role role, std::string_view reason) {
-  auto& x = state_of(role);
-  x.block(reason);
+  auto& link = state_of(role);
+  link.block(reason);
   orders.emplace_back(log_line::change(
       log_level::warning, subject_of(role), "blocked",
-      fmt::format("{} link blocked by the broker: {}", to_string(role), x.blocked)));
+      fmt::format("{} link blocked by the broker: {}", to_string(role), link.blocked)));
   orders.emplace_back(link_changed{role});
 }
 
 void link_set::on_unblocked(link_role role) {
-  auto& x = state_of(role);
-  x.unblock();
-  orders.emplace_back(log_line::change(x.level_of_recovery(), subject_of(role), "unblocked",
+  auto& link = state_of(role);
+  link.unblock();
+  orders.emplace_back(log_line::change(link.level_of_recovery(), subject_of(role), "unblocked",
                                        fmt::format("{} link unblocked", to_string(role))));
   orders.emplace_back(link_changed{role});
 }
@@ -250,9 +252,9 @@ void link_set::abandon(link_role role) {
   close(state_of(role), false);
 }
 
-void link_set::close(supervised_link& x, bool in_order) {
-  if (x.close())
-    orders.emplace_back(close_link{x.role, in_order});
+void link_set::close(supervised_link& link, bool in_order) {
+  if (link.close())
+    orders.emplace_back(close_link{link.role, in_order});
 }
 
 // -- the link apart ------------------------------------------------------------------------
@@ -276,55 +278,55 @@ void link_set::renew_apart() {
 }
 
 // A broker that cannot be reached says nothing about the next one. Without a consuming link there
-// is no place for a third one.
-bool link_set::lacks_apart(const link_end& x) const {
-  if (!x.reason || x.was_up || x.role == link_role::publishing
-      || (x.role == link_role::consuming && apart_.up))
+// is no room for a third link.
+bool link_set::lacks_apart(const link_end& end) const {
+  if (!end.reason || end.was_up || end.role == link_role::publishing
+      || (end.role == link_role::consuming && apart_.up))
     return false;
-  const auto code = x.reason.code;
+  const auto code = end.reason.code;
   const auto is_away =
       code == ec::connect_failed || code == ec::connect_timeout || code == ec::resolve_failed;
-  return !is_away || link(x.role).failures >= settings_.endpoints.size();
+  return !is_away || link(end.role).failures >= settings_.endpoints.size();
 }
 
 // -- what a link finds out -----------------------------------------------------------------
 
-void link_set::on_suspects(link_role role, std::vector<amqp::request_id> xs) {
-  state_of(role).suspects = std::move(xs);
+void link_set::on_suspects(link_role role, std::vector<amqp::request_id> requests) {
+  state_of(role).suspects = std::move(requests);
 }
 
 void link_set::on_learned(link_role role, const amqp::broker_limits& limits) {
-  auto& x = state_of(role);
-  const auto heeded = x.limits;
-  if (!x.learn(limits))
+  auto& link = state_of(role);
+  const auto heeded = link.limits;
+  if (!link.learn(limits))
     return;
-  memory_of(x).learned(x.broker, heeded, x.limits);
+  memory_of(link).learned(link.broker, heeded, link.limits);
   orders.emplace_back(
       log_line::once(log_level::warning, fmt::format("{} link: the broker allows {}",
-                                                     to_string(role), text_of(x.limits))));
+                                                     to_string(role), text_of(link.limits))));
 }
 
-void link_set::on_reply(const amqp::reply& x) {
-  // The ids of the two are apart.
-  auto& of = x.id > publishing_requests ? publishing_ : consuming_;
+void link_set::on_reply(const amqp::reply& reply) {
+  // The ids of the two links do not overlap.
+  auto& of = reply.id > publishing_requests ? publishing_ : consuming_;
   of.topology.at(now_);
-  of.topology.replied(x);
+  of.topology.replied(reply);
   follow(of);
 }
 
-void link_set::on_channel_lost(link_role role, const amqp::closed_channel& what) {
+void link_set::on_channel_lost(link_role role, const amqp::closed_channel& lost) {
   orders.emplace_back(log_line::repeated(
-      log_level::warning, "channel closed", fmt::format("{} {}", to_string(role), what.reason.text),
+      log_level::warning, "channel closed", fmt::format("{} {}", to_string(role), lost.reason.text),
       fmt::format("{} link: the broker closed the channel '{}': {}", to_string(role),
-                  to_string(what.which), what.reason.text)));
-  if (what.which == amqp::channel::publishing) {
+                  to_string(lost.which), lost.reason.text)));
+  if (lost.which == amqp::channel::publishing) {
     ++state_of(role).generation;
     return;
   }
-  if (!what.consumers.empty())
-    orders.emplace_back(lost_consumers{what.reason, what.consumers});
+  if (!lost.consumers.empty())
+    orders.emplace_back(lost_consumers{lost.reason, lost.consumers});
   consuming_.topology.at(now_);
-  consuming_.topology.channel_lost(what);
+  consuming_.topology.channel_lost(lost);
 }
 
 void link_set::follow_channel_lost(link_role role) {
@@ -338,23 +340,23 @@ void link_set::on_consumer_gone(amqp::consumer_id id) {
 
 // -- what is wanted ---------------------------------------------------------------------------
 
-void link_set::want_from_start(const amqp::exchange& x) {
-  for (auto* y : asking_links())
-    y->topology.want(x);
+void link_set::want_from_start(const amqp::exchange& exchange) {
+  for (auto* asker : asking_links())
+    asker->topology.want(exchange);
 }
 
-void link_set::want_for_former(amqp::exchange x) {
-  publishing_.topology.want(std::move(x));
+void link_set::want_for_former(amqp::exchange exchange) {
+  publishing_.topology.want(std::move(exchange));
 }
 
-void link_set::want_for_publications(amqp::exchange x) {
-  publishing_.topology.want(std::move(x));
+void link_set::want_for_publications(amqp::exchange exchange) {
+  publishing_.topology.want(std::move(exchange));
   follow(publishing_);
 }
 
-void link_set::want(wanted_consumer x) {
+void link_set::want(wanted_consumer wanted) {
   consuming_.topology.at(now_);
-  consuming_.topology.want(std::move(x));
+  consuming_.topology.want(std::move(wanted));
   follow(consuming_);
 }
 
@@ -363,8 +365,8 @@ void link_set::unwant(amqp::consumer_id id) {
   follow(consuming_);
 }
 
-void link_set::unwant(amqp::consumer_id id, const amqp::binding& what) {
-  consuming_.topology.unwant(id, what);
+void link_set::unwant(amqp::consumer_id id, const amqp::binding& binding) {
+  consuming_.topology.unwant(id, binding);
   follow(consuming_);
 }
 
@@ -379,32 +381,32 @@ void link_set::on_queue_missing(std::string_view name) {
   follow(consuming_);
 }
 
-void link_set::follow(asking_link& x) {
+void link_set::follow(asking_link& asker) {
   auto refused = false;
-  for (auto& note : x.topology.take_notes()) {
+  for (auto& note : asker.topology.take_notes()) {
     refused = refused || note.warning;
     orders.emplace_back(log_line::repeated(note.warning ? log_level::warning : log_level::info,
                                            "topology", note.text, note.text));
   }
-  for (auto& request : x.topology.take_requests())
-    pass_on(x, std::move(request));
-  auto news = x.topology.take_news();
+  for (auto& request : asker.topology.take_requests())
+    pass_on(asker, std::move(request));
+  auto news = asker.topology.take_news();
   for (auto& item : news) {
     refused = refused || item.error;
     orders.emplace_back(std::move(item));
   }
   if (!news.empty())
     schedule_verify(first_verify);
-  exchanges_changed_ = exchanges_changed_ || x.role == link_role::publishing;
+  exchanges_changed_ = exchanges_changed_ || asker.role == link_role::publishing;
   if (refused) // else there is no need to look through the whole topology_state
-    schedule_retry(x);
-  if (x.topology.holds_back())
-    schedule_release(x);
+    schedule_retry(asker);
+  if (asker.topology.holds_back())
+    schedule_release(asker);
   apart_changed_ = true;
 }
 
-void link_set::pass_on(const asking_link& x, topology_state::request request) {
-  const auto& by = request.by == topology_state::way::apart ? apart_ : link(x.role);
+void link_set::pass_on(const asking_link& asker, topology_state::request request) {
+  const auto& by = request.by == topology_state::way::apart ? apart_ : link(asker.role);
   if (!by.connected)
     return;
   if (auto* declared = std::get_if<amqp::declare_queue>(&request.op))
@@ -412,38 +414,37 @@ void link_set::pass_on(const asking_link& x, topology_state::request request) {
   orders.emplace_back(ask{by.role, request.id, std::move(request.op)});
 }
 
-void link_set::schedule_retry(asking_link& x) {
-  if (x.retry_scheduled || !x.up
-      || (x.topology.refused().empty() && x.topology.set_apart().empty()))
+void link_set::schedule_retry(asking_link& asker) {
+  if (asker.retry_scheduled || !asker.up
+      || (asker.topology.refused().empty() && asker.topology.set_apart().empty()))
     return;
-  x.retry_scheduled = true;
-  orders.emplace_back(wake{wake::reason::retry, settings_.reconnect.limit, x.role});
+  asker.retry_scheduled = true;
+  orders.emplace_back(wake{wake::reason::retry, settings_.reconnect.limit, asker.role});
 }
 
 void link_set::on_retry(link_role role) {
-  auto& x = asking(role);
-  x.retry_scheduled = false;
-  x.topology.at(now_);
-  x.topology.retry();
-  follow(x);
-  schedule_retry(x);
+  auto& asker = asking(role);
+  asker.retry_scheduled = false;
+  asker.topology.at(now_);
+  asker.topology.retry();
+  follow(asker);
+  schedule_retry(asker);
 }
 
-// Nobody waits for long behind what is asked for alone.
-void link_set::schedule_release(asking_link& x) {
-  if (!std::exchange(x.release_scheduled, true))
-    orders.emplace_back(wake{wake::reason::release, topology_state::trial_limit, x.role});
+// No request waits for long behind a trial.
+void link_set::schedule_release(asking_link& asker) {
+  if (!std::exchange(asker.release_scheduled, true))
+    orders.emplace_back(wake{wake::reason::release, topology_state::trial_limit, asker.role});
 }
 
 void link_set::on_release(link_role role) {
-  auto& x = asking(role);
-  x.release_scheduled = false;
-  x.topology.at(now_);
-  follow(x);
+  auto& asker = asking(role);
+  asker.release_scheduled = false;
+  asker.topology.at(now_);
+  follow(asker);
 }
 
-// What nobody tells: a binding that went with its exchange, a consumer that the
-// broker has lost.
+// The broker reports neither a binding lost with its exchange nor a consumer that it has lost.
 void link_set::schedule_verify(std::chrono::milliseconds delay) {
   if (verify_scheduled_ || settings_.verify_interval.count() == 0)
     return;
@@ -500,9 +501,9 @@ bool link_set::is_closed() const noexcept {
 // -- inspection ---------------------------------------------------------------------------------
 
 link_status link_set::status(link_role role) const {
-  const auto& x = link(role);
-  return {role,       x.state(), to_string(endpoint_of(x)), x.broker,
-          x.connects, x.losses,  x.last_failure.code,       x.last_failure.text};
+  const auto& shown = link(role);
+  return {role,           shown.state(), to_string(endpoint_of(shown)), shown.broker,
+          shown.connects, shown.losses,  shown.last_failure.code,       shown.last_failure.text};
 }
 
 std::vector<link_status> link_set::status() const {
@@ -514,10 +515,10 @@ std::vector<link_status> link_set::status() const {
 
 void link_set::tell(supervisor_status& to) const {
   to.links = status();
-  for (auto* x : {&consuming_, &publishing_}) {
-    for (auto& line : x->topology.refused())
-      to.refused.push_back(fmt::format("{} link: {}", to_string(x->role), line));
-    for (auto& line : x->topology.set_apart())
+  for (auto* asker : {&consuming_, &publishing_}) {
+    for (auto& line : asker->topology.refused())
+      to.refused.push_back(fmt::format("{} link: {}", to_string(asker->role), line));
+    for (auto& line : asker->topology.set_apart())
       to.refused.push_back(fmt::format("{} link: {}", to_string(apart_.role), line));
   }
 }

@@ -4,29 +4,29 @@
 
 namespace actors {
 
-/// How far an event center's links have stopped.
+/// The stages in which an event center's links stop.
 enum class stop_stage : std::uint8_t {
   none,
-  /// What waits to be published may still get away.
+  /// Waiting publications may still be sent.
   draining,
   /// The links close.
   closing,
   over,
 };
 
-/// How the links of an event center end: what waits to be published is given some time, then
-/// they are given some to close in good order. A plain value that sends nothing:
+/// The end of an event center's links: waiting publications get some time, then the links get some
+/// time to close in good order. A plain value that sends nothing:
 ///
 ///     none --begin--> draining --(nothing waits, or deadline)--> closing
 ///                                         over <--(closed, or deadline)--+
 class stop_sequence {
 public:
-  /// What is to be done now.
+  /// The step to take now.
   enum class step : std::uint8_t {
     none,
-    /// The links that are left are to be closed; there is a deadline for that.
+    /// The remaining links are to be closed, within a deadline.
     close_links,
-    /// It is over: whoever waits for it is to be told.
+    /// The stop is over: its caller is to be told.
     finish,
   };
 
@@ -38,13 +38,13 @@ public:
     return stage_ != stop_stage::none;
   }
 
-  /// Gives back whether it begins: it does so once.
+  /// Returns whether this call begins the stop: only the first one does.
   bool begin() noexcept;
 
-  /// Whether nothing waits to be published, and no link is there, may be different by now.
+  /// Looks again at the conditions. `drained`: no publication waits. `closed`: no link is left.
   step go_on(bool drained, bool closed) noexcept;
 
-  /// The time of a stage is up. It may be over already, then that is of no effect.
+  /// The time of a stage is up. Of no effect if that stage is over already.
   step on_deadline(stop_stage of) noexcept;
 
 private:

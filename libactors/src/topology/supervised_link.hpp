@@ -31,49 +31,49 @@ public:
 
   // -- what happens to it ---------------------------------------------------------------
 
-  /// It is connected from now on, as far as these limits are known.
+  /// Begins a connection, with the limits that are known so far.
   void begin(const amqp::broker_limits& assumed);
 
-  /// There was no way to connect it.
+  /// The link could not be connected.
   void cancel() noexcept;
 
   void come_up(std::string broker_of_link, amqp::link_sender_ptr link_sender, time_point now);
 
-  /// Its connection is to end. Gives back whether that is new.
+  /// Marks the connection as closing. Returns false if there is none, or it is closing already.
   bool close() noexcept;
 
   void block(std::string_view reason);
   void unblock() noexcept;
 
-  /// The broker was found to allow less: gives back whether it was told anything new. A limit
-  /// of messages costs a channel, and says nothing about the end of the link.
+  /// The broker was found to have stricter limits. Returns whether they are new. A limit of
+  /// messages costs a channel, and does not explain the end of the link.
   bool learn(const amqp::broker_limits& found);
 
-  /// What was lost with a connection.
+  /// The state that was lost with a connection.
   struct loss {
     bool was_up = false;
-    /// It was closed as nobody needed it.
+    /// The link was closed because nobody needed it.
     bool was_idle = false;
   };
 
-  /// The connection has ended. One that was up for `settled` counts as a success.
+  /// The connection has ended. A connection that was up for `settled` counts as a success.
   loss end(const failure& reason, std::chrono::milliseconds settled, time_point now);
 
-  /// Whether the next connection may be made at once, as it begins otherwise: if the end is
-  /// explained, or if the link has learned, once between two successes.
+  /// Whether the next connection may be made at once, because it begins otherwise: the end is
+  /// explained, or the link has learned a limit, once between two successes.
   bool skips_pause(bool is_explained) noexcept;
 
   // -- how it is --------------------------------------------------------------------------
 
-  /// Whether messages may leave by it.
+  /// Whether messages may be sent by this link.
   bool is_open() const noexcept {
     return up && !closing && blocked.empty();
   }
 
   link_state state() const noexcept;
 
-  /// The level of a line that it is well again: whoever reads warnings alone is to read the end
-  /// of what was warned of.
+  /// Returns the level of a line about recovery: a reader of warnings alone must see the end of
+  /// each warned-of trouble.
   log_level level_of_recovery() noexcept;
 
   link_role role;
@@ -82,9 +82,9 @@ public:
   bool up = false;
   bool closing = false;
   bool connect_scheduled = false;
-  /// It is closed as nobody needs it.
+  /// The link is being closed because nobody needs it.
   bool is_idle = false;
-  /// Where publications go, once it is up; and the present life of the channel for them.
+  /// The way for publications, once the link is up; `generation` is that of their channel.
   amqp::link_sender_ptr out;
   std::uint32_t generation = 1;
   endpoint_rotation endpoints{{}, 1, 0};
@@ -93,15 +93,15 @@ public:
   std::string blocked;
   std::string broker;
   failure last_failure;
-  /// What may have ended it, by its own word.
+  /// Requests that may have ended the link, as the link itself says.
   std::vector<amqp::request_id> suspects;
-  /// What is heeded on the connection.
+  /// The limits heeded on this connection.
   amqp::broker_limits limits;
-  /// The broker has ended it for a limit that the next one heeds.
+  /// The broker has ended the link for a limit that the next connection heeds.
   bool has_learned = false;
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
-  /// How often it was not connected since it was up.
+  /// Failed attempts since the link was last up.
   std::size_t failures = 0;
 
 private:
@@ -109,7 +109,8 @@ private:
   bool may_skip_pause_ = true;
 };
 
-/// A link with what is wanted by it. What may not be asked for by it goes by the link apart.
+/// A link with the topology wanted by it. Requests that this link may not carry go by the link
+/// apart.
 class asking_link : public supervised_link {
 public:
   asking_link(link_role role, amqp::request_id first) : supervised_link(role), topology(first) {

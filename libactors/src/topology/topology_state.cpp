@@ -21,7 +21,7 @@ bool is_stream(const amqp::queue& x) noexcept {
          != x.arguments.end();
 }
 
-/// What to do where an exchange may not be declared, by what came of looking for it.
+/// Returns advice for an exchange that may not be declared, by the result of looking for it.
 std::string_view rights_text(ec look) noexcept {
   switch (look) {
   case ec::access_refused:
@@ -38,87 +38,88 @@ std::string_view rights_text(ec look) noexcept {
 
 // -- what is wanted ---------------------------------------------------------------
 
-void topology_state::want(amqp::exchange what) {
-  if (find_exchange(what.name))
+void topology_state::want(amqp::exchange spec) {
+  if (find_exchange(spec.name))
     return;
-  auto& x = exchanges_.emplace_back();
-  x.spec = std::move(what);
-  exchanges_by_name_.emplace(x.spec.name, std::prev(exchanges_.end()));
-  remember(about_exchange{x.spec.name});
+  auto& exchange = exchanges_.emplace_back();
+  exchange.spec = std::move(spec);
+  exchanges_by_name_.emplace(exchange.spec.name, std::prev(exchanges_.end()));
+  remember(about_exchange{exchange.spec.name});
   if (link(way::usual).up)
-    declare(x);
+    declare(exchange);
 }
 
-void topology_state::want(wanted_consumer what) {
-  want(exchange_named(what.binding.exchange, what.durable_exchange));
-  auto& x = consumers_[what.consumer.id];
-  const auto is_new = x.bindings.empty();
+void topology_state::want(wanted_consumer wanted) {
+  want(exchange_named(wanted.binding.exchange, wanted.durable_exchange));
+  auto& consumer = consumers_[wanted.consumer.id];
+  const auto is_new = consumer.bindings.empty();
   if (is_new) {
-    x.consumer = what.consumer;
-    x.queue = what.queue;
+    consumer.consumer = wanted.consumer;
+    consumer.queue = wanted.queue;
   }
-  add_companion_queues(x, std::move(what.companion_queues));
-  // Where to go on reading a stream changes with what was read.
-  x.consumer.arguments = std::move(what.consumer.arguments);
-  if (what.goes_on && x.stage == consumer_stage::refused)
+  add_companion_queues(consumer, std::move(wanted.companion_queues));
+  // The offset at which to resume a stream changes with reading.
+  consumer.consumer.arguments = std::move(wanted.consumer.arguments);
+  if (wanted.goes_on && consumer.stage == consumer_stage::refused)
     return;
-  auto known = std::find_if(x.bindings.begin(), x.bindings.end(),
-                            [&](const binding_entry& y) { return y.spec == what.binding; });
-  if (known == x.bindings.end())
-    known = x.bindings.insert(x.bindings.end(), {std::move(what.binding)});
-  else if (x.stage == consumer_stage::running && known->stands())
-    return tell(x, *known);
+  auto known =
+      std::find_if(consumer.bindings.begin(), consumer.bindings.end(),
+                   [&](const binding_entry& binding) { return binding.spec == wanted.binding; });
+  if (known == consumer.bindings.end())
+    known = consumer.bindings.insert(consumer.bindings.end(), {std::move(wanted.binding)});
+  else if (consumer.stage == consumer_stage::running && known->stands())
+    return tell(consumer, *known);
   else if (known->stage == binding_stage::refused && known->trust != standing::culprit)
     known->stage = binding_stage::wanted;
-  if (!is_new && x.stage == consumer_stage::refused && x.trust == standing::culprit)
-    return refuse(x, *known, x.reason); // it has its own time
-  remember(x, *known, is_new);
-  if (x.stage == consumer_stage::refused && x.trust != standing::culprit)
-    reset(x);
-  if (x.stage == consumer_stage::waiting)
-    advance(x);
+  if (!is_new && consumer.stage == consumer_stage::refused && consumer.trust == standing::culprit)
+    return refuse(consumer, *known, consumer.reason); // a culprit is retried at its own time
+  remember(consumer, *known, is_new);
+  if (consumer.stage == consumer_stage::refused && consumer.trust != standing::culprit)
+    reset(consumer);
+  if (consumer.stage == consumer_stage::waiting)
+    advance(consumer);
   else
-    bind(x);
+    bind(consumer);
 }
 
-void topology_state::unwant(amqp::consumer_id id, const amqp::binding& what) {
-  auto x = find_consumer(id);
-  if (!x)
+void topology_state::unwant(amqp::consumer_id id, const amqp::binding& binding) {
+  auto consumer = find_consumer(id);
+  if (!consumer)
     return;
-  auto i = std::find_if(x->bindings.begin(), x->bindings.end(),
-                        [&](const binding_entry& y) { return y.spec == what; });
-  if (i == x->bindings.end())
+  auto i = std::find_if(consumer->bindings.begin(), consumer->bindings.end(),
+                        [&](const binding_entry& known) { return known.spec == binding; });
+  if (i == consumer->bindings.end())
     return;
-  if (x->bindings.size() == 1)
+  if (consumer->bindings.size() == 1)
     return unwant(id);
   if (i->stage == binding_stage::asked || i->stage == binding_stage::bound) {
-    auto gone = what;
-    gone.queue = x->queue_name;
-    ask(amqp::unbind_queue{std::move(gone)}, way_of(x->trust));
+    auto gone = binding;
+    gone.queue = consumer->queue_name;
+    ask(amqp::unbind_queue{std::move(gone)}, way_of(consumer->trust));
   }
-  x->bindings.erase(i);
-  continue_binding(*x);
+  consumer->bindings.erase(i);
+  continue_binding(*consumer);
 }
 
 void topology_state::unwant(amqp::consumer_id id) {
-  auto x = find_consumer(id);
-  if (!x)
+  auto consumer = find_consumer(id);
+  if (!consumer)
     return;
-  switch (x->stage) {
+  switch (consumer->stage) {
   case consumer_stage::running:
-    ask(amqp::cancel_consumer{id}, about_cancel{id, x->queue_name});
+    ask(amqp::cancel_consumer{id}, about_cancel{id, consumer->queue_name});
     erase(id);
     break;
   case consumer_stage::waiting:
   case consumer_stage::refused:
-    tell_retired(id, x->queue.name);
+    tell_retired(id, consumer->queue.name);
     erase(id);
     break;
   default:
-    // A queue deletes itself only after it had a consumer: finish the chain,
-    // then cancel.
-    x->unwanted = true;
-    continue_binding(*x);
+    // A queue deletes itself only after it had a consumer: the chain is finished first, then the
+    // consumer cancelled.
+    consumer->unwanted = true;
+    continue_binding(*consumer);
   }
 }
 
@@ -138,9 +139,9 @@ void topology_state::up(const amqp::broker_limits& limits, way by) {
     return; // `begin_trials` goes on
   limits_ = limits;
   places_.limit(amqp::consumers_of_connection(limits));
-  for (auto& x : exchanges_)
-    if (x.trust != standing::culprit)
-      declare(x);
+  for (auto& exchange : exchanges_)
+    if (exchange.trust != standing::culprit)
+      declare(exchange);
   advance_waiting();
 }
 
@@ -148,14 +149,14 @@ topology_state::end topology_state::down(const failure& reason, way by) {
   auto& gone = link(by);
   gone.up = false;
   gone.under_way = 0;
-  std::erase_if(asked_, [&](auto& x) {
-    auto* about = std::get_if<about_cancel>(&x.second.about);
-    if (about && x.second.by == by)
+  std::erase_if(asked_, [&](auto& entry) {
+    auto* about = std::get_if<about_cancel>(&entry.second.about);
+    if (about && entry.second.by == by)
       tell_retired(about->id, about->queue);
-    return x.second.by == by;
+    return entry.second.by == by;
   });
-  for (auto* xs : {&requests_, &held_})
-    std::erase_if(*xs, [by](const request& x) { return x.by == by; });
+  for (auto* list : {&requests_, &held_})
+    std::erase_if(*list, [by](const request& queued) { return queued.by == by; });
   end result{reset_consumers(by)};
   by == way::usual ? reset_exchanges() : reset_apart();
   gone.groups.clear();
@@ -168,114 +169,118 @@ topology_state::end topology_state::down(const failure& reason, way by) {
 std::vector<amqp::consumer_id> topology_state::reset_consumers(way by) {
   std::vector<amqp::consumer_id> result;
   for (auto i = consumers_.begin(); i != consumers_.end();) {
-    auto& [id, x] = *i++;
-    if (way_of(x.trust) != by)
+    auto& [id, consumer] = *i++;
+    if (way_of(consumer.trust) != by)
       continue;
     result.push_back(id);
-    if (x.unwanted) {
-      tell_retired(id, x.queue.name);
+    if (consumer.unwanted) {
+      tell_retired(id, consumer.queue.name);
       erase(id);
-    } else if (x.stage != consumer_stage::refused || by == way::usual) {
-      reset(x);
+    } else if (consumer.stage != consumer_stage::refused || by == way::usual) {
+      reset(consumer);
     }
   }
   return result;
 }
 
 void topology_state::reset_exchanges() {
-  for (auto& x : exchanges_) {
-    count(x, false);
-    if (x.trust == standing::culprit)
+  for (auto& exchange : exchanges_) {
+    count(exchange, false);
+    if (exchange.trust == standing::culprit)
       continue;
-    x.stage = entity_stage::wanted;
-    x.reason = {};
+    exchange.stage = entity_stage::wanted;
+    exchange.reason = {};
   }
 }
 
-void topology_state::replied(const amqp::reply& x) {
-  auto i = asked_.find(x.id);
+void topology_state::replied(const amqp::reply& reply) {
+  auto i = asked_.find(reply.id);
   if (i == asked_.end())
     return;
   --link(i->second.by).under_way;
   auto about = std::move(i->second.about);
   asked_.erase(i);
-  std::visit([&](const auto& y) { on_reply(y, x); }, about);
+  std::visit([&](const auto& target) { on_reply(target, reply); }, about);
 }
 
 void topology_state::cancelled(amqp::consumer_id id) {
-  auto x = find_consumer(id);
-  if (!x || x->stage != consumer_stage::running)
+  auto consumer = find_consumer(id);
+  if (!consumer || consumer->stage != consumer_stage::running)
     return;
-  say(true, "queue " + amqp::quoted(x->queue_name)
+  say(true, "queue " + amqp::quoted(consumer->queue_name)
                 + ": the broker cancelled our consumer (queue deleted?)");
-  news_.push_back({id,
-                   x->queue_name,
-                   std::nullopt,
-                   {ec::consumer_cancelled, "queue " + amqp::quoted(x->queue_name) + " is gone"}});
-  groups(*x).left(id);
-  x->cancelled = true;
-  reset(*x);
-  advance(*x);
+  news_.push_back(
+      {id,
+       consumer->queue_name,
+       std::nullopt,
+       {ec::consumer_cancelled, "queue " + amqp::quoted(consumer->queue_name) + " is gone"}});
+  groups(*consumer).left(id);
+  consumer->cancelled = true;
+  reset(*consumer);
+  advance(*consumer);
 }
 
-void topology_state::channel_lost(const amqp::closed_channel& what) {
+void topology_state::channel_lost(const amqp::closed_channel& lost) {
   auto by = way::usual;
-  for (auto id : what.consumers) {
-    auto x = find_consumer(id);
-    if (!x)
+  for (auto id : lost.consumers) {
+    auto consumer = find_consumer(id);
+    if (!consumer)
       continue;
-    by = way_of(x->trust);
-    if (x->stage == consumer_stage::starting && asked_.erase(x->request) > 0)
+    by = way_of(consumer->trust);
+    if (consumer->stage == consumer_stage::starting && asked_.erase(consumer->request) > 0)
       --link(by).under_way;
   }
-  const auto culprit = link(by).groups.fell(what.consumers, now_);
-  for (auto id : what.consumers) {
-    auto x = find_consumer(id);
-    if (!x || (x->stage != consumer_stage::starting && x->stage != consumer_stage::running))
+  const auto culprit = link(by).groups.fell(lost.consumers, now_);
+  for (auto id : lost.consumers) {
+    auto consumer = find_consumer(id);
+    if (!consumer
+        || (consumer->stage != consumer_stage::starting
+            && consumer->stage != consumer_stage::running))
       continue;
-    const auto restarts = x->restarts;
+    const auto restarts = consumer->restarts;
     if (id != culprit) {
-      reset(*x);
-      x->restarts = restarts;
-    } else if (what.reason.code == ec::not_found && may_restart(*x)) {
-      restart(*x, what.reason);
+      reset(*consumer);
+      consumer->restarts = restarts;
+    } else if (lost.reason.code == ec::not_found && may_restart(*consumer)) {
+      restart(*consumer, lost.reason);
     } else if (by == way::usual && link(by).groups.is_crowded()) {
-      convict(about_consumer{id}, what.reason);
+      convict(about_consumer{id}, lost.reason);
     } else {
-      refuse(*x, named(*x, what.reason));
+      refuse(*consumer, named(*consumer, lost.reason));
     }
   }
   advance_waiting();
 }
 
 // The broker names the queue in most of its reasons.
-failure topology_state::named(const consumer_entry& x, const failure& reason) {
-  const auto name = amqp::quoted(x.queue_name.empty() ? x.queue.name : x.queue_name);
+failure topology_state::named(const consumer_entry& consumer, const failure& reason) {
+  const auto name =
+      amqp::quoted(consumer.queue_name.empty() ? consumer.queue.name : consumer.queue_name);
   if (reason.text.find(name) != std::string::npos)
     return reason;
   return {reason.code, "queue " + name + ": " + reason.text};
 }
 
-// The culprits have their own time, see `begin_trials`.
+// Culprits have their own time, see `begin_trials`.
 void topology_state::retry() {
   if (!link(way::usual).up)
     return;
-  for (auto& x : exchanges_)
-    if (x.stage == entity_stage::refused && x.trust != standing::culprit)
-      declare(x);
-  for (auto& [id, x] : consumers_) {
-    if (x.trust == standing::culprit)
+  for (auto& exchange : exchanges_)
+    if (exchange.stage == entity_stage::refused && exchange.trust != standing::culprit)
+      declare(exchange);
+  for (auto& [id, consumer] : consumers_) {
+    if (consumer.trust == standing::culprit)
       continue;
-    for (auto& y : x.companion_queues)
-      if (y.stage == entity_stage::refused && y.trust != standing::culprit)
-        declare(x, y);
-    if (x.stage == consumer_stage::refused && !places_.waits(id))
-      reset(x);
-    x.restarts = 0;
-    for (auto& y : x.bindings)
-      if (y.stage == binding_stage::refused && y.trust != standing::culprit)
-        y.stage = binding_stage::wanted;
-    bind(x);
+    for (auto& queue : consumer.companion_queues)
+      if (queue.stage == entity_stage::refused && queue.trust != standing::culprit)
+        declare(consumer, queue);
+    if (consumer.stage == consumer_stage::refused && !places_.waits(id))
+      reset(consumer);
+    consumer.restarts = 0;
+    for (auto& binding : consumer.bindings)
+      if (binding.stage == binding_stage::refused && binding.trust != standing::culprit)
+        binding.stage = binding_stage::wanted;
+    bind(consumer);
   }
   advance_waiting();
 }
@@ -283,39 +288,39 @@ void topology_state::retry() {
 void topology_state::redeclare_exchanges() {
   if (!link(way::usual).up)
     return;
-  for (auto& [id, x] : consumers_)
-    for (auto& y : x.bindings)
-      if (y.stage == binding_stage::bound)
-        y.stage = binding_stage::wanted; // until its exchange is there
-  for (auto& x : exchanges_)
-    if (x.stage == entity_stage::ready && x.trust != standing::culprit)
-      declare(x);
+  for (auto& [id, consumer] : consumers_)
+    for (auto& binding : consumer.bindings)
+      if (binding.stage == binding_stage::bound)
+        binding.stage = binding_stage::wanted; // until its exchange is there
+  for (auto& exchange : exchanges_)
+    if (exchange.stage == entity_stage::ready && exchange.trust != standing::culprit)
+      declare(exchange);
 }
 
 void topology_state::queue_missing(std::string_view name) {
-  for (auto& [id, x] : consumers_)
-    for (auto& y : x.companion_queues)
-      if (y.spec.name == name
-          && (y.stage == entity_stage::ready || y.stage == entity_stage::checking))
-        declare(x, y);
+  for (auto& [id, consumer] : consumers_)
+    for (auto& queue : consumer.companion_queues)
+      if (queue.spec.name == name
+          && (queue.stage == entity_stage::ready || queue.stage == entity_stage::checking))
+        declare(consumer, queue);
 }
 
 void topology_state::verify() {
-  for (auto& [id, x] : consumers_) {
-    if (x.stage != consumer_stage::running)
+  for (auto& [id, consumer] : consumers_) {
+    if (consumer.stage != consumer_stage::running)
       continue;
-    for (auto& y : x.bindings)
-      if (y.stage == binding_stage::bound && y.trust == standing::trusted)
-        y.stage = binding_stage::wanted;
-    bind(x);
-    for (auto& y : x.companion_queues) {
-      if (y.stage != entity_stage::ready || y.trust == standing::culprit)
+    for (auto& binding : consumer.bindings)
+      if (binding.stage == binding_stage::bound && binding.trust == standing::trusted)
+        binding.stage = binding_stage::wanted;
+    bind(consumer);
+    for (auto& queue : consumer.companion_queues) {
+      if (queue.stage != entity_stage::ready || queue.trust == standing::culprit)
         continue;
-      y.stage = entity_stage::checking;
-      ask(amqp::declare_queue{y.spec, true}, about_beside{id, y.spec.name});
+      queue.stage = entity_stage::checking;
+      ask(amqp::declare_queue{queue.spec, true}, about_beside{id, queue.spec.name});
     }
-    auto queue = x.queue;
-    queue.name = x.queue_name;
+    auto queue = consumer.queue;
+    queue.name = consumer.queue_name;
     ask(amqp::declare_queue{std::move(queue), true}, about_verify{id});
   }
 }
@@ -326,64 +331,67 @@ bool topology_state::suspects() const noexcept {
 }
 
 void topology_state::on_reply(const about_verify& about, const amqp::reply& reply) {
-  auto x = find_consumer(about.id);
-  if (!x || x->stage != consumer_stage::running)
+  auto consumer = find_consumer(about.id);
+  if (!consumer || consumer->stage != consumer_stage::running)
     return;
-  // Who reads a stream is not counted.
+  // Readers of a stream are not counted.
   const auto gone = reply.error ? reply.error.code == ec::not_found
-                                : reply.consumers == 0 && !is_stream(x->queue);
-  if (!std::exchange(x->missing, gone) || !gone)
+                                : reply.consumers == 0 && !is_stream(consumer->queue);
+  if (!std::exchange(consumer->missing, gone) || !gone)
     return;
-  const auto text = "queue " + amqp::quoted(x->queue_name)
+  const auto text = "queue " + amqp::quoted(consumer->queue_name)
                     + ": the broker has lost our consumer without a word, it is started again";
   say(true, text);
-  news_.push_back({about.id, x->queue_name, std::nullopt, {ec::consumer_wedged, text}});
-  ask(amqp::cancel_consumer{about.id}, way_of(x->trust));
-  groups(*x).left(about.id);
-  reset(*x);
-  advance(*x);
+  news_.push_back({about.id, consumer->queue_name, std::nullopt, {ec::consumer_wedged, text}});
+  ask(amqp::cancel_consumer{about.id}, way_of(consumer->trust));
+  groups(*consumer).left(about.id);
+  reset(*consumer);
+  advance(*consumer);
 }
 
 // -- exchanges ----------------------------------------------------------------------
 
-void topology_state::declare(exchange_entry& x) {
-  x.stage = x.spec.name.empty() ? entity_stage::ready : entity_stage::wanted;
-  if (x.spec.name.empty())
+void topology_state::declare(exchange_entry& exchange) {
+  exchange.stage = exchange.spec.name.empty() ? entity_stage::ready : entity_stage::wanted;
+  if (exchange.spec.name.empty())
     return;
-  count(x, x.trust != standing::culprit);
-  if (!may_ask(x.trust, about_exchange{x.spec.name}))
+  count(exchange, exchange.trust != standing::culprit);
+  if (!may_ask(exchange.trust, about_exchange{exchange.spec.name}))
     return;
-  x.reason = {};
-  const auto passive = is_predeclared(x.spec.name);
-  x.stage = passive ? entity_stage::checking : entity_stage::declaring;
-  ask(amqp::declare_exchange{x.spec, passive}, about_exchange{x.spec.name});
+  exchange.reason = {};
+  const auto passive = is_predeclared(exchange.spec.name);
+  exchange.stage = passive ? entity_stage::checking : entity_stage::declaring;
+  ask(amqp::declare_exchange{exchange.spec, passive}, about_exchange{exchange.spec.name});
 }
 
-void topology_state::count(exchange_entry& x, bool undecided) noexcept {
-  if (x.undecided != undecided)
+void topology_state::count(exchange_entry& exchange, bool undecided) noexcept {
+  if (exchange.undecided != undecided)
     undecided ? ++undecided_ : --undecided_;
-  x.undecided = undecided;
+  exchange.undecided = undecided;
 }
 
 void topology_state::on_reply(const about_exchange& about, const amqp::reply& reply) {
-  auto x = find_exchange(about.name);
-  if (!x || (x->stage != entity_stage::declaring && x->stage != entity_stage::checking))
+  auto exchange = find_exchange(about.name);
+  if (!exchange
+      || (exchange->stage != entity_stage::declaring && exchange->stage != entity_stage::checking))
     return;
-  // RabbitMQ 4.3 refuses the look as well, and for a right that whoever may look does not need.
-  if (x->stage == entity_stage::checking && x->reason.code == ec::access_refused)
-    x->reason.text += rights_text(reply.error.code);
-  const auto stage = judge(x->stage, x->reason, "exchange " + amqp::quoted(about.name), reply);
+  // RabbitMQ 4.3 refuses the passive declaration as well, for lack of a permission that a look does
+  // not need.
+  if (exchange->stage == entity_stage::checking && exchange->reason.code == ec::access_refused)
+    exchange->reason.text += rights_text(reply.error.code);
+  const auto stage =
+      judge(exchange->stage, exchange->reason, "exchange " + amqp::quoted(about.name), reply);
   if (stage != entity_stage::checking)
-    return decide(*x, stage);
-  x->stage = stage;
-  ask(amqp::declare_exchange{x->spec, true}, about);
+    return decide(*exchange, stage);
+  exchange->stage = stage;
+  ask(amqp::declare_exchange{exchange->spec, true}, about);
 }
 
-// What a reply to a declaration means. An entity that cannot be declared our way
-// may be there another way.
+// Judges the reply to a declaration. An entity that cannot be declared our way may exist another
+// way.
 topology_state::entity_stage topology_state::judge(entity_stage stage, failure& reason,
                                                    const std::string& name,
-                                                   const amqp::reply& reply) {
+                                                   const amqp::reply& reply, bool says_refusal) {
   if (!reply.error) {
     if (stage == entity_stage::checking && reason)
       say(true, name + found_text(reason));
@@ -396,15 +404,16 @@ topology_state::entity_stage topology_state::judge(entity_stage stage, failure& 
   }
   if (!reason)
     reason = reply.error;
-  say(true, name + " refused: " + reason.text);
+  if (says_refusal)
+    say(true, name + " refused: " + reason.text);
   return entity_stage::refused;
 }
 
-void topology_state::decide(exchange_entry& x, entity_stage stage) {
-  x.stage = stage;
-  count(x, false);
-  for (auto& [id, y] : consumers_)
-    bind(y);
+void topology_state::decide(exchange_entry& exchange, entity_stage stage) {
+  exchange.stage = stage;
+  count(exchange, false);
+  for (auto& [id, consumer] : consumers_)
+    bind(consumer);
   advance_waiting();
 }
 
@@ -430,33 +439,34 @@ bool topology_state::may_exist(ec code) noexcept {
 }
 
 std::string topology_state::found_text(const failure& reason) {
-  const auto* what = reason.code == ec::access_refused
+  const auto* text = reason.code == ec::access_refused
                          ? " exists and is used as it is, as we may not declare it: "
                          : " exists with other settings, used as it is: ";
-  return what + reason.text;
+  return text + reason.text;
 }
 
-amqp::request_id topology_state::ask(amqp::operation what, subject about) {
+amqp::request_id topology_state::ask(amqp::operation op, subject about) {
   const auto by = way_of(about);
   auto& tried = link(by).now;
   const auto held = tried && !tried->released && !belongs(about, tried->of);
   link(by).under_way += held ? 0 : 1;
   asked_.emplace(++last_request_, open_request{std::move(about), by});
-  (held ? held_ : requests_).push_back({last_request_, std::move(what), by});
+  (held ? held_ : requests_).push_back({last_request_, std::move(op), by});
   return last_request_;
 }
 
-// Nothing follows from its answer.
-void topology_state::ask(amqp::operation what, way by) {
+// The answer to such a request has no consequences.
+void topology_state::ask(amqp::operation op, way by) {
   if (!link(by).up)
     return;
   auto& tried = link(by).now;
   const auto held = tried && !tried->released;
-  (held ? held_ : requests_).push_back({++last_request_, std::move(what), by});
+  (held ? held_ : requests_).push_back({++last_request_, std::move(op), by});
 }
 
-void topology_state::tell(const consumer_entry& x, const binding_entry& about, failure error) {
-  news_.push_back({x.consumer.id, x.queue_name, about.spec, std::move(error)});
+void topology_state::tell(const consumer_entry& consumer, const binding_entry& about,
+                          failure error) {
+  news_.push_back({consumer.consumer.id, consumer.queue_name, about.spec, std::move(error)});
   news_.back().assumed = about.stage == binding_stage::assumed;
 }
 
@@ -476,37 +486,39 @@ bool topology_state::knows_exchange(std::string_view name) const {
 }
 
 failure topology_state::exchange_failure(std::string_view name) const {
-  auto x = find_exchange(name);
-  if (!x || !is_unusable(*x))
+  auto exchange = find_exchange(name);
+  if (!exchange || !is_unusable(*exchange))
     return {};
-  return x->reason ? x->reason
-                   : failure{ec::not_allowed, "exchange " + amqp::quoted(name) + " is tried apart"};
+  return exchange->reason
+             ? exchange->reason
+             : failure{ec::not_allowed, "exchange " + amqp::quoted(name) + " is tried apart"};
 }
 
-bool topology_state::is_unusable(const exchange_entry& x) noexcept {
-  return x.stage == entity_stage::refused
-         || (x.trust == standing::culprit && x.stage != entity_stage::ready);
+bool topology_state::is_unusable(const exchange_entry& exchange) noexcept {
+  return exchange.stage == entity_stage::refused
+         || (exchange.trust == standing::culprit && exchange.stage != entity_stage::ready);
 }
 
 std::vector<std::string> topology_state::refused() const {
   std::vector<std::string> result;
-  for (auto& x : exchanges_)
-    if (x.stage == entity_stage::refused && x.trust != standing::culprit)
-      result.push_back("exchange " + amqp::quoted(x.spec.name) + ": " + x.reason.text);
-  for (auto& [id, x] : consumers_) {
-    if (x.trust == standing::culprit)
+  for (auto& exchange : exchanges_)
+    if (exchange.stage == entity_stage::refused && exchange.trust != standing::culprit)
+      result.push_back("exchange " + amqp::quoted(exchange.spec.name) + ": "
+                       + exchange.reason.text);
+  for (auto& [id, consumer] : consumers_) {
+    if (consumer.trust == standing::culprit)
       continue;
-    for (auto& y : x.companion_queues)
-      if (y.stage == entity_stage::refused && y.trust != standing::culprit)
-        result.push_back("queue " + amqp::quoted(y.spec.name) + ": " + y.reason.text);
-    if (x.stage == consumer_stage::refused)
-      result.push_back(named(x, x.reason).text);
+    for (auto& queue : consumer.companion_queues)
+      if (queue.stage == entity_stage::refused && queue.trust != standing::culprit)
+        result.push_back("queue " + amqp::quoted(queue.spec.name) + ": " + queue.reason.text);
+    if (consumer.stage == consumer_stage::refused)
+      result.push_back(named(consumer, consumer.reason).text);
     else
-      for (auto& y : x.bindings)
-        if (y.stage == binding_stage::refused && y.trust != standing::culprit)
-          result.push_back("queue " + amqp::quoted(x.queue_name) + ", exchange "
-                           + amqp::quoted(y.spec.exchange) + ", routing key "
-                           + amqp::quoted(y.spec.routing_key) + ": " + y.reason.text);
+      for (auto& binding : consumer.bindings)
+        if (binding.stage == binding_stage::refused && binding.trust != standing::culprit)
+          result.push_back("queue " + amqp::quoted(consumer.queue_name) + ", exchange "
+                           + amqp::quoted(binding.spec.exchange) + ", routing key "
+                           + amqp::quoted(binding.spec.routing_key) + ": " + binding.reason.text);
   }
   return result;
 }

@@ -25,32 +25,33 @@ struct wanted_consumer {
   amqp::consumer consumer;
   amqp::queue queue;
   amqp::binding binding;
-  /// Queues beside it, for retries and dead letters. They outlive the consumer.
+  /// Companion queues for retries and dead letters. They outlive the consumer.
   std::vector<amqp::queue> companion_queues = {};
-  /// Of the binding's exchange; nothing, if the subscription does not say.
+  /// Whether the binding's exchange is durable; empty, if the subscription does not say.
   std::optional<bool> durable_exchange = {};
-  /// Says only where a stream is to be read on: what was refused is not asked for again at once.
+  /// The request only moves the offset at which to resume a stream: a refused consumer is not asked
+  /// for again at once.
   bool goes_on = false;
 };
 
-/// What became of a consumer on the broker: it runs (again), or why it does not.
+/// The state of a consumer on the broker: it runs (again), or the reason why it does not.
 struct consumer_state {
   amqp::consumer_id id = 0;
   /// The queue's name on the broker.
   std::string queue;
-  /// The binding that this is about; none for the consumer as a whole.
+  /// The binding that the news is about; empty for the consumer as a whole.
   std::optional<amqp::binding> binding;
   failure error;
-  /// It was dropped, and delivers no more: the last that is heard of it.
+  /// The consumer was dropped and delivers no more: this is its last news.
   bool retired = false;
-  /// Where a stream was to be read on that is not there any more: there is another one, which
+  /// The offset at which a stream should have been resumed, if that stream is gone. The new stream
   /// is read from its beginning.
   std::optional<std::int64_t> abandoned_offset = {};
-  /// The binding is not ours to make: what arrives is what others have bound.
+  /// The event center may not make the binding: only messages that others have bound arrive.
   bool assumed = false;
 };
 
-/// The wanted topology of a link, and how far the broker has followed:
+/// The wanted topology of a link, and its progress on the broker:
 ///
 ///     exchange:  wanted -> declaring -> ready
 ///                             |  (refused)
@@ -62,14 +63,14 @@ struct consumer_state {
 ///                   ^           |           |          |           |
 ///                   +-- retry --+-----------+----------+-- gone ---+
 ///
-/// A plain value that sends nothing: events go in, requests and news come out.
-/// Entities are independent of one another: a refused one stops no other. An
-/// entity that another declared differently is taken as it is, with a warning.
+/// A plain value that sends nothing: events go in, requests and news come out. Entities are
+/// independent of one another: a refused one stops no other. An entity that another process
+/// declared differently is used as it is, with a warning.
 ///
-/// RabbitMQ answers some requests by ending the connection, and what is asked for again
-/// with each new one would end each. So whom the end of a connection may be about is
-/// asked for alone, when all others have their answers; who ends it then as well is
-/// asked for by a link apart, where it can harm only its like:
+/// RabbitMQ answers some requests by ending the connection, and such a request would end every
+/// further connection as well. A suspect of a connection's end is therefore asked for alone, when
+/// all other requests have their answers. A suspect that ends a connection again is a culprit: it
+/// is asked for by a link apart, where it can harm only other culprits:
 ///
 ///     trusted --(the connection ended, with others)--> suspected --(answered)--> trusted
 ///                                                          |
@@ -79,84 +80,82 @@ class topology_state {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// The link of all, and the one apart.
+  /// The link that all requests use, and the link apart.
   enum class way : std::uint8_t { usual, apart };
 
   topology_state() = default;
   topology_state(const topology_state&) = delete;
   topology_state& operator=(const topology_state&) = delete;
 
-  /// Numbers its requests from `first` on: ledgers that share a link need ranges of
-  /// their own.
+  /// Numbers its requests from `first` on: topologies that share a link need separate ranges.
   explicit topology_state(amqp::request_id first) : last_request_(first) {
     // nop
   }
 
-  /// The time of what happens next.
+  /// Sets the time for the calls that follow.
   void at(time_point now) noexcept {
     now_ = now;
   }
 
   // -- what is wanted -----------------------------------------------------------
 
-  /// Wants an exchange; a second time is of no effect.
-  void want(amqp::exchange what);
+  /// Wants an exchange; of no effect for one that is wanted already.
+  void want(amqp::exchange spec);
 
-  /// Wants a consumer, or one more binding for it. Answered by news with this
-  /// binding. An exchange that nobody wanted so far is wanted as `exchange_named` has it.
-  /// The id of a dropped consumer is not used again.
-  void want(wanted_consumer what);
+  /// Wants a consumer, or one more binding for it. News with this binding is the answer. An
+  /// exchange that nobody wanted so far is wanted with the properties of `exchange_named`. The id
+  /// of a dropped consumer is not used again.
+  void want(wanted_consumer wanted);
 
   /// Drops a binding of a consumer, and the consumer with its last binding.
-  void unwant(amqp::consumer_id id, const amqp::binding& what);
+  void unwant(amqp::consumer_id id, const amqp::binding& binding);
 
-  /// Drops a consumer. Answered by news that it is `retired` once it
-  /// gets no more deliveries.
+  /// Drops a consumer. News that it is `retired` follows once it gets no more deliveries.
   void unwant(amqp::consumer_id id);
 
   // -- what happens ---------------------------------------------------------------
 
-  /// The link is up: ask for everything, in order.
+  /// The link is up: everything is asked for, in order.
   void up(const amqp::broker_limits& limits = {}, way by = way::usual);
 
-  /// The link is about to end, and one of these requests may be why.
-  void suspect(const std::vector<amqp::request_id>& xs, way by = way::usual);
+  /// The link is about to end, and one of these requests may be the reason.
+  void suspect(const std::vector<amqp::request_id>& requests, way by = way::usual);
 
   struct end {
     /// The consumers of the link.
     std::vector<amqp::consumer_id> consumers;
-    /// It is known whom it may be about: the next link is no repetition of this one.
+    /// The suspect or culprit is known: the next link will not repeat the end.
     bool is_explained = false;
   };
 
-  /// The link is down: whatever ran must be asked for again.
+  /// The link is down: everything that ran must be asked for again.
   end down(const failure& reason = {}, way by = way::usual);
 
-  /// It is another broker: what ended connections before is asked for like all else.
+  /// Another broker has answered: culprits are asked for like all other entities.
   void pardon();
 
-  void replied(const amqp::reply& x);
+  void replied(const amqp::reply& reply);
 
   /// The broker ended a consumer. Its queue must be declared again.
   void cancelled(amqp::consumer_id id);
 
-  /// A channel of consumers was closed. Those that may be to blame are started again
-  /// apart from the others; who is to blame is refused.
-  void channel_lost(const amqp::closed_channel& what);
+  /// A channel of consumers was closed. The suspects are started again apart from the others; the
+  /// culprit, once found, is refused.
+  void channel_lost(const amqp::closed_channel& lost);
 
-  /// Asks again for what was refused.
+  /// Asks again for refused entities.
   void retry();
 
-  /// Asks for all exchanges again, and for all bindings: one of the exchanges is gone,
-  /// and its bindings with it, of which the broker tells nobody.
+  /// Declares exchanges and bindings again. Brokers do not report bindings lost with a deleted
+  /// exchange.
   void redeclare_exchanges();
 
-  /// A queue beside a consumer's is gone: asks for it again.
+  /// A companion queue is gone: asks for it again.
   void queue_missing(std::string_view name);
 
-  /// Asks the broker whether what runs is still there: binds again, which restores
-  /// what went with a deleted exchange, and counts the consumers of each queue. A
-  /// consumer that is missing twice in a row is wedged: told, and started anew.
+  /// Checks that the running entities still exist: binds again, which restores bindings lost with a
+  /// deleted exchange, and counts the consumers of each queue. A consumer that is missing twice in
+  /// a row is reported and started anew.
   void verify();
 
   /// Whether a consumer was missing at the last `verify`.
@@ -175,10 +174,10 @@ public:
     way by = way::usual;
   };
 
-  /// What to send now, in order.
+  /// Returns the requests to send now, in order.
   std::vector<request> take_requests();
 
-  /// What to tell the dispatcher.
+  /// Returns the news for the dispatcher.
   std::vector<consumer_state> take_news();
 
   /// A line for the log.
@@ -189,16 +188,16 @@ public:
 
   std::vector<note> take_notes();
 
-  /// How long what may end the link is left alone with it, unless it is answered before.
+  /// A request on trial is left alone with the link for this time, unless it is answered before.
   static constexpr std::chrono::milliseconds trial_limit{1'000};
 
-  /// Whether others are waiting while one that may end the link is asked for alone:
-  /// `take_requests` after `trial_limit` lets them go.
+  /// Whether requests wait while a suspect is asked for alone: `take_requests` after `trial_limit`
+  /// releases them.
   bool holds_back() const noexcept {
     return !held_.empty();
   }
 
-  /// Whether it has something on the link apart, or to ask for there now.
+  /// Whether the link apart has a request or entity of this topology, or is to get one now.
   bool needs_link_apart() const;
 
   // -- inspection ---------------------------------------------------------------------
@@ -208,18 +207,18 @@ public:
     return undecided_ == 0;
   }
 
-  /// Whether this one is not.
+  /// Whether this exchange is not being declared.
   bool is_settled(std::string_view exchange) const;
 
   bool knows_exchange(std::string_view name) const;
 
-  /// Why an exchange cannot be used, or nothing.
+  /// Returns why an exchange cannot be used, or no failure.
   failure exchange_failure(std::string_view name) const;
 
-  /// What the broker refused, each as one line.
+  /// Returns the refused entities, each as one line.
   std::vector<std::string> refused() const;
 
-  /// What ended connections and is on the link apart, each as one line.
+  /// Returns the culprits on the link apart, each as one line.
   std::vector<std::string> set_apart() const;
 
   std::size_t running() const noexcept;
@@ -227,7 +226,7 @@ public:
 private:
   enum class entity_stage : std::uint8_t { wanted, declaring, checking, ready, refused };
 
-  /// How far the end of a connection is laid to an entity.
+  /// How far an entity is suspected of ending a connection.
   enum class standing : std::uint8_t { trusted, suspected, culprit };
 
   /// An exchange, or a queue that nobody consumes.
@@ -248,7 +247,7 @@ private:
     wanted,
     asked,
     bound,
-    /// We may not bind, but somebody else may have.
+    /// The event center may not bind, but somebody else may have.
     assumed,
     refused
   };
@@ -258,7 +257,7 @@ private:
     binding_stage stage = binding_stage::wanted;
     /// The request that `asked` waits for.
     amqp::request_id request = 0;
-    /// Why it was refused.
+    /// The broker's reason, if the binding was refused.
     failure reason = {};
     standing trust = standing::trusted;
 
@@ -291,22 +290,22 @@ private:
     amqp::request_id request = 0;
     /// The queue was there, declared by somebody else.
     bool found = false;
-    /// Nobody wants it any more; it is taken down once it stands.
+    /// The consumer is not wanted any more; it is taken down once it runs.
     bool unwanted = false;
-    /// The broker ended it while it ran, as its queue is gone.
+    /// The broker ended the consumer while it ran, as its queue is gone.
     bool cancelled = false;
-    /// The queue was, when it was declared. RabbitMQ says so of any stream, for a while after it
-    /// was started.
+    /// The queue was empty when it was declared. RabbitMQ says so of any stream, for a while after
+    /// the broker was started.
     bool is_empty = false;
-    /// To be told.
+    /// The offset to report with the next news.
     std::optional<std::int64_t> abandoned_offset = {};
-    /// Attempts to put back what it needs and went missing.
+    /// The number of restarts after its queue or exchange went missing.
     std::uint32_t restarts = 0;
-    /// The broker did not count it at the last look.
+    /// The broker did not count the consumer at the last check.
     bool missing = false;
   };
 
-  // What a request is about.
+  // The subject of a request:
 
   struct about_exchange {
     std::string name;
@@ -351,11 +350,11 @@ private:
 
   enum class progress : std::uint8_t { open, worked, failed };
 
-  /// Who is asked for alone, and since when.
+  /// The subject that is asked for alone, and the start of its trial.
   struct trial {
     subject of;
     time_point since;
-    /// The others wait no longer.
+    /// The other requests wait no longer.
     bool released = false;
   };
 
@@ -366,70 +365,69 @@ private:
     std::size_t under_way = 0;
     std::optional<trial> now;
     consumer_groups groups;
-    /// Whom the end of the link may be about.
+    /// Subjects that may have ended the link.
     std::vector<subject> suspects;
   };
 
-  /// A name as texts show it.
-  /// Whether an entity that cannot be declared our way may exist another way:
-  /// declared differently by somebody else, or by somebody with the right to.
+  /// Whether an entity that cannot be declared our way may exist another way: declared differently
+  /// by somebody else, or by somebody with the permission.
   static bool may_exist(ec code) noexcept;
-  /// What to say of one that does, in view of why we cannot declare it.
+  /// Returns the text about such an entity, by the reason why it cannot be declared.
   static std::string found_text(const failure& reason);
 
-  amqp::request_id ask(amqp::operation what, subject about);
-  void ask(amqp::operation what, way by);
+  amqp::request_id ask(amqp::operation op, subject about);
+  void ask(amqp::operation op, way by);
 
   entity_stage judge(entity_stage stage, failure& reason, const std::string& name,
-                     const amqp::reply& reply);
-  void declare(exchange_entry& x);
-  void decide(exchange_entry& x, entity_stage stage);
-  void count(exchange_entry& x, bool undecided) noexcept;
-  static bool is_unusable(const exchange_entry& x) noexcept;
-  void on_reply(const about_exchange& about, const amqp::reply& x);
+                     const amqp::reply& reply, bool says_refusal = true);
+  void declare(exchange_entry& exchange);
+  void decide(exchange_entry& exchange, entity_stage stage);
+  void count(exchange_entry& exchange, bool undecided) noexcept;
+  static bool is_unusable(const exchange_entry& exchange) noexcept;
+  void on_reply(const about_exchange& about, const amqp::reply& reply);
 
-  void advance(consumer_entry& x);
-  void declare(consumer_entry& x);
-  void add_companion_queues(consumer_entry& x, std::vector<amqp::queue> queues);
-  void declare_beside(consumer_entry& x);
-  void declare(const consumer_entry& of, entity<amqp::queue>& x);
-  amqp::queue permitted(amqp::queue x) const;
-  void bind(consumer_entry& x);
-  void bind(consumer_entry& x, binding_entry& about);
-  void start(consumer_entry& x);
-  void begin_new_stream(consumer_entry& x);
-  /// Gives back whether it has one. Else it waits for it, or is refused.
-  bool take_place(consumer_entry& x);
+  void advance(consumer_entry& consumer);
+  void declare(consumer_entry& consumer);
+  void add_companion_queues(consumer_entry& consumer, std::vector<amqp::queue> queues);
+  void declare_beside(consumer_entry& consumer);
+  void declare(const consumer_entry& of, entity<amqp::queue>& queue);
+  amqp::queue permitted(amqp::queue queue) const;
+  void bind(consumer_entry& consumer);
+  void bind(consumer_entry& consumer, binding_entry& about);
+  void start(consumer_entry& consumer);
+  void begin_new_stream(consumer_entry& consumer);
+  /// Returns whether the consumer has a place. Without one, it waits or is refused.
+  bool take_place(consumer_entry& consumer);
   bool may_get_place() const;
-  void refuse_for_place(consumer_entry& x);
+  void refuse_for_place(consumer_entry& consumer);
   void start_waiting();
-  void refuse(consumer_entry& x, failure reason);
-  void refuse(consumer_entry& x, binding_entry& about, failure reason);
-  /// Back to the start of the chain.
-  void reset(consumer_entry& x);
-  /// Whether to put back what went missing, or that was tried often enough.
-  static bool may_restart(const consumer_entry& x) noexcept;
-  void restart(consumer_entry& x, const failure& reason);
-  void join_again(consumer_entry& x, binding_entry& about, const failure& reason);
+  void refuse(consumer_entry& consumer, failure reason);
+  void refuse(consumer_entry& consumer, binding_entry& about, failure reason);
+  /// Puts a consumer back to the start of its chain.
+  void reset(consumer_entry& consumer);
+  /// Whether a consumer whose queue or exchange went missing may be restarted once more.
+  static bool may_restart(const consumer_entry& consumer) noexcept;
+  void restart(consumer_entry& consumer, const failure& reason);
+  void join_again(consumer_entry& consumer, binding_entry& about, const failure& reason);
   void advance_waiting();
-  void on_reply(const about_consumer& about, const amqp::reply& x);
-  void on_reply(const about_binding& about, const amqp::reply& x);
-  void on_reply(const about_cancel& about, const amqp::reply& x);
-  void on_reply(const about_beside& about, const amqp::reply& x);
-  void on_reply(const about_verify& about, const amqp::reply& x);
+  void on_reply(const about_consumer& about, const amqp::reply& reply);
+  void on_reply(const about_binding& about, const amqp::reply& reply);
+  void on_reply(const about_cancel& about, const amqp::reply& reply);
+  void on_reply(const about_beside& about, const amqp::reply& reply);
+  void on_reply(const about_verify& about, const amqp::reply& reply);
   void tell_retired(amqp::consumer_id id, const std::string& queue);
-  void on_declared(consumer_entry& x, const amqp::reply& reply);
-  void on_started(consumer_entry& x, const amqp::reply& reply);
-  void assume(consumer_entry& x, binding_entry& about, const failure& reason);
-  /// Goes on from binding to starting once no answer is missing.
-  void continue_binding(consumer_entry& x);
-  static bool has_queue(const consumer_entry& x) noexcept;
-  bool awaits_exchange(const consumer_entry& x) const;
-  void tell(const consumer_entry& x, const binding_entry& about, failure error = {});
+  void on_declared(consumer_entry& consumer, const amqp::reply& reply);
+  void on_started(consumer_entry& consumer, const amqp::reply& reply);
+  void assume(consumer_entry& consumer, binding_entry& about, const failure& reason);
+  /// Goes on from binding to starting once all answers are there.
+  void continue_binding(consumer_entry& consumer);
+  static bool has_queue(const consumer_entry& consumer) noexcept;
+  bool awaits_exchange(const consumer_entry& consumer) const;
+  void tell(const consumer_entry& consumer, const binding_entry& about, failure error = {});
   void say(bool warning, std::string text);
   void erase(amqp::consumer_id id);
 
-  // Whom the end of a connection is laid to.
+  // These functions find and try the entities that end connections.
 
   static way way_of(standing x) noexcept {
     return x == standing::culprit ? way::apart : way::usual;
@@ -447,44 +445,44 @@ private:
     return link(way_of(x.trust)).groups;
   }
 
-  static std::optional<subject> entity_of(const subject& x);
-  static amqp::consumer_id consumer_of(const subject& x);
-  static bool belongs(const subject& x, const subject& to);
+  static std::optional<subject> entity_of(const subject& target);
+  static amqp::consumer_id consumer_of(const subject& target);
+  static bool belongs(const subject& part, const subject& to);
   template <class F>
-  void with(const subject& x, F f);
-  const standing* trust_of(const subject& x) const;
-  standing* trust_of(const subject& x);
-  convictions::thing thing_of(const subject& x) const;
-  std::string text_of(const subject& x) const;
-  /// By which link a request goes.
-  way way_of(const subject& x) const;
-  /// Whether it may be asked for now.
-  bool may_ask(standing trust, const subject& x) const;
-  bool is_due(const subject& x) const;
-  progress progress_of(const subject& x) const;
-  bool is_in_use(const subject& x) const;
+  void with(const subject& target, F f);
+  const standing* trust_of(const subject& target) const;
+  standing* trust_of(const subject& target);
+  convictions::thing thing_of(const subject& target) const;
+  std::string text_of(const subject& target) const;
+  /// Returns the link that a request goes by.
+  way way_of(const subject& target) const;
+  /// Whether the subject may be asked for now.
+  bool may_ask(standing trust, const subject& target) const;
+  bool is_due(const subject& target) const;
+  progress progress_of(const subject& target) const;
+  bool is_in_use(const subject& target) const;
   void end_trials();
-  void end_trial(way by, const subject& x);
+  void end_trial(way by, const subject& target);
   void begin_trials();
-  void begin_trial(way by, const subject& x);
+  void begin_trial(way by, const subject& target);
   void release_held();
-  void keep(std::vector<subject>& xs, standing as) const;
+  void keep(std::vector<subject>& subjects, standing as) const;
   bool judge_end(way by, const failure& reason);
-  void convict(const subject& x, failure reason);
-  void refuse(const subject& x, failure reason);
-  void remember(const subject& x);
-  void remember(consumer_entry& x, const binding_entry& about, bool is_new);
+  void convict(const subject& target, failure reason);
+  void refuse(const subject& target, failure reason);
+  void remember(const subject& target);
+  void remember(consumer_entry& consumer, const binding_entry& about, bool is_new);
   std::vector<amqp::consumer_id> reset_consumers(way by);
   void reset_exchanges();
   void reset_apart();
-  static failure named(const consumer_entry& x, const failure& reason);
+  static failure named(const consumer_entry& consumer, const failure& reason);
 
   exchange_entry* find_exchange(std::string_view name);
   const exchange_entry* find_exchange(std::string_view name) const;
   consumer_entry* find_consumer(amqp::consumer_id id);
   const consumer_entry* find_consumer(amqp::consumer_id id) const;
-  static binding_entry* find_binding(consumer_entry& x, const amqp::binding& what);
-  static entity<amqp::queue>* find_beside(consumer_entry& x, std::string_view name);
+  static binding_entry* find_binding(consumer_entry& consumer, const amqp::binding& spec);
+  static entity<amqp::queue>* find_beside(consumer_entry& consumer, std::string_view name);
 
   struct name_hash {
     using is_transparent = void;
@@ -496,9 +494,9 @@ private:
   time_point now_;
   amqp::broker_limits limits_;
   std::array<link_state, 2> links_;
-  /// On the usual link.
+  /// The places on the usual link.
   consumer_places places_;
-  /// In the order they were wanted.
+  /// The exchanges in the order in which they were wanted.
   std::list<exchange_entry> exchanges_;
   std::unordered_map<std::string, std::list<exchange_entry>::iterator, name_hash, std::equal_to<>>
       exchanges_by_name_;
@@ -506,12 +504,12 @@ private:
   std::unordered_map<amqp::request_id, open_request> asked_;
   amqp::request_id last_request_ = 0;
   std::size_t undecided_ = 0;
-  /// Who is to be asked for alone, and who apart, in order.
+  /// The subjects to be asked for alone, and those to be asked for apart, in order.
   std::vector<subject> suspected_;
   std::vector<subject> culprits_;
   convictions convictions_;
   std::vector<request> requests_;
-  /// Behind a trial.
+  /// Requests that wait behind a trial.
   std::vector<request> held_;
   std::vector<consumer_state> news_;
   std::vector<note> notes_;

@@ -6,15 +6,16 @@
 
 namespace actors {
 
-/// How the sources that read and write JSON get at a decimal in place.
+/// Lets the JSON readers and writers set a decimal in place.
 struct decimal_access {
-  /// Takes the text if it is that of a decimal number.
+  /// Assigns a text. Returns false if the text is no decimal number.
   static bool assign(decimal& out, std::string_view text, bool quoted);
 
-  /// Takes what stands where a number should and is none: null, NaN, "-inf", ...
+  /// Assigns a text that stands for a missing number: null, NaN, "-inf", ... Returns false for
+  /// other texts.
   static bool assign_no_number(decimal& out, std::string_view text, bool quoted);
 
-  /// Takes a text that is known to be a JSON number.
+  /// Assigns a text that is known to be a JSON number.
   static void assign_number(decimal& out, std::string_view text);
 };
 

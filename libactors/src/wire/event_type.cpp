@@ -30,8 +30,8 @@ caf::error with_event_name(std::string_view name, const caf::error& err) {
   return make_error(code_of(err), std::string{name} + ": " + text_of(err));
 }
 
-caf::error thrown(std::string_view name, const std::exception_ptr& what) {
-  return make_error(ec::malformed_json, std::string{name} + ": " + text_of(what));
+caf::error thrown(std::string_view name, const std::exception_ptr& exception) {
+  return make_error(ec::malformed_json, std::string{name} + ": " + text_of(exception));
 }
 
 } // namespace detail

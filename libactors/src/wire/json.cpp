@@ -20,8 +20,8 @@ void append_integer(std::string& out, Integer x) {
   out.append(buf, std::to_chars(buf, buf + sizeof buf, x).ptr);
 }
 
-// As Python's repr: the same digits, and an exponent for the same numbers. A
-// whole number keeps its fraction, else it would come back as an integer.
+// Writes a double like Python's repr: the same digits, and an exponent for the same numbers. A
+// whole number keeps its fraction: otherwise it would be read back as an integer.
 void append_double(std::string& out, double x) {
   if (!std::isfinite(x)) {
     out += "null";
@@ -39,10 +39,10 @@ void append_double(std::string& out, double x) {
     out += ".0";
 }
 
-void append_array(std::string& out, const boost::json::array& xs) {
+void append_array(std::string& out, const boost::json::array& elements) {
   out += '[';
   auto separator = std::string_view{};
-  for (auto& x : xs) {
+  for (auto& x : elements) {
     out += separator;
     append_json(out, x);
     separator = ", ";
@@ -50,10 +50,10 @@ void append_array(std::string& out, const boost::json::array& xs) {
   out += ']';
 }
 
-void append_object(std::string& out, const boost::json::object& xs) {
+void append_object(std::string& out, const boost::json::object& members) {
   out += '{';
   auto separator = std::string_view{};
-  for (auto& [key, x] : xs) {
+  for (auto& [key, x] : members) {
     out += separator;
     append_quoted(out, key);
     out += ": ";
@@ -63,7 +63,7 @@ void append_object(std::string& out, const boost::json::object& xs) {
   out += '}';
 }
 
-// The escapes that JSON knows by a letter; 0 for other characters.
+// Returns the letter of JSON's short escape, 0 for other characters.
 char short_escape(char c) noexcept {
   switch (c) {
   case '"':
@@ -101,7 +101,7 @@ void append_escaped(std::string& out, char c) {
   out += digits[code & 0xF];
 }
 
-/// Builds a value from what a parser tells.
+/// Builds a value from a parser's events.
 class value_builder : public sax_handler {
 public:
   value_builder() {
@@ -172,11 +172,12 @@ json::json() : text_("null") {
   // nop
 }
 
-json::json(boost::json::value x) : value_(std::move(x)) {
+json::json(boost::json::value content) : value_(std::move(content)) {
   append_json(text_, value_);
 }
 
-json::json(std::string text, boost::json::value x) : text_(std::move(text)), value_(std::move(x)) {
+json::json(std::string text, boost::json::value content)
+    : text_(std::move(text)), value_(std::move(content)) {
   // nop
 }
 

@@ -19,7 +19,7 @@ std::string shown(std::string_view text) {
   if (cut) {
     auto end = limit;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
-      --end; // not within a UTF-8 sequence
+      --end; // not inside a UTF-8 sequence
     text = text.substr(0, end);
   }
   std::string result;

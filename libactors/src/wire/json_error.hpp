@@ -10,12 +10,11 @@
 
 namespace actors {
 
-/// What Boost.JSON found wrong at an offset of a text, e.g. "offset 17: syntax
-/// error".
+/// Describes an error of Boost.JSON at an offset of a text, e.g. "offset 17: syntax error".
 failure json_failure(const boost::json::error_code& code, std::size_t offset,
                      std::size_t max_depth);
 
-/// A text in quotes for an error message, cut when long.
+/// Returns a text in quotes for an error message, shortened if long.
 std::string shown(std::string_view text);
 
 } // namespace actors

@@ -14,7 +14,7 @@ namespace actors {
 
 namespace {
 
-// Points, as each price and quantity of each book comes by here.
+// Pointers are faster here, where each price and quantity of each book passes.
 const char* skip_digits(const char* pos, const char* end) noexcept {
   while (pos != end && static_cast<unsigned char>(*pos - '0') < 10)
     ++pos;
@@ -30,8 +30,8 @@ bool is_exponent(const char* pos, const char* end) noexcept {
   return pos != end && skip_digits(pos, end) == end;
 }
 
-// What stands bare on the wire must follow JSON's grammar: digits on both sides
-// of the point, and no leading zeros.
+// A bare number on the wire must follow JSON's grammar: digits on both sides of the point, and no
+// leading zeros.
 bool is_decimal(std::string_view text, bool quoted) noexcept {
   auto end = text.data() + text.size();
   auto whole = text.data() + text.starts_with('-');
@@ -69,7 +69,7 @@ bool decimal_access::assign(decimal& out, std::string_view text, bool quoted) {
 }
 
 bool decimal_access::assign_no_number(decimal& out, std::string_view text, bool quoted) {
-  // As Python writes them: json.dumps, and "%f" or str.
+  // Python writes these texts by json.dumps, "%f" and str.
   constexpr std::array<std::string_view, 7> bare{"null", "NaN", "Infinity", "-Infinity"};
   constexpr std::array<std::string_view, 7> in_quotes{"nan", "inf",      "-inf",
                                                       "NaN", "Infinity", "-Infinity"};
@@ -119,7 +119,7 @@ decimal decimal::shortest(double x) {
 }
 
 double decimal::value() const noexcept {
-  auto result = std::numeric_limits<double>::quiet_NaN(); // null stays so
+  auto result = std::numeric_limits<double>::quiet_NaN(); // the result for null
   auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), result);
   if (error != std::errc::result_out_of_range)
     return result;

@@ -13,7 +13,7 @@ namespace actors {
 
 namespace {
 
-// -- the wire contract: keys in their order, and what they stand for --------------
+// -- the wire contract: the keys in order, with their members ---------------------
 
 template <class T>
 struct field {
@@ -21,9 +21,9 @@ struct field {
   std::variant<std::string T::*, decimal T::*, std::int64_t T::*, trade_action T::*,
                std::vector<level> T::*>
       member;
-  /// Whether null has a meaning: the empty string, or no number.
+  /// Whether null is allowed, and stands for the empty string or no number.
   bool nullable = false;
-  /// Whether it may be missing, which is as good as null.
+  /// Whether the key may be missing, which then counts as null.
   bool optional = false;
 };
 
@@ -69,7 +69,7 @@ struct token {
   enum class type : std::uint8_t { null, boolean, number, no_number, string, array, object };
 
   token::type type;
-  /// A string's characters, unescaped, or the text of what is a number or none.
+  /// The unescaped characters of a string, or the text of a number, NaN or infinity.
   std::string_view text = {};
 };
 
@@ -91,8 +91,7 @@ std::string to_string(const token& x) {
   }
 }
 
-// Each `assign` gives back what its field must be if the token is not, else
-// null.
+// Each `assign` returns a description of valid values if the token does not fit, else null.
 
 const char* assign(std::string& out, const token& in, bool nullable) {
   if (in.type == token::type::string)
@@ -104,7 +103,8 @@ const char* assign(std::string& out, const token& in, bool nullable) {
   return nullptr;
 }
 
-// What Python writes where it knows no number. Rare, so that it stays out of the way.
+// Handles the texts that Python writes instead of a number, in a function of its own because they
+// are rare.
 [[gnu::cold, gnu::noinline]] const char* assign_no_number(decimal& out, const token& in,
                                                           bool nullable) {
   if (!nullable)
@@ -127,8 +127,8 @@ inline const char* assign(decimal& out, const token& in, bool nullable = false) 
   return assign_no_number(out, in, nullable);
 }
 
-// Python peers may send 1558949307370.25 where their clock is a float: the fraction is cut off
-// as their int() does. A double has whole milliseconds exactly up to 2^53.
+// Python peers whose clock is a float may send 1558949307370.25: the fraction is cut off, as
+// Python's int() does. A double holds whole milliseconds exactly up to 2^53.
 bool to_milliseconds(std::string_view text, std::int64_t& out) noexcept {
   auto end = text.data() + text.size();
   auto [last, error] = std::from_chars(text.data(), end, out);
@@ -169,8 +169,8 @@ const char* assign(std::vector<level>&, const token&, bool) {
 
 // -- reading a struct -------------------------------------------------------------
 
-// Reads the text of an event's data into its struct in one pass. Values of
-// other keys, and what follows price and quantity in a level, are passed over.
+// Reads the text of an event's data into its struct in one pass. Values of other keys, and values
+// after price and quantity in a level, are skipped.
 //
 //     depth 0    1      2     3
 //             {  "a": [    [  "8680.70", "0.5"  ], ... ], "t": ...  }
@@ -181,7 +181,7 @@ public:
     // nop
   }
 
-  /// What the contract forbids, found in well-formed text.
+  /// The violation of the contract in well-formed text.
   std::string& problem() noexcept {
     return problem_;
   }
@@ -260,7 +260,7 @@ private:
     return i;
   }
 
-  // A string with escapes comes in parts.
+  // The parser passes a string with escapes in parts.
   std::string_view whole(std::string_view last) {
     if (parts_.empty())
       return last;
@@ -291,7 +291,7 @@ private:
       return on_value(x, code);
     levels_ = &(out_.**side);
     levels_->clear();
-    levels_->reserve(10); // as most market servers send
+    levels_->reserve(10); // the depth that most market servers send
     seen_ |= 1u << current_;
     return true;
   }
@@ -328,7 +328,7 @@ private:
     return true;
   }
 
-  // A field that may be missing then is as if it were null.
+  // A missing field counts as null, if it may be missing.
   bool is_optional(std::size_t i) {
     auto& f = fields<T>[i];
     if (f.optional)
@@ -386,7 +386,7 @@ private:
     return refuse("its data must be an object, found " + to_string(x), code);
   }
 
-  // The way of a bad value, which is not to be in the way of the good ones.
+  // The error paths are cold and not inlined, so that they do not slow down valid input.
   [[gnu::cold, gnu::noinline]] bool refuse_value(std::string_view wanted, token x,
                                                  error_code& code) {
     return refuse(entity(current_).append(" ").append(wanted) + ", found " + to_string(x), code);
@@ -409,14 +409,14 @@ private:
 
   T& out_;
   std::size_t depth_ = 0;
-  /// The depth of the outermost array or object that is passed over, or 0.
+  /// The depth of the outermost array or object that is skipped, or 0.
   std::size_t skipped_from_ = 0;
-  /// The field that the last key names.
+  /// The field of the last key.
   std::size_t current_ = none;
   std::vector<level>* levels_ = nullptr;
-  /// Position within a level.
+  /// The position within a level.
   std::size_t index_ = 0;
-  /// A bit for each field that has its value.
+  /// The fields that have their values, one bit each.
   unsigned seen_ = 0;
   std::string parts_;
   std::string problem_;

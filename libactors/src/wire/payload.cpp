@@ -23,8 +23,8 @@ bool is_space(char c) noexcept {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/// Takes pieces of JSON text off the front of a text. After `value` or `string`
-/// it stands behind them; they trust the text to be well-formed.
+/// Takes pieces of JSON text off the front of a text. `value` and `string` move the cursor behind
+/// the piece; both require well-formed text.
 class cursor {
 public:
   explicit cursor(std::string_view text) noexcept : rest_(text) {
@@ -35,7 +35,7 @@ public:
     return rest_;
   }
 
-  /// The next character that is not white space, 0 at the end.
+  /// Returns the next character that is not white space, 0 at the end.
   char peek() noexcept {
     while (!rest_.empty() && is_space(rest_.front()))
       rest_.remove_prefix(1);
@@ -50,7 +50,7 @@ public:
     return true;
   }
 
-  /// Takes a string literal and gives back what is between its quotes.
+  /// Takes a string literal. Returns the text between its quotes.
   std::string_view string() noexcept {
     peek();
     std::size_t end = 1;
@@ -99,8 +99,8 @@ bool is_plain(char c) noexcept {
   return c >= 0x20 && c < 0x7F && c != '\\';
 }
 
-// The text as every known peer writes it: {"n": NAME, "d": DATA}, with a plain
-// ASCII name. What DATA is shows when it is parsed.
+// Splits a text in the form that all known peers write: {"n": NAME, "d": DATA}, with a plain ASCII
+// name. DATA is not checked here.
 std::optional<payload_parts> split_usual(std::string_view text) noexcept {
   cursor in{text};
   if (!in.take("{") || !in.take("\"n\"") || !in.take(":") || !in.take("\""))
@@ -139,7 +139,7 @@ caf::error check_well_formed(std::string_view text, std::size_t max_depth) {
   return make_error(problem.code, "body: " + problem.text);
 }
 
-// The characters of a string literal, in `buffer` if it has escapes.
+// Returns the characters of a string literal, in `buffer` if there are escapes.
 std::string_view unescape(std::string_view literal, std::string& buffer) {
   if (literal.find('\\') == std::string_view::npos)
     return literal;
@@ -152,7 +152,7 @@ std::string_view unescape(std::string_view literal, std::string& buffer) {
 
 // -- inflating ----------------------------------------------------------------------
 
-/// As zlib's default, and AIOQuant's.
+/// The default level of zlib and of AIOQuant.
 constexpr int usual_level = 6;
 
 constexpr std::size_t first_capacity = 16 * 1024;
@@ -160,7 +160,7 @@ constexpr std::size_t first_capacity = 16 * 1024;
 constexpr std::size_t kept_capacity = 256 * 1024;
 constexpr std::size_t ratio_exempt = 64 * 1024;
 
-// The largest inflated size that is allowed for a body.
+// Returns the largest inflated size that is allowed for a body.
 std::size_t size_limit(const payload_limits& limits, std::size_t body_size) noexcept {
   auto max = std::numeric_limits<std::size_t>::max();
   auto by_ratio = limits.max_ratio > 0 && body_size > max / limits.max_ratio
@@ -219,16 +219,16 @@ struct payload_decoder::impl {
       return make_error(ec::malformed_body, "body: is empty, a zlib stream is wanted");
     if (body.size() > std::numeric_limits<uInt>::max())
       return too_large(limits, body.size());
-    // One byte more than allowed tells a body that ends there from a longer one.
+    // One byte more than allowed is needed to tell a body of exactly that size from a longer one.
     auto limit = size_limit(limits, body.size());
     auto room = limit == SIZE_MAX ? limit : limit + 1;
     if (capacity == 0 || capacity > kept_capacity)
       reserve(std::min(first_capacity, room));
     if (inflate_at_once(body, std::min(capacity, limit)))
       return caf::none;
-    // It does not say what is wrong, nor go on with more room: zlib does.
+    // libdeflate neither describes errors nor continues with more room, so zlib takes over.
     inflateReset(&stream);
-    // zlib's interface is not const-correct: it only reads the input.
+    // The cast is safe: zlib only reads its input, but its interface is not const-correct.
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
     stream.avail_in = static_cast<uInt>(body.size());
     for (;;) {
@@ -236,7 +236,7 @@ struct payload_decoder::impl {
       auto result = inflate_until(end);
       if (used > limit)
         return too_large(limits, body.size());
-      // What follows the stream is nobody's, to Python too.
+      // Bytes behind the stream are ignored, as in Python.
       if (result == Z_STREAM_END)
         return caf::none;
       if (result != Z_BUF_ERROR && result != Z_OK)
@@ -248,7 +248,7 @@ struct payload_decoder::impl {
     }
   }
 
-  // False: the body is no zlib stream, or it needs more room.
+  // Returns false if the body is no zlib stream, or needs more room.
   bool inflate_at_once(std::string_view body, std::size_t room) {
     std::size_t taken = 0;
     auto result = libdeflate_zlib_decompress_ex(fast.get(), body.data(), body.size(), buffer.get(),
@@ -278,8 +278,7 @@ struct payload_decoder::impl {
                                               + std::to_string(stream.total_in) + ": " + why);
   }
 
-  // Takes the parts from a text that is well-formed; of equal keys the last
-  // counts, as in Python.
+  // Splits a well-formed text. The last of several equal keys counts, as in Python.
   caf::expected<payload_parts> find_parts() {
     cursor in{text()};
     if (!in.take("{"))
@@ -313,11 +312,11 @@ struct payload_decoder::impl {
   payload_limits limits;
   std::unique_ptr<libdeflate_decompressor, free_decompressor> fast;
   z_stream stream{};
-  /// Grows as bodies need it, never beyond the limit; what `parts` look into.
+  /// The inflated text, into which the parts are views. It grows with the bodies up to the limit.
   std::unique_ptr<char[]> buffer;
   std::size_t capacity = 0;
   std::size_t used = 0;
-  /// The name of the last body if it had escapes.
+  /// The name of the last body, if the name had escapes.
   std::string name;
 };
 
@@ -395,7 +394,7 @@ struct payload_encoder::impl {
     auto bound = libdeflate_zlib_compress_bound(compressor.get(), text.size());
     if (compressed.size() < bound)
       compressed.resize(bound);
-    // Cannot fail: the bound is enough.
+    // The call cannot fail, because the buffer has the size of the bound.
     auto size = libdeflate_zlib_compress(compressor.get(), text.data(), text.size(),
                                          compressed.data(), compressed.size());
     return compressed.substr(0, size);

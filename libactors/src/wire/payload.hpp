@@ -12,11 +12,12 @@
 
 namespace actors {
 
-/// Why a receiver with these limits does not take an event, if so (`ec::limit_exceeded`). Of
-/// its data's JSON text only the brackets are looked at.
+/// Returns `ec::limit_exceeded` if a receiver with these limits would refuse an event for its
+/// depth. The check only counts the brackets of the JSON text.
 failure check_depth(std::string_view data, const payload_limits& limits);
 
-/// The same by the size of the whole text and of the body that it is in.
+/// Returns `ec::limit_exceeded` if such a receiver would refuse the size of the text, or the ratio
+/// of that size to the size of the body.
 failure check_size(std::size_t text_size, std::size_t body_size, const payload_limits& limits);
 
 /// The two parts of a body, as views into its JSON text.
@@ -25,12 +26,12 @@ struct payload_parts {
   std::string_view name;
   /// The JSON text of the event's data: well-formed only if `checked`.
   std::string_view data;
-  /// Whether `data` is known to be one JSON value. If not, whoever parses it
-  /// finds out: on an error there, ask `payload_decoder::check`.
+  /// Whether `data` is known to be one JSON value. If not, a caller whose parser fails should call
+  /// `payload_decoder::check`.
   bool checked = false;
 };
 
-/// Inflates and splits bodies. Holds its working memory for all.
+/// Inflates and splits bodies. A decoder reuses its working memory.
 class payload_decoder {
 public:
   explicit payload_decoder(payload_limits limits = {});
@@ -42,11 +43,11 @@ public:
 
   /// Inflates a body and finds its parts, which are valid until the next call.
   /// Errors: `ec::malformed_body`, `ec::malformed_json`, `ec::limit_exceeded`,
-  /// each with what and where.
+  /// each with the problem and its place.
   caf::expected<payload_parts> decode(std::string_view body);
 
-  /// Reads the text of the last `open` from the start, key by key, and gives
-  /// its parts, which then are `checked`.
+  /// Reads the text of the last `decode` again, key by key. Returns its parts, which then are
+  /// `checked`.
   caf::expected<payload_parts> check();
 
   const payload_limits& limits() const noexcept;
@@ -56,10 +57,10 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
-/// Writes bodies. Holds its working memory for all.
+/// Writes bodies. An encoder reuses its working memory.
 class payload_encoder {
 public:
-  /// AIOQuant writes level 6; any is readable.
+  /// AIOQuant writes with level 6; receivers read any level.
   explicit payload_encoder(int level = 6);
 
   ~payload_encoder();
@@ -67,10 +68,10 @@ public:
   payload_encoder(payload_encoder&&) noexcept;
   payload_encoder& operator=(payload_encoder&&) noexcept;
 
-  /// The body of an event, `data` being JSON text.
+  /// Returns the body of an event; `data` is JSON text.
   std::string encode(std::string_view name, std::string_view data);
 
-  /// The encoder of this thread, for level 6.
+  /// Returns the calling thread's encoder, with level 6.
   static payload_encoder& of_this_thread();
 
 private:

@@ -18,26 +18,26 @@ bool is_low_surrogate(std::uint32_t x) noexcept {
   return x >= 0xDC00 && x < 0xE000;
 }
 
-void append_utf8(std::string& out, std::uint32_t x) {
-  auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((x >> shift) & 0x3F)); };
-  if (x < 0x80) {
-    out += static_cast<char>(x);
-  } else if (x < 0x800) {
-    out += static_cast<char>(0xC0 | (x >> 6));
+void append_utf8(std::string& out, std::uint32_t code) {
+  auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((code >> shift) & 0x3F)); };
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xC0 | (code >> 6));
     tail(0);
-  } else if (x < 0x10000) {
-    out += static_cast<char>(0xE0 | (x >> 12));
+  } else if (code < 0x10000) {
+    out += static_cast<char>(0xE0 | (code >> 12));
     tail(6);
     tail(0);
   } else {
-    out += static_cast<char>(0xF0 | (x >> 18));
+    out += static_cast<char>(0xF0 | (code >> 18));
     tail(12);
     tail(6);
     tail(0);
   }
 }
 
-// "\uXXXX" at the front of a text.
+// Takes "\uXXXX" off the front of a text.
 std::optional<std::uint32_t> take_code_unit(std::string_view& text) noexcept {
   std::uint32_t result = 0;
   if (text.size() < 6 || !text.starts_with("\\u"))

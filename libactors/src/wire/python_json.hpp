@@ -1,7 +1,7 @@
 #pragma once
 
-// JSON as Python's json module reads and writes it: beside the standard it knows NaN, Infinity
-// and -Infinity, and escapes of surrogates that have no partner. Fleets publish all of these.
+// JSON as Python's json module reads and writes it. Python extends the standard by NaN, Infinity,
+// -Infinity and escapes of unpaired surrogates. Fleets publish all of these.
 
 #include <cstddef>
 #include <limits>
@@ -16,15 +16,17 @@
 
 namespace actors {
 
-/// Takes a string literal off the front of a text and appends its characters; U+FFFD stands
-/// for a surrogate without a partner, which UTF-8 cannot say. False if it is malformed.
+/// Takes a string literal off the front of a text and appends its characters. An unpaired
+/// surrogate becomes U+FFFD, because UTF-8 cannot encode it. Returns false if the literal is
+/// malformed.
 bool take_python_string(std::string_view& text, std::string& out);
 
-/// Takes the text of a number off the front, by JSON's grammar. Empty if there is none.
+/// Takes a number, by JSON's grammar, off the front of a text. Returns an empty text if there is
+/// none.
 std::string_view take_number(std::string_view& text) noexcept;
 
-/// Feeds a text to a handler as `boost::json::basic_parser` does, and NaN and the infinities to
-/// its `on_no_number`. Slower: for the texts that Boost.JSON has refused.
+/// Feeds a text to a handler as `boost::json::basic_parser` does, and passes NaN and the infinities
+/// to `on_no_number`. The parser is slow, so it only serves texts that Boost.JSON has refused.
 template <class Handler>
 class python_parser {
 public:
@@ -33,7 +35,7 @@ public:
     // nop
   }
 
-  /// Whether Python reads the whole text, within the depth, and the handler takes it.
+  /// Returns whether Python can read the whole text, within the depth, and the handler accepts it.
   bool read() {
     if (!amqp::is_utf8(rest_) || !handler_.on_document_begin(code_) || !value())
       return false;
@@ -61,7 +63,7 @@ private:
     return true;
   }
 
-  /// Within the innermost container: its next member, or its end.
+  /// Reads the next member of the innermost container, or the container's end.
   bool next_member() {
     auto& here = open_.back();
     skip_space();
@@ -128,14 +130,14 @@ private:
     auto text = take_number(rest_);
     if (text.empty() || code_)
       return false;
-    auto x = boost::json::parse(text, code_);
+    auto parsed = boost::json::parse(text, code_);
     if (code_)
       return false;
-    if (auto i = x.if_int64())
+    if (auto i = parsed.if_int64())
       return handler_.on_int64(*i, text, code_);
-    if (auto u = x.if_uint64())
+    if (auto u = parsed.if_uint64())
       return handler_.on_uint64(*u, text, code_);
-    return handler_.on_double(x.get_double(), text, code_);
+    return handler_.on_double(parsed.get_double(), text, code_);
   }
 
   Handler& handler_;
@@ -146,7 +148,7 @@ private:
   boost::json::error_code code_;
 };
 
-/// Whether Python reads a text that Boost.JSON has refused, and the handler takes it.
+/// Returns whether Python can read a text that Boost.JSON has refused, and the handler accepts it.
 template <class Handler>
 bool read_as_python(Handler& handler, std::string_view text, std::size_t max_depth) {
   return python_parser<Handler>{handler, text, max_depth}.read();

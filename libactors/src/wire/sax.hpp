@@ -1,6 +1,6 @@
 #pragma once
 
-// Boost.JSON's event parser. Heavy to compile: for the sources that need it.
+// Boost.JSON's event parser. The header is heavy to compile, so include it only where needed.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace actors {
 
-/// A handler that accepts every text. Others hide the functions whose news they
-/// want; to give up, they set the error code and return false.
+/// A handler that accepts every text. Derived handlers hide the functions for the events they
+/// need; to stop the parser, a function sets the error code and returns false.
 struct sax_handler {
   using error_code = boost::json::error_code;
   using string_view = boost::json::string_view;
@@ -80,7 +80,7 @@ struct sax_handler {
     return true;
   }
 
-  /// NaN or an infinity, which only Python writes.
+  /// Called for NaN and the infinities, which only Python writes.
   bool on_no_number(double, string_view, error_code&) {
     return true;
   }
@@ -102,8 +102,7 @@ struct sax_handler {
   }
 };
 
-/// Feeds a whole text to a parser; gives back what is wrong with the text, or
-/// nothing.
+/// Feeds a whole text to a parser. Returns the error in the text, if there is one.
 template <class Handler>
 failure read_all(boost::json::basic_parser<Handler>& parser, std::string_view text,
                  std::size_t max_depth) {

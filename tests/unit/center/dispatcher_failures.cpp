@@ -2,6 +2,7 @@
 
 // What becomes of messages whose handler fails, or never answers.
 
+#include <limits>
 #include <stdexcept>
 
 #include "unit/center/dispatcher_fixture.hpp"
@@ -69,6 +70,20 @@ CAF_TEST(a message is retried with growing delays and ends in the dead letters) 
   CAF_CHECK(header(copies[3], "x-la-attempts") == amqp::field_value{std::int64_t{4}});
   CAF_CHECK_EQUAL(seen->trades.size(), 4u);
   CAF_CHECK(status().dead_lettered == 1u);
+}
+
+// A peer may write any number, and no retry has that number.
+CAF_TEST(a message with a count of attempts beyond all limits goes to the dead letters) {
+  auto seen = subscribed_strategy(retried_trades({.max_retries = 3}));
+  seen->failing = true;
+  std::uint64_t tag = 0;
+  for (auto count : {std::int64_t{4'294'967'295}, std::numeric_limits<std::int64_t>::max()}) {
+    auto forged = delivery(++tag, body(some_trade()));
+    forged.properties.headers.emplace_back("x-la-attempts", count);
+    deliver({std::move(forged)});
+    CAF_REQUIRE_EQUAL(copies.size(), tag);
+    CAF_CHECK_EQUAL(copies.back().routing_key, "orders.dead");
+  }
 }
 
 // The queue beside may be gone, or the broker blocks: nothing is lost.

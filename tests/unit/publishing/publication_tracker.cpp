@@ -288,4 +288,15 @@ CAF_TEST(at the end all that is unsent is given back and its publishers are told
   CAF_CHECK(sut.is_drained());
 }
 
+CAF_TEST(messages of many routing keys that come back are one line of the log) {
+  start_up_trading();
+  for (auto key : {"a", "b", "c"})
+    sut.on_returned({{ec::no_route, "NO_ROUTE"}, "Trade", key, {}});
+  std::set<std::string> entities;
+  for (auto& news : sut.news)
+    if (auto* line = std::get_if<log_line>(&news); line && line->kind.name() == "message came back")
+      entities.insert(line->entity);
+  CAF_CHECK_EQUAL(entities.size(), 1u);
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

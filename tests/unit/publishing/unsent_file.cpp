@@ -161,6 +161,16 @@ CAF_TEST(a second process is told who has the file) {
   CAF_CHECK(unsent_file::open(path));
 }
 
+CAF_TEST(a link to the file is the file) {
+  auto file = open();
+  const auto link = folder / "link";
+  std::filesystem::create_symlink(std::filesystem::path{path}.filename(), link);
+  CAF_CHECK(!unsent_file::open(link.string()));
+  file = nullptr;
+  CAF_CHECK(unsent_file::open(link.string()));
+  CAF_CHECK(std::filesystem::is_symlink(link));
+}
+
 CAF_TEST(a folder that is not there is an error with its path) {
   auto file = unsent_file::open("/nowhere/file");
   CAF_REQUIRE(!file);

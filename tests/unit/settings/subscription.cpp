@@ -257,6 +257,14 @@ CAF_TEST(a queue that is kept may serve one consumer at a time) {
   CAF_CHECK(problem(trades("p", "s").single_active_consumer()).ends_with("on_quorum_queue"));
 }
 
+// Its messages would be lost to the queue that they are to come back to.
+CAF_TEST(a queue that is beside another one cannot be subscribed) {
+  for (auto name : {"orders.retry.500", "orders.unmatched"})
+    CAF_CHECK(problem(trades("p", "s").on_durable_queue(name)).ends_with("name another queue"));
+  for (auto name : {"orders.dead", "orders.retry", "orders.retry.x", "unmatched", "500"})
+    CAF_CHECK_EQUAL(problem(trades("p", "s").on_durable_queue(name)), "none");
+}
+
 CAF_TEST(subscriptions that agree on their queue share a consumer) {
   const auto x = trades("p", "s").prefetch(10);
   CAF_CHECK(share_consumer(x, trades("p", "t").prefetch(10).acked(ack_policy::on_success)));

@@ -130,6 +130,17 @@ CAF_TEST(a refused queue beside a consumer is reported and stops nobody) {
   CAF_CHECK_EQUAL(broker.queues.count("q1.dead"), 1u);
 }
 
+CAF_TEST(queues beside a consumer that are all refused are one line of the log) {
+  refuse("'q1.", ec::access_refused);
+  up();
+  notes.clear();
+  x.want(wanted_with_dead_letters(1));
+  follow();
+  run();
+  CAF_CHECK_EQUAL(x.refused().size(), 2u);
+  CAF_CHECK_EQUAL(notes.size(), 1u);
+}
+
 CAF_TEST(a queue beside a consumer that exists otherwise is used as it is) {
   broker.queues["q1.dead"] = {true, false, {}, {}};
   up();

@@ -12,8 +12,8 @@
 
 namespace actors::amqp {
 
-/// A text that is never shown: it has no stream operator and no formatter, so
-/// that it reaches a log only by calling `reveal`.
+/// A text that must not be shown. `secret` has no stream operator and no formatter, so its text
+/// reaches a log only through `reveal`.
 class ACTORS_EXPORT secret {
 public:
   secret() = default;
@@ -32,8 +32,8 @@ private:
   std::string text_;
 };
 
-/// Which transport an endpoint is reached by: a broker over TCP or TLS, the
-/// in-process broker, or a relay (`actors/relay.hpp`) over TCP or TLS.
+/// The transport of an endpoint: a broker over TCP or TLS, the in-process broker, or a relay
+/// (`actors/relay.hpp`) over TCP or TLS.
 enum class scheme : std::uint8_t { amqp, amqps, memory, relay, relays };
 
 /// Whether the endpoint is reached over TLS.
@@ -46,41 +46,40 @@ constexpr bool is_relay(scheme x) noexcept {
   return x == scheme::relay || x == scheme::relays;
 }
 
-/// Where a relay listens unless it is told otherwise.
+/// The default port of a relay.
 constexpr std::uint16_t relay_port = 5670;
 
-/// How we log in: with user name and password (SASL PLAIN), or with our client
-/// certificate (SASL EXTERNAL, RabbitMQ's plugin rabbitmq_auth_mechanism_ssl).
+/// The kind of login: by user name and password (SASL PLAIN), or by client certificate (SASL
+/// EXTERNAL, with RabbitMQ's plugin rabbitmq_auth_mechanism_ssl).
 enum class auth_mechanism : std::uint8_t { plain, external };
 
 ACTORS_EXPORT std::string_view to_string(auth_mechanism x) noexcept;
 
-/// Who is trusted, and who we are, over TLS. The files are in PEM form and
+/// The trusted authorities and the client's certificate for TLS. The files are in PEM form and are
 /// read at each connect, so that renewed certificates need no restart.
 struct tls_options {
-  /// The certificates of the authorities to trust. Empty: those of the system.
+  /// The certificates of the authorities to trust. Empty: the system's authorities.
   std::string cacertfile;
-  /// Our certificate, followed by those between it and its authority. Empty:
-  /// we show none.
+  /// The client's certificate, followed by any intermediate certificates. Empty: the client shows
+  /// no certificate.
   std::string certfile;
-  /// The private key of our certificate, without a passphrase. Empty: it
-  /// stands in `certfile`.
+  /// The private key of the certificate, without a passphrase. Empty: the key is in `certfile`.
   std::string keyfile;
-  /// Whether the broker must have a valid certificate for its name. Without
-  /// this, anybody in between can read and change everything.
+  /// Whether the broker must have a valid certificate for its name. Without this check, anybody
+  /// on the path can read and change everything.
   bool verify = true;
-  /// The name that the certificate must be for. Empty: the host's.
+  /// The name that the broker's certificate must be for. Empty: the host name.
   std::string server_name;
 
   bool operator==(const tls_options&) const = default;
 };
 
-/// What a broker was found to allow, by `link_listener::learned`: so that no link breaks twice for
-/// the same limit. Not part of a URL.
+/// The limits of a broker that links have discovered (`link_listener::learned`), so that no second
+/// link breaks on the same limit. Not part of a URL.
 struct broker_limits {
-  /// Channels of one connection; 0 is unknown.
+  /// The number of channels per connection; 0 is unknown.
   std::uint16_t channels = 0;
-  /// Consumers of one channel; 0 is unknown.
+  /// The number of consumers per channel; 0 is unknown.
   std::uint32_t consumers_per_channel = 0;
   /// The largest body, in bytes; 0 is unknown.
   std::uint64_t message_size = 0;
@@ -90,7 +89,7 @@ struct broker_limits {
   bool operator==(const broker_limits&) const = default;
 };
 
-/// Where a broker is, and how to log in.
+/// The address of a broker or relay, and how to log in.
 struct endpoint {
   amqp::scheme scheme = amqp::scheme::amqp;
   /// Host name or address; the broker's name for `memory:NAME`.
@@ -99,50 +98,57 @@ struct endpoint {
   std::string vhost = "/";
   std::string username = "guest";
   secret password{"guest"};
-  /// A file that holds the password instead, read anew at each login so that a new one
-  /// needs no restart; a line break at its end is left away. Empty: `password` is it. Not
-  /// part of a URL; a URL that has a password of its own stands above it.
+  /// The path of a file with the password, which is read at each login, so that a new password
+  /// needs no restart; a line break at the file's end is ignored. Empty: `password` applies. Not
+  /// part of a URL; a password in a URL overrides the file.
   std::string password_file;
   amqp::auth_mechanism auth_mechanism = amqp::auth_mechanism::plain;
-  /// Used over TLS only.
+  /// Applies to TLS only.
   tls_options tls;
-  /// Silence of twice this time ends the link, of three times one to a relay. 0
-  /// switches heartbeats off.
+  /// The interval of heartbeats; 0 switches them off. A link ends after a silence of two
+  /// intervals, a link to a relay after three.
   std::chrono::seconds heartbeat{10};
   /// Limit for the TCP connection.
   std::chrono::milliseconds connection_timeout{5'000};
-  /// Limit for the TLS handshake after that, and for the AMQP handshake after
-  /// both.
+  /// Limit for the TLS handshake, and again for the AMQP handshake after that.
   std::chrono::milliseconds handshake_timeout{10'000};
   /// Limit for the answer to a request (declare, bind, consume, ...).
   std::chrono::milliseconds request_timeout{10'000};
-  /// Limit for the broker to take any of the bytes that wait to be sent.
+  /// Limit for a time in which the broker takes none of the bytes that wait to be sent.
   std::chrono::milliseconds send_timeout{20'000};
   /// The name that RabbitMQ's management shows for the connection.
   std::string connection_name;
-  /// What former links have learned of it.
+  /// The broker's limits that former links discovered.
   broker_limits known;
 
   bool operator==(const endpoint&) const = default;
 };
 
-/// Reads `amqp://user:password@host:port/vhost?heartbeat=10&...`, `amqps://...`,
-/// `relay://host:port`, `relays://host:port` (neither has a user or a vhost: those are
-/// the relay's own) or `memory:[name]`. Source: RabbitMQ URI
-/// specification; parts may be percent-escaped, and "/", "?", "#" and "%" in a password must be: a
-/// URL in which a piece of it could be taken for something else is refused; a path that is missing
-/// or just "/" is the vhost "/" (many users write it so), "/%2f" too. Query parameters: `heartbeat`
-/// (s; 1 for a relay, unless `defaults` is one), `connection_timeout` (ms), `auth_mechanism`
-/// (plain, external), and over TLS `cacertfile`, `certfile`, `keyfile`, `verify` (verify_peer,
-/// verify_none) and `server_name_indication`. Credentials and settings that the URL does not name
-/// are those of `defaults`. Errors are `ec::invalid_endpoint` and never hold the
-/// password.
+/// Reads a URL of one of these forms:
+///
+///     amqp://user:password@host:port/vhost?heartbeat=10&...
+///     amqps://...
+///     relay://host:port
+///     relays://host:port
+///     memory:[name]
+///
+/// URLs of relays have no user and no vhost, because the relay has its own. The source of the
+/// format is the RabbitMQ URI specification. All parts may be percent-escaped; "/", "?", "#" and
+/// "%" in a password must be, and a URL in which a piece of the password could be taken for
+/// something else is refused. A missing path and the paths "/" (which many users write) and
+/// "/%2f" are the vhost "/".
+///
+/// Query parameters: `heartbeat` (s; 1 for a relay, unless `defaults` is a relay),
+/// `connection_timeout` (ms), `auth_mechanism` (plain, external), and over TLS `cacertfile`,
+/// `certfile`, `keyfile`, `verify` (verify_peer, verify_none) and `server_name_indication`.
+/// `defaults` provides the credentials and settings that the URL does not name. Error:
+/// `ec::invalid_endpoint`, which never holds the password.
 ACTORS_EXPORT caf::expected<endpoint> parse_endpoint(std::string_view url,
                                                      const endpoint& defaults = {});
 
-/// Whether the settings make sense and go together: a host is a name or an address; TLS settings
-/// without TLS are a mistake, and a login by certificate needs one; a relay has no vhost. Nothing,
-/// or `ec::invalid_endpoint`.
+/// Checks that the settings fit together: the host is a name or an address, TLS settings need TLS,
+/// a login by certificate needs a certificate, and a relay has no vhost. Error:
+/// `ec::invalid_endpoint`.
 ACTORS_EXPORT failure check(const endpoint& x);
 
 /// The endpoint as a URL without credentials, e.g. "amqp://localhost:5672/".

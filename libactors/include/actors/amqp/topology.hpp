@@ -12,8 +12,8 @@
 
 namespace actors::amqp {
 
-/// The value of an AMQP field that is a table, a list or anything else that is none of
-/// our types, as AMQP encodes it: a copy of a message carries it on as it came.
+/// An AMQP field value without a type of its own here, such as a table or a list, in AMQP's
+/// encoding. Copies of a message carry the value on unchanged.
 struct opaque_value {
   /// AMQP's letter for the type, e.g. 'A' for a list, 'F' for a table.
   char kind = 'V';
@@ -25,20 +25,20 @@ struct opaque_value {
 /// The value of an AMQP argument or header.
 using field_value = std::variant<bool, std::int64_t, double, std::string, opaque_value>;
 
-/// An AMQP field table. Order is kept.
+/// An AMQP field table, which keeps its order.
 using field_table = std::vector<std::pair<std::string, field_value>>;
 
-/// The fields of a nested table; nothing, if it is none or malformed.
+/// Returns the fields of a nested table, or nothing if the value is malformed or no table.
 ACTORS_EXPORT std::optional<field_table> as_table(const opaque_value& x);
 
-/// The values of a list; nothing, if it is none or malformed.
+/// Returns the values of a list, or nothing if the value is malformed or no list.
 ACTORS_EXPORT std::optional<std::vector<field_value>> as_list(const opaque_value& x);
 
 enum class exchange_type : std::uint8_t { topic, fanout, direct, headers };
 
 ACTORS_EXPORT std::string_view to_string(exchange_type x) noexcept;
 
-/// An exchange as we want it on the broker.
+/// An exchange to declare on the broker.
 struct exchange {
   std::string name;
   exchange_type type = exchange_type::topic;
@@ -49,7 +49,7 @@ struct exchange {
   bool operator==(const exchange&) const = default;
 };
 
-/// A queue as we want it on the broker. An empty name asks the broker for one.
+/// A queue to declare on the broker. If the name is empty, the broker makes one.
 struct queue {
   std::string name;
   bool durable = false;
@@ -60,7 +60,7 @@ struct queue {
   bool operator==(const queue&) const = default;
 };
 
-/// Routes what arrives at an exchange with a matching routing key to a queue.
+/// A route from an exchange to a queue, for messages with a matching routing key.
 struct binding {
   std::string exchange;
   std::string queue;
@@ -69,7 +69,7 @@ struct binding {
   bool operator==(const binding&) const = default;
 };
 
-/// Names a consumer within one event center, over all reconnects.
+/// The id of a consumer within one event center, which stays the same over reconnects.
 using consumer_id = std::uint32_t;
 
 /// A consumer of a queue.
@@ -77,17 +77,17 @@ struct consumer {
   consumer_id id = 0;
   std::string queue;
   /// How many unacknowledged deliveries the broker may have in flight to this
-  /// consumer; 0 is without limit. Has no effect with `no_ack`.
+  /// consumer; 0 is without limit. No effect with `no_ack`.
   std::uint16_t prefetch_count = 1;
   bool no_ack = false;
   bool exclusive = false;
-  /// For a stream, `x-stream-offset` says where it begins: "first", "last",
-  /// "next", an offset, or an age as "1h". A stream needs a prefetch count and
-  /// acknowledgements.
+  /// AMQP arguments. For a stream, `x-stream-offset` is the position where reading begins:
+  /// "first", "last", "next", an offset, or an age such as "1h". A stream needs a prefetch count
+  /// and acknowledgements.
   field_table arguments = {};
-  /// Consumers of one group share a channel, so what the broker closes it for costs all
-  /// of them; those of different groups never do. 0 is the group of most, which takes
-  /// several channels where the broker allows few consumers on one.
+  /// The group of consumers that share a channel, and so are all lost if the broker closes the
+  /// channel. Different groups never share one. Group 0, the usual one, takes several channels
+  /// if the broker allows only few consumers on each.
   std::uint32_t group = 0;
 
   bool operator==(const consumer&) const = default;

@@ -19,26 +19,26 @@
 
 namespace actors::testing {
 
-/// A strategy's surroundings in a test: an event center on a broker within the process, a market
-/// beside it, and a time that passes only when the test says so. Nothing happens between two
-/// calls, so a test never waits, and always ends the same:
+/// A test environment for strategies: an event center on a broker inside the process, a market
+/// that publishes to the same broker, and a clock that only the test advances. Nothing happens
+/// between two calls, so a test never waits and its result never varies:
 ///
-///     actors::testing::center_fixture x;
-///     auto sold = x.record<actors::trade>();
-///     x.spawn(seller); // a function-based actor: seller(self, center)
-///     x.publish(book);
+///     actors::testing::center_fixture fixture;
+///     auto sold = fixture.record<actors::trade>();
+///     fixture.spawn(seller); // a function-based actor: seller(self, center)
+///     fixture.publish(book);
 ///     check(sold->size() == 1);
-///     x.drop_links();
-///     x.advance(1s); // it has reconnected
+///     fixture.drop_links();
+///     fixture.advance(1s); // the event center has reconnected
 ///
-/// It works with any test framework. All calls come from one thread.
+/// The fixture works with any test framework. All calls must come from one thread.
 class ACTORS_EXPORT center_fixture {
 public:
-  /// An event center that has connected. The semantics are those of a version of RabbitMQ
-  /// (`amqp::memory_semantics`); of the settings the endpoints are not used.
+  /// Starts an event center, which has connected when the constructor returns. `semantics`
+  /// selects a version of RabbitMQ; the fixture ignores the endpoints of `settings`.
   explicit center_fixture(amqp::memory_semantics semantics = {}, config settings = {});
 
-  /// Ends all actors that `spawn` has started. Others must have ended.
+  /// Ends all actors that `spawn` has started. All other actors must have ended before.
   ~center_fixture();
 
   center_fixture(const center_fixture&) = delete;
@@ -54,15 +54,15 @@ public:
   // -- strategies ------------------------------------------------------------------------
 
   /// Starts a function-based actor: `strategy(self, center, args...)`, or `strategy(center,
-  /// args...)`. It has subscribed when this returns.
+  /// args...)`. The strategy has subscribed when `spawn` returns.
   template <class F, class... Ts>
   caf::actor spawn(F strategy, Ts&&... args) {
     return started(caf::actor_cast<caf::actor>(
         system().spawn(std::move(strategy), center(), std::forward<Ts>(args)...)));
   }
 
-  /// Starts a class-based actor, whose constructor gets the event center and the arguments. The
-  /// handle is typed if the actor is.
+  /// Starts a class-based actor, whose constructor gets the event center and the arguments.
+  /// Returns the actor's handle, which is typed if the actor is.
   template <std::derived_from<caf::local_actor> T, class... Ts>
   auto spawn(Ts&&... args) {
     auto result = system().spawn<T>(center(), std::forward<Ts>(args)...);
@@ -70,12 +70,12 @@ public:
     return result;
   }
 
-  /// Whether an actor has not ended.
+  /// Whether an actor is still running.
   bool is_running(const caf::actor& strategy);
 
   // -- the market ------------------------------------------------------------------------
 
-  /// Publishes by another event center, and lets everybody handle what follows.
+  /// Publishes through the market's own event center, then runs all actors (`run`).
   template <event_type T>
   void publish(const T& x, publish_options options = {}) {
     market().publish(x, std::move(options));
@@ -84,13 +84,13 @@ public:
 
   void publish(const event& x, publish_options options = {});
 
-  /// Keeps what anybody publishes from now on, in order, of this type and binding key.
+  /// Records all events of this type and binding key, by any publisher, from now on and in order.
   template <event_type T>
   std::shared_ptr<const std::vector<T>> record(std::string routing_key = "#") {
     auto result = std::make_shared<std::vector<T>>();
     auto recorder = [result](caf::event_based_actor* self, const event_center& from,
-                             const subscription& what) -> caf::behavior {
-      from.subscribe(self, what);
+                             const subscription& spec) -> caf::behavior {
+      from.subscribe(self, spec);
       return {[result](const T& x) { result->push_back(x); }};
     };
     started(system().spawn(recorder, market(), subscription::to<T>(std::move(routing_key))));
@@ -99,29 +99,31 @@ public:
 
   // -- time ------------------------------------------------------------------------------
 
-  /// Lets everybody handle what waits for them. All other calls do so as well.
+  /// Runs all actors until no message is left. All calls that cause events do so as well.
   void run();
 
-  /// Lets time pass, for strategies, event center and broker. What is due happens at its time.
+  /// Advances the clock of strategies, event center and broker. Each event that is due happens at
+  /// its own time.
   void advance(std::chrono::milliseconds by);
 
   // -- faults ----------------------------------------------------------------------------
 
-  /// All links are lost. They come back as time passes.
+  /// Drops all links, which come back as time passes.
   void drop_links(ec reason = ec::connection_lost);
 
-  /// The broker restarts: what is not durable is gone. Links come back as time passes.
+  /// Restarts the broker: entities and messages that are not durable are lost, and links come
+  /// back as time passes.
   void restart_broker();
 
-  /// The broker refuses the next request about this exchange or queue.
+  /// Has the broker refuse the next request about this exchange or queue.
   void refuse_next(std::string entity, ec reason);
 
-  /// The broker does and answers nothing until `resume_broker`.
+  /// Stops all activity and answers of the broker until `resume_broker`.
   void stall_broker();
   void resume_broker();
 
-  /// The broker confirms the next messages and loses them: strategies with stream events are
-  /// told of a gap. For a stale stream let time pass without messages.
+  /// Has the broker confirm the next messages but lose them, so that strategies with stream
+  /// events get a `stream_gap`. For a `stream_stale`, advance the clock without messages.
   void lose_next(std::size_t messages = 1);
 
   // -- looking ---------------------------------------------------------------------------
@@ -130,7 +132,7 @@ public:
 
 private:
   const event_center& market() const noexcept;
-  caf::actor started(caf::actor x);
+  caf::actor started(caf::actor strategy);
 
   struct impl;
   std::unique_ptr<impl> impl_;

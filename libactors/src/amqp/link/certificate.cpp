@@ -13,7 +13,7 @@ namespace actors::amqp {
 
 namespace {
 
-/// Of the names in a certificate, so many are told.
+/// The number of names shown of a certificate.
 constexpr int max_names = 8;
 constexpr std::size_t max_name_size = 128;
 
@@ -31,7 +31,7 @@ std::string text_in(BIO* x) {
   return size > 0 ? std::string{data, static_cast<std::size_t>(size)} : std::string{};
 }
 
-/// A name as the peer wrote it, made safe for a line of text.
+/// Returns a peer's text made safe for a line of text.
 std::string printable(std::string_view text) {
   std::string result{text.substr(0, max_name_size)};
   for (auto& c : result)
@@ -73,7 +73,7 @@ std::string alternative_text(const GENERAL_NAME* name) {
                     static_cast<std::size_t>(::ASN1_STRING_length(text))});
 }
 
-/// The hosts that a certificate is for, or its subject where it names none.
+/// Returns the hosts that a certificate is for, or its subject if it names no host.
 std::string hosts_of(X509* certificate) {
   auto free_names = [](GENERAL_NAMES* x) { ::GENERAL_NAMES_free(x); };
   std::unique_ptr<GENERAL_NAMES, decltype(free_names)> names{
@@ -129,7 +129,7 @@ std::string explain(X509_STORE_CTX* context, const std::string& wanted) {
 certificate_verdict::certificate_verdict(const endpoint& where)
     : verify_(where.tls.verify),
       name_(where.tls.server_name.empty() ? where.host : where.tls.server_name) {
-  // "mq.example." is a full name in the DNS, but no certificate has the dot.
+  // "mq.example." is a full name in the DNS, but certificates leave the dot out.
   if (name_.ends_with('.'))
     name_.pop_back();
 }
@@ -140,7 +140,8 @@ bool certificate_verdict::watch(SSL* connection) {
                    verify_ ? &on_certificate : nullptr);
   auto wanted = ::SSL_get0_param(connection);
   ::X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  // An address is compared with the certificate's addresses, and not announced.
+  // An address is compared with the certificate's addresses, and must not be announced as a
+  // server name.
   if (::X509_VERIFY_PARAM_set1_ip_asc(wanted, name_.c_str()) == 1)
     return true;
   return ::X509_VERIFY_PARAM_set1_host(wanted, name_.c_str(), name_.size()) == 1

@@ -8,7 +8,7 @@
 
 namespace actors::amqp {
 
-/// Has a broker's certificate verified, and says in words what is wrong with it.
+/// Verifies a broker's certificate, and words the first problem found.
 class certificate_verdict {
 public:
   explicit certificate_verdict(const endpoint& where);
@@ -16,11 +16,11 @@ public:
   certificate_verdict(const certificate_verdict&) = delete;
   certificate_verdict& operator=(const certificate_verdict&) = delete;
 
-  /// Makes the handshake of a connection verify as the endpoint asks, and look
-  /// for one name. Must outlive the connection's handshake.
+  /// Sets a connection up to verify the certificate as the endpoint asks, and to look for one
+  /// name; returns false if OpenSSL refuses. This object must outlive the handshake.
   bool watch(SSL* connection);
 
-  /// The first problem that was found.
+  /// The first problem that was found; empty if there is none.
   const std::string& text() const noexcept {
     return text_;
   }

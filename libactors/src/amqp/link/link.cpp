@@ -25,41 +25,41 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// Enough for what the kernel holds ready in one go.
+/// The kernel rarely holds more bytes ready than this.
 constexpr std::size_t read_size = 64 * 1024;
 
-/// A link that has just sent publications sends no more for so long: where many come,
-/// they go out together, each write being dearer than what it writes. Where few come,
-/// none waits.
+/// After a write, publications are batched for this time: a system call costs more than the
+/// bytes. Publications that come after a pause do not wait.
 constexpr timespec publishing_pause{0, 100'000};
 
 constexpr timespec no_time{};
 
-/// A link may be left alone for so long, or twice, by receivers that are slow.
+/// The time that slow actors may keep a link, or up to twice as long, before the other thread
+/// takes over.
 constexpr std::chrono::milliseconds patience{1};
 
-/// Brings commands to the link's thread.
+/// Carries commands to the link's thread.
 class command_queue : public link_sender {
 public:
-  void publish(std::uint32_t generation, std::vector<publication> xs) override {
-    post(publish_command{generation, std::move(xs)});
+  void publish(std::uint32_t generation, std::vector<publication> publications) override {
+    post(publish_command{generation, std::move(publications)});
   }
 
-  void settle(std::uint32_t generation, std::vector<settlement> xs) override {
-    post(settle_command{generation, std::move(xs)});
+  void settle(std::uint32_t generation, std::vector<settlement> settlements) override {
+    post(settle_command{generation, std::move(settlements)});
   }
 
-  void post(command x) {
-    auto closes = std::holds_alternative<close_command>(x);
+  void post(command added) {
+    auto closes = std::holds_alternative<close_command>(added);
     auto first = false;
     {
       std::lock_guard guard{mutex_};
       first = commands_.empty() && waiting_;
       closing_ = closing_ || closes;
-      commands_.push_back(std::move(x));
+      commands_.push_back(std::move(added));
     }
-    // A thread that does not wait comes for commands by itself, but one that is
-    // still connecting looks only for the end.
+    // A thread that does not wait fetches commands by itself, but one that is still connecting
+    // notices only a close.
     if (first || closes)
       wake.signal();
   }
@@ -72,8 +72,8 @@ public:
     wake.signal();
   }
 
-  /// Gives out what has come. The thread is woken for the next, unless there are
-  /// publications among this: more may come, and are fetched after a pause.
+  /// Returns the queued commands. The next command wakes the thread, unless there are
+  /// publications among these: more may come, and the thread fetches them after a pause.
   std::vector<command> take() {
     std::lock_guard guard{mutex_};
     waiting_ = std::none_of(commands_.begin(), commands_.end(), [](const command& x) {
@@ -82,13 +82,13 @@ public:
     return std::exchange(commands_, {});
   }
 
-  /// Whether the thread is woken for commands.
+  /// Whether the next command wakes the thread.
   bool waiting() const {
     std::lock_guard guard{mutex_};
     return waiting_;
   }
 
-  /// The thread is about to `take` anyway.
+  /// Notes that the thread is about to call `take`.
   void awake() {
     std::lock_guard guard{mutex_};
     waiting_ = false;
@@ -99,7 +99,7 @@ public:
     return stopped_;
   }
 
-  /// Whether there is no use in a connection any more.
+  /// Whether a new connection would be of no use any more.
   bool ending() const {
     std::lock_guard guard{mutex_};
     return stopped_ || closing_;
@@ -115,7 +115,8 @@ private:
   bool stopped_ = false;
 };
 
-/// What is wrong with a connection is told of a broker; it may be a relay.
+/// Turns the text of an error, which speaks of a broker, into one about a relay where the peer
+/// is one.
 failure about_peer(failure why, scheme peer) {
   constexpr std::string_view broker = "the broker";
   auto& text = why.text;
@@ -139,12 +140,12 @@ public:
     // nop
   }
 
-  /// Returns true when receivers wait to be run, and false when the link is down or was
-  /// told to stop.
+  /// Returns true when actors wait to be run, and false when the link is down or was told to
+  /// stop.
   bool run() {
     while (!commands_.stopped()) {
-      for (auto& x : commands_.take())
-        protocol_->execute(std::move(x), clock::now());
+      for (auto& next : commands_.take())
+        protocol_->execute(std::move(next), clock::now());
       if (!write_blocked_)
         write();
       if (protocol_->is_down())
@@ -153,7 +154,7 @@ public:
       if (receivers_wait())
         return true;
     }
-    // Nobody listens any more, but the broker's log is spared a lost client.
+    // No listener is left, but a proper close spares the broker's log a lost client.
     protocol_->execute(close_command{}, clock::now());
     write();
     return false;
@@ -164,14 +165,14 @@ private:
     return run_queue_ != nullptr && run_queue_->waiting();
   }
 
-  /// How long to wait at most; without limit until something is to be done.
+  /// Returns the longest time to wait; null for a wait until the next event or deadline.
   const timespec* limit() const {
-    if (receivers_wait()) // woken by what was sent
+    if (receivers_wait()) // the last commands may have woken them
       return &no_time;
     return commands_.waiting() ? nullptr : &publishing_pause;
   }
 
-  /// Until something is to be done, or the limit, if there is one.
+  /// Waits until there is something to do, or for `limit` if there is one.
   void wait(const timespec* limit) {
     auto wanted = static_cast<short>(read_wants_ | (write_blocked_ ? write_wants_ : 0));
     std::array<pollfd, 2> fds{{{stream_->fd(), wanted, 0}, {commands_.wake.fd(), POLLIN, 0}}};
@@ -184,7 +185,8 @@ private:
       write_blocked_ = false;
     if (ready > 0 && (fds[0].revents & (read_wants_ | POLLERR | POLLHUP)) != 0)
       read();
-    // After reading: what arrived in time counts even if we were late.
+    // The tick comes after the read: bytes that arrived in time count even if this thread was
+    // late.
     protocol_->tick(clock::now());
   }
 
@@ -199,14 +201,14 @@ private:
       protocol_->lost(about_peer(write_error_, peer_));
   }
 
-  /// Hands everything to the kernel in one call, as far as there is room.
+  /// Passes everything to the kernel in one call, as far as there is room.
   void write() {
     auto bytes = protocol_->output();
     if (bytes.empty() || write_error_)
       return;
     auto result = stream_->write(bytes);
     if (result.outcome == io_result::status::ended) {
-      // The broker may have said why before it closed: read to the end.
+      // The broker may have said why before it closed, so the rest of its bytes is read.
       write_error_ = std::move(result.why);
       return read();
     }
@@ -228,7 +230,7 @@ private:
   failure write_error_;
 };
 
-/// A connection on which the protocol can begin.
+/// Opens a connection on which the protocol can begin.
 outcome<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const interruption& stop) {
   if (where.scheme == scheme::memory)
     return {{}, {ec::invalid_endpoint, "an in-process broker is not reached over TCP"}};
@@ -242,7 +244,7 @@ outcome<std::unique_ptr<byte_stream>> open_stream(const endpoint& where, const i
   return {std::make_unique<tcp_stream>(std::move(dialed.result)), {}};
 }
 
-/// A link's life, on its threads.
+/// The life of a link, on its threads.
 class link_worker {
 public:
   link_worker(std::shared_ptr<command_queue> commands, endpoint where,
@@ -259,7 +261,7 @@ public:
     return run_queue_ != nullptr;
   }
 
-  /// The first thread connects and leads.
+  /// The body of the first thread, which connects and leads.
   void run(const protocol_starter& start) {
     auto why = open(start);
     if (pump_)
@@ -268,14 +270,14 @@ public:
     leadership_.end();
   }
 
-  /// The second one follows.
+  /// The body of the second thread, which follows.
   void stand_by() {
     if (take_over())
       lead();
   }
 
-  /// Waits until no event will come any more. Gives the thread that still runs
-  /// receivers even then, if one does: it raises none.
+  /// Waits until no event can come any more. Returns the id of a thread that still runs actors,
+  /// if any; it raises no event.
   std::thread::id await_end() {
     return leadership_.await_end();
   }
@@ -285,7 +287,7 @@ private:
     auto opened = open_stream(where_, {commands_->wake, [this] { return commands_->ending(); }});
     if (!opened.result)
       return std::move(opened.error);
-    // At each login, as a new password needs no restart.
+    // The file is read at each login, so that a new password needs no restart.
     auto login = where_;
     if (auto problem = read_password(login))
       return problem;
@@ -306,14 +308,14 @@ private:
     while (pump_->run())
       if (!run_receivers() && !take_over())
         return;
-    // The broker must not wait for a thread that is away.
+    // The broker must not wait for a thread that runs actors.
     pump_.reset();
     leadership_.end();
     if (run_queue_ != nullptr)
       run_queue_->pass_on();
   }
 
-  /// False if the caller leads no more.
+  /// Returns false if the caller does not lead any more.
   bool run_receivers() {
     if (!leadership_.followed()) {
       run_queue_->pass_on();
@@ -328,7 +330,7 @@ private:
   bool take_over() {
     if (!leadership_.follow())
       return false;
-    run_queue_->pass_on(); // whom the other thread has not come to
+    run_queue_->pass_on(); // the other thread has not run these
     return true;
   }
 
@@ -337,7 +339,7 @@ private:
   std::shared_ptr<link_listener> events_;
   run_queue* run_queue_;
   leader_follower leadership_{patience};
-  /// Belongs to the leader.
+  /// Only the leader uses the pump.
   std::optional<pump> pump_;
 };
 
@@ -352,11 +354,11 @@ public:
     if (threads_.empty())
       return;
     const auto away = worker_->await_end();
-    for (auto& x : threads_)
-      if (x.get_id() == away)
-        x.detach(); // it may be the one that calls us
+    for (auto& thread : threads_)
+      if (thread.get_id() == away)
+        thread.detach(); // this may be the calling thread
       else
-        x.join();
+        thread.join();
   }
 
   void connect(const endpoint& where, std::shared_ptr<link_listener> events) override {
@@ -373,8 +375,8 @@ public:
     }
   }
 
-  void request(request_id id, operation what) override {
-    commands_->post(request_command{id, std::move(what)});
+  void request(request_id id, operation wanted) override {
+    commands_->post(request_command{id, std::move(wanted)});
   }
 
   link_sender_ptr out() override {
@@ -390,12 +392,12 @@ public:
   }
 
 private:
-  /// It runs strategies, and so takes the signals that the scheduler's workers take: what a
-  /// strategy starts from it inherits them.
+  /// The thread runs strategies and so takes the signals that the scheduler's workers take:
+  /// threads that a strategy starts from it inherit them.
   template <class Function>
   void start_thread(Function f) {
-    auto& x = threads_.emplace_back(std::thread{std::move(f)});
-    ::pthread_setname_np(x.native_handle(), "amqp-link");
+    auto& thread = threads_.emplace_back(std::thread{std::move(f)});
+    ::pthread_setname_np(thread.native_handle(), "amqp-link");
   }
 
   protocol_starter start_;

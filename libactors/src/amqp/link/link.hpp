@@ -13,7 +13,7 @@
 
 namespace actors::amqp {
 
-// -- what a link is told ----------------------------------------------------------
+// -- commands of a link -----------------------------------------------------------
 
 struct request_command {
   request_id id = 0;
@@ -34,7 +34,7 @@ struct close_command {};
 
 using command = std::variant<request_command, publish_command, settle_command, close_command>;
 
-// -- what it says ------------------------------------------------------------------
+// -- its protocol --------------------------------------------------------------------
 
 /// One connection's protocol, without the connection: bytes and time points go in,
 /// bytes and `link_listener` events come out. It has no thread, no socket and no clock.
@@ -45,15 +45,15 @@ public:
   virtual ~link_protocol() = default;
 
   /// Carries out a command, or keeps it until the handshake is done.
-  virtual void execute(command x, time_point now) = 0;
+  virtual void execute(command wanted, time_point now) = 0;
 
-  /// Takes what the peer sent.
+  /// Takes bytes that the peer sent.
   virtual void feed(std::string_view bytes, time_point now) = 0;
 
-  /// Does what time asks for: heartbeats, and giving up.
+  /// Sends heartbeats that are due, and ends the link when a time limit has passed.
   virtual void tick(time_point now) = 0;
 
-  /// When `tick` must be called next.
+  /// The time at which `tick` must be called next.
   virtual time_point deadline() const = 0;
 
   /// The bytes that wait to be sent.
@@ -69,15 +69,14 @@ public:
   virtual bool is_down() const noexcept = 0;
 };
 
-/// Begins a protocol at the moment the connection was made.
+/// Creates the protocol of a connection; the time point is the moment the connection was made.
 using protocol_starter = std::function<std::unique_ptr<link_protocol>(
     const endpoint&, std::shared_ptr<link_listener>, link_protocol::time_point)>;
 
-/// A link over TCP, or TLS where the endpoint's scheme asks for it. The socket
-/// belongs to one thread of the link, which waits for bytes, for room to send, for
-/// commands and for the next deadline in one `poll`, so that no wait is without limit
-/// and none spins. It runs the run queue of its listener; a second thread takes its place when
-/// they need long.
+/// Makes a link over TCP, or over TLS where the endpoint's scheme asks for it. One thread owns
+/// the socket and waits for bytes, room to send, commands and the next deadline in one `poll`,
+/// so that no wait is without limit and none spins. That thread also runs the listener's run
+/// queue; a second thread takes over the link when the actors take long.
 transport_ptr make_link(protocol_starter start);
 
 } // namespace actors::amqp

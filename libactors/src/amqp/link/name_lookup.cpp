@@ -21,7 +21,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// A lookup that takes longer may never end: another one is begun beside it.
+/// A lookup that takes longer than this may never end, so the next request begins another one.
 constexpr std::chrono::seconds longest_lookup{60};
 
 resolution look_up(const std::string& host, int flags) {
@@ -33,10 +33,10 @@ resolution look_up(const std::string& host, int flags) {
   if (status != 0)
     return {{}, status == EAI_SYSTEM ? error_text(errno) : ::gai_strerror(status)};
   resolution result;
-  for (auto* x = first; x != nullptr; x = x->ai_next) {
+  for (auto* info = first; info != nullptr; info = info->ai_next) {
     auto& to = result.addresses.emplace_back();
-    to.size = x->ai_addrlen;
-    std::memcpy(&to.bytes, x->ai_addr, x->ai_addrlen);
+    to.size = info->ai_addrlen;
+    std::memcpy(&to.bytes, info->ai_addr, info->ai_addrlen);
   }
   ::freeaddrinfo(first);
   return result;
@@ -58,19 +58,19 @@ struct name_lookup::question {
 
 struct name_lookup::questions {
   std::mutex mutex;
-  /// By name: those without an answer.
+  /// The questions without an answer, by name.
   std::map<std::string, std::shared_ptr<question>> items;
 
-  void answer(const std::string& host, const std::shared_ptr<question>& to, resolution x) {
+  void answer(const std::string& host, const std::shared_ptr<question>& to, resolution found) {
     std::lock_guard guard{mutex};
-    to->answer = std::move(x);
+    to->answer = std::move(found);
     if (auto i = items.find(host); i != items.end() && i->second == to)
       items.erase(i);
     for (auto& asker : to->askers)
       asker->signal();
   }
 
-  /// Who has gone is not told.
+  /// Removes an asker that has gone, so that it is not signalled.
   void forget(question& to, const std::shared_ptr<wake_up>& asker) {
     std::lock_guard guard{mutex};
     std::erase(to.askers, asker);
@@ -112,7 +112,7 @@ std::shared_ptr<name_lookup::question> name_lookup::ask(const std::string& host,
 resolution name_lookup::resolve(const std::string& host, clock::time_point limit,
                                 const interruption& stop, int& error) {
   error = 0;
-  // An address needs no lookup.
+  // A numeric address needs no thread.
   if (auto result = look_up(host, AI_NUMERICHOST); !result.addresses.empty())
     return result;
   auto asker = std::make_shared<wake_up>();

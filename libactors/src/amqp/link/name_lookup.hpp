@@ -18,30 +18,30 @@ struct socket_address {
   socklen_t size = 0;
 };
 
-/// What a host's name stands for.
+/// The outcome of a name lookup.
 struct resolution {
   std::vector<socket_address> addresses;
-  /// Why there are none.
+  /// Why there are no addresses.
   std::string why;
 };
 
-/// Asks the system, for as long as it takes.
+/// Asks the system's resolver; blocks for as long as it takes.
 resolution look_up(const std::string& host);
 
-/// Looks up names. The system's lookup can neither be limited nor be ended early, so it
-/// has a thread of its own that nobody waits for at the end; those who ask for the same
-/// name meanwhile share it.
+/// Looks up names within a time limit. The system's lookup can be neither limited nor ended
+/// early, so each one has a thread of its own that nobody waits for; callers that ask for the
+/// same name meanwhile share the lookup.
 class name_lookup {
 public:
   using function = std::function<resolution(const std::string&)>;
 
   explicit name_lookup(function ask = &look_up);
 
-  /// The one of this process.
+  /// Returns the instance of this process.
   static name_lookup& shared();
 
-  /// Waits for the answer until `limit`. Sets `error`: 0, an errno, ETIMEDOUT, or
-  /// ECANCELED if it was interrupted.
+  /// Waits for the answer until `limit`. Sets `error` to 0, an errno, ETIMEDOUT, or ECANCELED
+  /// after an interruption.
   resolution resolve(const std::string& host, std::chrono::steady_clock::time_point limit,
                      const interruption& stop, int& error);
 
@@ -52,7 +52,7 @@ private:
   std::shared_ptr<question> ask(const std::string& host, const std::shared_ptr<wake_up>& asker);
 
   function ask_;
-  /// Shared with the threads, which may outlive us.
+  /// The threads share these questions, because they may outlive this object.
   std::shared_ptr<questions> open_;
 };
 

@@ -15,17 +15,17 @@ namespace actors::amqp {
 
 namespace {
 
-/// In bytes.
+/// The largest size of a password, in bytes.
 constexpr std::size_t max_password = 65'536;
 
 failure problem(const endpoint& where, const std::string& why) {
   return {ec::login_refused, "password_file '" + where.password_file + "' " + why};
 }
 
-/// All of a file, or a little more than is allowed. Sets errno.
+/// Returns the content of a file, cut a little above the allowed size. Sets errno.
 std::string read_file(const std::string& path) {
   errno = 0;
-  // A pipe that nobody writes to would never end.
+  // O_NONBLOCK keeps a pipe without a writer from blocking the thread for ever.
   file_descriptor fd{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
   std::string result;
   std::array<char, 4096> bytes{};

@@ -5,8 +5,8 @@
 
 namespace actors::amqp {
 
-/// Reads the password of a login from its file, if it has one. What is wrong names the file
-/// and never what is in it (`ec::login_refused`).
+/// Reads the password of a login from its file, if the endpoint names one. An error
+/// (`ec::login_refused`) names the file, and never its contents.
 failure read_password(endpoint& where);
 
 } // namespace actors::amqp

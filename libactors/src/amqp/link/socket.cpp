@@ -23,15 +23,15 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 void set_option(int fd, int level, int name, int value) {
-  // All options only improve on defaults that work as well.
+  // The connection works without each of these options, so errors are ignored.
   static_cast<void>(::setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
 void set_options(int fd, const endpoint& where) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  // With heartbeats a dead peer shows by itself. The option would also end the
-  // connection to a broker that reads nothing for the time of an alarm.
+  // Heartbeats reveal a dead peer. The option would also end the connection to a broker that
+  // reads nothing while it has an alarm.
   if (where.heartbeat.count() == 0)
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(where.send_timeout.count()));
 }
@@ -40,21 +40,24 @@ const sockaddr* generic(const socket_address& x) noexcept {
   return reinterpret_cast<const sockaddr*>(&x.bytes);
 }
 
-std::string address_text(const socket_address& x) {
+std::string address_text(const socket_address& address) {
   std::array<char, NI_MAXHOST> host{};
-  if (::getnameinfo(generic(x), x.size, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) != 0)
+  if (::getnameinfo(generic(address), address.size, host.data(), host.size(), nullptr, 0,
+                    NI_NUMERICHOST)
+      != 0)
     return "address";
   return host.data();
 }
 
-void set_port(socket_address& x, std::uint16_t port) noexcept {
-  if (x.bytes.ss_family == AF_INET)
-    reinterpret_cast<sockaddr_in&>(x.bytes).sin_port = htons(port);
-  else if (x.bytes.ss_family == AF_INET6)
-    reinterpret_cast<sockaddr_in6&>(x.bytes).sin6_port = htons(port);
+void set_port(socket_address& address, std::uint16_t port) noexcept {
+  if (address.bytes.ss_family == AF_INET)
+    reinterpret_cast<sockaddr_in&>(address.bytes).sin_port = htons(port);
+  else if (address.bytes.ss_family == AF_INET6)
+    reinterpret_cast<sockaddr_in6&>(address.bytes).sin6_port = htons(port);
 }
 
-/// One attempt to connect: 0, an errno, or ECANCELED if it was interrupted.
+/// Waits for the end of one attempt to connect. Returns 0, an errno, or ECANCELED after an
+/// interruption.
 int await_connected(int fd, clock::time_point limit, const interruption& stop) {
   auto error = await(fd, POLLOUT, limit, stop);
   if (error != 0)
@@ -99,7 +102,7 @@ wake_up::wake_up() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
 
 void wake_up::signal() noexcept {
   std::uint64_t one = 1;
-  // Fails only when it is signalled already.
+  // The write fails only when the event is signalled already.
   static_cast<void>(::write(fd_.get(), &one, sizeof(one)) == sizeof(one));
 }
 
@@ -178,17 +181,17 @@ outcome<file_descriptor> dial(const endpoint& where, const interruption& stop) {
     return {{}, {ec::resolve_failed, "host '" + where.host + "' does not resolve: " + found.why}};
   auto untried = static_cast<int>(found.addresses.size());
   std::string why;
-  for (const auto& x : found.addresses) {
-    // An address that does not answer leaves the others their share of time.
+  for (const auto& address : found.addresses) {
+    // Each address gets a share of the time, so that a silent one leaves enough to the others.
     auto now = clock::now();
     auto share = now + std::max(limit - now, clock::duration::zero()) / untried--;
     file_descriptor fd;
-    error = connect_to(x, where, share, stop, fd);
+    error = connect_to(address, where, share, stop, fd);
     if (error == 0)
       return {std::move(fd), {}};
     if (error == ECANCELED)
       return {};
-    why += (why.empty() ? "" : "; ") + address_text(x) + ": " + error_text(error);
+    why += (why.empty() ? "" : "; ") + address_text(address) + ": " + error_text(error);
   }
   return {{}, {error == ETIMEDOUT ? ec::connect_timeout : ec::connect_failed, why}};
 }

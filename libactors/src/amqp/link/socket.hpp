@@ -11,7 +11,7 @@
 #include "actors/amqp/endpoint.hpp"
 #include "actors/ec.hpp"
 
-/// What a link asks of the operating system. Nothing here blocks without limit.
+/// The operating system's calls for a link. No call blocks without limit.
 namespace actors::amqp {
 
 /// Owns a file descriptor.
@@ -68,34 +68,34 @@ private:
   file_descriptor fd_;
 };
 
-/// Milliseconds until `limit` as `poll` takes them, rounded up so that it never
+/// Returns the milliseconds until `limit` as `poll` takes them, rounded up so that `poll` never
 /// wakes too early.
 int poll_timeout(std::chrono::steady_clock::time_point limit);
 
-/// Who can end a wait early: asked each time `wake` is signalled.
+/// A way to end a wait early: `requested` is asked each time `wake` is signalled.
 struct interruption {
   wake_up& wake;
   std::function<bool()> requested;
 };
 
-/// Waits for `events` on a file descriptor: 0, an errno, ETIMEDOUT at `limit`,
-/// or ECANCELED if it was interrupted.
+/// Waits for `events` on a file descriptor. Returns 0, an errno, ETIMEDOUT at `limit`, or
+/// ECANCELED after an interruption.
 int await(int fd, short events, std::chrono::steady_clock::time_point limit,
           const interruption& stop);
 
-/// The system's words for an errno.
+/// Returns the system's text for an errno.
 std::string error_text(int code);
 
-/// What came of one call that does not block.
+/// The outcome of one call that does not block.
 struct io_result {
   enum class status : std::uint8_t { done, would_block, ended };
 
   status outcome = status::done;
-  /// How many bytes were moved, also before the end.
+  /// The number of bytes moved, also if the stream ended after them.
   std::size_t size = 0;
   /// Why the stream ended.
   failure why = {};
-  /// What to poll for before the next call.
+  /// The events to poll for before the next call.
   short wants = 0;
 };
 
@@ -106,10 +106,10 @@ public:
 
   virtual int fd() const noexcept = 0;
 
-  /// Takes what is there. After that `poll` tells of more.
+  /// Reads up to `size` bytes; `poll` reports any that are left.
   virtual io_result read(char* to, std::size_t size) = 0;
 
-  /// Hands over as much as there is room for.
+  /// Writes as many bytes as there is room for.
   virtual io_result write(std::string_view bytes) = 0;
 };
 
@@ -131,15 +131,15 @@ private:
   file_descriptor fd_;
 };
 
-/// Either a connection, or why there is none; neither if it was interrupted.
+/// Either a result or an error; neither of them after an interruption.
 template <class T>
 struct outcome {
   T result = {};
   failure error = {};
 };
 
-/// Resolves the host and tries its addresses one after the other, all of them
-/// within the endpoint's connection time-out.
+/// Resolves the host and tries its addresses one after the other, within the endpoint's
+/// connection time-out.
 outcome<file_descriptor> dial(const endpoint& where, const interruption& stop);
 
 } // namespace actors::amqp

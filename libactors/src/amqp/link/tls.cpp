@@ -45,16 +45,16 @@ std::string reason_text(unsigned long error) {
 
 // -- our files ----------------------------------------------------------------------
 
-/// Why OpenSSL did not take a file. `what` is its key in the settings.
-failure file_failure(const char* what, const std::string& path, const char* expected) {
-  auto name = std::string{what} + " '" + path + "' ";
+/// Returns why OpenSSL did not take a file. `key` is the key of the file in the settings.
+failure file_failure(const char* key, const std::string& path, const char* expected) {
+  auto name = std::string{key} + " '" + path + "' ";
   auto error = ::ERR_peek_error();
   if (ERR_SYSTEM_ERROR(error))
     return tls_failure(name + "cannot be read: " + error_text(ERR_GET_REASON(error)));
   return tls_failure(name + "holds no " + expected + " in PEM form");
 }
 
-/// OpenSSL would ask for a passphrase on the terminal.
+/// OpenSSL would otherwise ask for a passphrase on the terminal.
 int refuse_passphrase(char*, int, int, void* asked) {
   *static_cast<bool*>(asked) = true;
   return -1;
@@ -71,7 +71,7 @@ failure load_authorities(SSL_CTX* context, const tls_options& files) {
 }
 
 failure load_key(SSL_CTX* context, const tls_options& files) {
-  auto what = files.keyfile.empty() ? "certfile" : "keyfile";
+  auto key = files.keyfile.empty() ? "certfile" : "keyfile";
   auto& path = files.keyfile.empty() ? files.certfile : files.keyfile;
   auto passphrase = false;
   ::SSL_CTX_set_default_passwd_cb(context, &refuse_passphrase);
@@ -79,13 +79,13 @@ failure load_key(SSL_CTX* context, const tls_options& files) {
   auto loaded = ::SSL_CTX_use_PrivateKey_file(context, path.c_str(), SSL_FILETYPE_PEM) == 1;
   ::SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
   if (passphrase)
-    return tls_failure(std::string{what} + " '" + path
+    return tls_failure(std::string{key} + " '" + path
                        + "' needs a passphrase: give a key without one, readable by us alone");
   auto mismatch = ERR_GET_REASON(::ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH;
   if (!loaded && !mismatch)
-    return file_failure(what, path, "private key");
+    return file_failure(key, path, "private key");
   if (!loaded || ::SSL_CTX_check_private_key(context) != 1)
-    return tls_failure(std::string{what} + " '" + path
+    return tls_failure(std::string{key} + " '" + path
                        + "' holds another key than that of certfile '" + files.certfile + "'");
   return {};
 }
@@ -105,7 +105,7 @@ outcome<context_ptr> make_context(const tls_options& files) {
   if (!result || ::SSL_CTX_set_min_proto_version(result.get(), TLS1_2_VERSION) != 1)
     return {{}, tls_failure("TLS cannot be set up: " + reason_text(::ERR_peek_error()))};
   ::SSL_CTX_set_options(result.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  // What waits to be sent grows and moves between two attempts.
+  // The output grows and moves between two attempts to write it.
   ::SSL_CTX_set_mode(result.get(),
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (auto problem = load_authorities(result.get(), files))
@@ -117,7 +117,7 @@ outcome<context_ptr> make_context(const tls_options& files) {
 
 // -- the connection -----------------------------------------------------------------
 
-/// Why the broker refuses us, by the alert that it sent.
+/// Returns why the broker refuses us, by the alert that it sent.
 failure alert_failure(int reason, const tls_options& files) {
   const auto shown = files.certfile.empty() ? "" : " (ours is '" + files.certfile + "')";
   const auto says = "the broker says: " + reason_text(ERR_PACK(ERR_LIB_SSL, 0, reason)) + ": ";
@@ -146,34 +146,36 @@ failure alert_failure(int reason, const tls_options& files) {
   }
 }
 
-// -- what OpenSSL reads and writes by -------------------------------------------------
+// -- the socket of OpenSSL ------------------------------------------------------------
 
-/// To a connection that is closed, OpenSSL's own socket writes with a SIGPIPE.
-int write_without_signal(BIO* x, const char* data, int size) {
+/// OpenSSL's own socket raises SIGPIPE on a closed connection, unlike this function.
+int write_without_signal(BIO* socket, const char* data, int size) {
   int fd = -1;
-  BIO_get_fd(x, &fd);
-  BIO_clear_retry_flags(x);
+  BIO_get_fd(socket, &fd);
+  BIO_clear_retry_flags(socket);
   const auto count =
       static_cast<int>(::send(fd, data, static_cast<std::size_t>(size), MSG_NOSIGNAL));
   if (count <= 0 && ::BIO_sock_should_retry(count) != 0)
-    BIO_set_retry_write(x);
+    BIO_set_retry_write(socket);
   return count;
 }
 
-/// OpenSSL's socket but for that. Never freed, as links may outlive `main`. Null without memory.
+/// Returns OpenSSL's socket with that function; null without memory. The result is never freed,
+/// because links may outlive `main`.
 const BIO_METHOD* quiet_socket() {
   static const BIO_METHOD* const result = [] {
     const auto* socket = ::BIO_s_socket();
-    auto* x = ::BIO_meth_new(::BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR,
-                             "socket without signals");
-    if (x != nullptr) {
-      ::BIO_meth_set_write(x, &write_without_signal);
-      ::BIO_meth_set_read(x, ::BIO_meth_get_read(socket));
-      ::BIO_meth_set_ctrl(x, ::BIO_meth_get_ctrl(socket));
-      ::BIO_meth_set_create(x, ::BIO_meth_get_create(socket));
-      ::BIO_meth_set_destroy(x, ::BIO_meth_get_destroy(socket));
+    auto* method =
+        ::BIO_meth_new(::BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR,
+                       "socket without signals");
+    if (method != nullptr) {
+      ::BIO_meth_set_write(method, &write_without_signal);
+      ::BIO_meth_set_read(method, ::BIO_meth_get_read(socket));
+      ::BIO_meth_set_ctrl(method, ::BIO_meth_get_ctrl(socket));
+      ::BIO_meth_set_create(method, ::BIO_meth_get_create(socket));
+      ::BIO_meth_set_destroy(method, ::BIO_meth_get_destroy(socket));
     }
-    return x;
+    return method;
   }();
   return result;
 }
@@ -194,13 +196,14 @@ public:
 
   ~tls_stream() override {
     ::ERR_clear_error();
-    // Only where the protocol allows it: after the handshake and before an error.
+    // The protocol allows a shutdown only after the handshake and before an error.
     if (connected_ && !broken_)
       ::SSL_shutdown(connection_.get());
     ::ERR_clear_error();
   }
 
-  /// Says whom we want to talk to, and who we are.
+  /// Attaches the socket, and sets the checks of the broker's certificate; returns false if
+  /// OpenSSL refuses.
   bool prepare() {
     auto* socket = quiet_socket() != nullptr ? ::BIO_new(quiet_socket()) : nullptr;
     if (!connection_ || socket == nullptr) {
@@ -212,7 +215,7 @@ public:
     return verdict_.watch(connection_.get());
   }
 
-  /// One step of the handshake.
+  /// Makes one step of the handshake.
   io_result connect() {
     ::ERR_clear_error();
     auto result = ::SSL_connect(connection_.get());
@@ -225,8 +228,8 @@ public:
   }
 
   io_result read(char* to, std::size_t size) override {
-    // OpenSSL keeps what is left of a record, and `poll` does not tell of that:
-    // so none is begun that might not fit.
+    // OpenSSL keeps the rest of a record, which `poll` does not report, so no record is begun
+    // that might not fit.
     std::size_t total = 0;
     while (size - total >= SSL3_RT_MAX_PLAIN_LENGTH) {
       std::size_t count = 0;
@@ -254,7 +257,7 @@ public:
   }
 
 private:
-  /// What a call means that did not succeed, after so many bytes.
+  /// Returns the outcome of a call that did not succeed, after `size` bytes.
   io_result outcome(int result, std::size_t size) {
     auto code = errno;
     switch (::SSL_get_error(connection_.get(), result)) {
@@ -308,7 +311,7 @@ private:
   context_ptr context_;
   connection_ptr connection_;
   bool connected_ = false;
-  /// After an error there is no goodbye.
+  /// TLS allows no shutdown after an error.
   bool broken_ = false;
 };
 

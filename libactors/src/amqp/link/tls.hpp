@@ -6,10 +6,10 @@
 
 namespace actors::amqp {
 
-/// Makes a TLS connection (1.2 or later) of a TCP connection, within the
-/// endpoint's handshake time-out: proves who the broker is as `endpoint::tls`
-/// says, and shows our certificate if there is one. Destroying the stream tells
-/// the broker that nothing more comes.
+/// Turns a TCP connection into a TLS connection (1.2 or later), within the endpoint's handshake
+/// time-out. The handshake verifies the broker as `endpoint::tls` says, and shows our
+/// certificate if there is one. The stream's destructor tells the broker that nothing more
+/// comes.
 outcome<std::unique_ptr<byte_stream>> start_tls(file_descriptor fd, const endpoint& where,
                                                 const interruption& stop);
 

@@ -11,13 +11,13 @@ namespace actors::amqp::memory {
 
 namespace {
 
-/// Ten years, RabbitMQ's limit.
+/// RabbitMQ's limit for times, ten years in milliseconds.
 constexpr std::int64_t longest_time = 315'360'000'000;
 
 // -- one argument -----------------------------------------------------------------
 
-/// RabbitMQ's name of the type.
-std::string type_of(const field_value& x) {
+/// Returns RabbitMQ's name of the value's type.
+std::string type_of(const field_value& value) {
   auto visitor = overloaded{
       [](bool) { return "bool"; },
       [](std::int64_t) { return "long"; },
@@ -25,20 +25,20 @@ std::string type_of(const field_value& x) {
       [](const opaque_value&) { return "opaque"; },
       [](const std::string&) { return "longstr"; },
   };
-  return std::visit(visitor, x);
+  return std::visit(visitor, value);
 }
 
-std::string text_of(const field_value& x) {
+std::string text_of(const field_value& value) {
   auto visitor = overloaded{
-      [](bool y) { return std::string{y ? "true" : "false"}; },
-      [](const std::string& y) { return y; },
+      [](bool x) { return std::string{x ? "true" : "false"}; },
+      [](const std::string& x) { return x; },
       [](const opaque_value&) { return std::string{"opaque"}; },
-      [](auto y) { return std::to_string(y); },
+      [](auto x) { return std::to_string(x); },
   };
-  return std::visit(visitor, x);
+  return std::visit(visitor, value);
 }
 
-// Each gives back what is wrong with a value, or nothing.
+// Each of the following functions returns the problem of a value, or an empty text.
 
 std::string count(const field_value& x) {
   auto* number = std::get_if<std::int64_t>(&x);
@@ -119,14 +119,14 @@ constexpr auto stream = on(queue_kind::stream);
 
 struct argument {
   std::string_view name;
-  /// What kinds of queues take it.
+  /// The kinds of queues that take the argument, as bits.
   unsigned kinds;
   std::string (*problem)(const field_value&);
-  /// Whether a second declaration must repeat it.
+  /// Whether a second declaration must repeat the argument.
   bool compared;
 };
 
-/// RabbitMQ passes over all others.
+/// RabbitMQ ignores all other arguments.
 constexpr argument known_arguments[] = {
     {"x-dead-letter-exchange", classic | quorum, is<std::string>, true},
     {"x-dead-letter-routing-key", classic | quorum, is<std::string>, true},
@@ -173,31 +173,33 @@ failure invalid(std::string_view argument, const std::string& queue, queue_kind 
   return invalid(argument, queue, " of queue type " + module_of(kind));
 }
 
-failure check_values(const queue& x) {
-  for (auto& [name, value] : x.arguments)
+failure check_values(const queue& declared) {
+  for (auto& [name, value] : declared.arguments)
     if (auto* known = find_known(name))
       if (auto problem = known->problem(value); !problem.empty())
-        return invalid(name, x.name, ": " + problem);
+        return invalid(name, declared.name, ": " + problem);
   constexpr std::string_view key = "x-dead-letter-routing-key";
-  if (find_field(x.arguments, key) && !find_field(x.arguments, "x-dead-letter-exchange"))
-    return invalid(key, x.name, ": routing_key_but_no_dlx_defined");
+  if (find_field(declared.arguments, key)
+      && !find_field(declared.arguments, "x-dead-letter-exchange"))
+    return invalid(key, declared.name, ": routing_key_but_no_dlx_defined");
   return {};
 }
 
-failure check_kind(const queue& x, queue_kind kind) {
-  for (auto& [name, value] : x.arguments)
+failure check_kind(const queue& declared, queue_kind kind) {
+  for (auto& [name, value] : declared.arguments)
     if (auto* known = find_known(name); known && (known->kinds & on(kind)) == 0)
-      return invalid(name, x.name, kind);
+      return invalid(name, declared.name, kind);
   if (kind == queue_kind::classic)
     return {};
   auto impossible = [&](const std::string& property) {
-    return precondition_failed("invalid property '" + property + "' for " + describe_queue(x.name));
+    return precondition_failed("invalid property '" + property + "' for "
+                               + describe_queue(declared.name));
   };
-  if (x.auto_delete)
+  if (declared.auto_delete)
     return impossible("auto-delete");
-  if (x.exclusive)
+  if (declared.exclusive)
     return impossible("exclusive-owner");
-  if (!x.durable)
+  if (!declared.durable)
     return impossible("non-durable");
   return {};
 }
@@ -209,7 +211,7 @@ queue_kind kind_of(const queue& x) {
 
 // -- a second declaration -----------------------------------------------------------
 
-/// RabbitMQ's words for one of two that are not alike.
+/// Words a value of two that differ, as RabbitMQ does; `both` says whether both are set.
 std::string one_of_two(const field_value* x, bool both) {
   if (!x)
     return "none";
@@ -219,19 +221,19 @@ std::string one_of_two(const field_value* x, bool both) {
 
 failure compare_arguments(const queue& wanted, const queue& current) {
   const field_value plain = std::string{"classic"};
-  for (auto& x : known_arguments) {
-    if (!x.compared)
+  for (auto& known : known_arguments) {
+    if (!known.compared)
       continue;
-    auto* received = find_field(wanted.arguments, x.name);
-    auto* kept = find_field(current.arguments, x.name);
+    auto* received = find_field(wanted.arguments, known.name);
+    auto* kept = find_field(current.arguments, known.name);
     auto both = received && kept;
-    if (x.name == "x-queue-type" && !both) {
+    if (known.name == "x-queue-type" && !both) {
       auto* given = received ? received : kept;
       if (!given || *given == plain)
         continue;
     }
     if ((received || kept) && !(both && *received == *kept))
-      return inequivalent(x.name, describe_queue(wanted.name), one_of_two(received, both),
+      return inequivalent(known.name, describe_queue(wanted.name), one_of_two(received, both),
                           one_of_two(kept, both));
   }
   return {};
@@ -251,8 +253,8 @@ failure check(const consumer& x, queue_kind kind) {
   return {};
 }
 
-queue_rules rules_of(const queue& x) {
-  auto find = [&](std::string_view name) { return find_field(x.arguments, name); };
+queue_rules rules_of(const queue& declared) {
+  auto find = [&](std::string_view name) { return find_field(declared.arguments, name); };
   auto number = [&](std::string_view name) -> std::optional<std::int64_t> {
     auto* value = find(name);
     auto* result = value ? std::get_if<std::int64_t>(value) : nullptr;
@@ -271,7 +273,7 @@ queue_rules rules_of(const queue& x) {
     return value ? std::optional{std::get<std::string>(*value)} : std::nullopt;
   };
   queue_rules result;
-  result.kind = kind_of(x);
+  result.kind = kind_of(declared);
   result.message_ttl = time("x-message-ttl");
   result.expires = time("x-expires");
   result.dead_letter_exchange = text("x-dead-letter-exchange");
@@ -281,7 +283,7 @@ queue_rules rules_of(const queue& x) {
   result.delivery_limit = number("x-delivery-limit");
   if (auto policy = text("x-overflow"))
     result.overflow = *parse_overflow(*policy);
-  // A quorum queue accepts this policy, but does not know it.
+  // A quorum queue accepts this policy, but drops the oldest message instead.
   if (result.kind == queue_kind::quorum && result.overflow == overflow_policy::reject_publish_dlx)
     result.overflow = overflow_policy::drop_head;
   return result;

@@ -11,19 +11,19 @@
 #include "actors/ec.hpp"
 #include "amqp/fields.hpp"
 
-/// What the arguments of queues mean, and which RabbitMQ refuses.
+/// The meaning of the arguments of queues, and the arguments that RabbitMQ refuses.
 namespace actors::amqp::memory {
 
 enum class queue_kind : std::uint8_t { classic, quorum, stream };
 
-/// What is done when a queue has no room for one message more.
+/// The treatment of a message for which a queue has no room.
 enum class overflow_policy : std::uint8_t { drop_head, reject_publish, reject_publish_dlx };
 
-/// What the arguments of a queue ask for.
+/// The rules that the arguments of a queue set.
 struct queue_rules {
   queue_kind kind = queue_kind::classic;
   std::optional<std::chrono::milliseconds> message_ttl;
-  /// How long a queue may be without a use.
+  /// How long a queue may stay unused.
   std::optional<std::chrono::milliseconds> expires;
   std::optional<std::string> dead_letter_exchange;
   std::optional<std::string> dead_letter_routing_key;
@@ -34,20 +34,19 @@ struct queue_rules {
   std::optional<std::int64_t> delivery_limit;
 };
 
-/// Says why RabbitMQ makes no such queue, if so.
+/// Returns why RabbitMQ refuses to make the queue, if it does.
 failure check(const queue& x);
 
-/// Says why RabbitMQ starts no such consumer on a queue of this kind, if so.
+/// Returns why RabbitMQ refuses to start the consumer on a queue of this kind, if it does.
 failure check(const consumer& x, queue_kind kind);
 
-/// For a queue that passed `check`.
-queue_rules rules_of(const queue& x);
+/// Returns the rules of a queue that passed `check`.
+queue_rules rules_of(const queue& declared);
 
-/// Says in what a second declaration contradicts the first, if so.
+/// Returns how a second declaration contradicts the first, if it does.
 failure compare(const queue& wanted, const queue& current);
 
-/// A span of time as arguments of streams have it, e.g. "7D" or "30s"; ten
-/// years at most.
+/// Parses a time span as arguments of streams write it, e.g. "7D" or "30s"; at most ten years.
 std::optional<std::chrono::seconds> parse_age(std::string_view text);
 
 } // namespace actors::amqp::memory

@@ -13,7 +13,7 @@
 
 namespace actors::amqp {
 
-/// The state behind its lock, its time, and the calls that wait while it stalls.
+/// The state with its lock, its clock, and the calls that wait while the broker stalls.
 struct memory_broker::impl {
   using call = std::function<void()>;
 
@@ -22,7 +22,7 @@ struct memory_broker::impl {
     // nop
   }
 
-  /// A call of the broker: under its lock, and at the present time.
+  /// The scope of a call: it holds the lock, and first brings the state to the present time.
   class visit {
   public:
     explicit visit(impl& x) : guard_(x.mutex), broker_(x) {
@@ -47,7 +47,7 @@ struct memory_broker::impl {
       state.tick(real ? std::chrono::steady_clock::now() : manual_time);
   }
 
-  /// Carries out a call of a link that is still there, now or on `resume`.
+  /// Carries out a call of a link that still exists, now or at the next `resume`.
   void accept(memory::link& from, call f) {
     visit now{*this};
     if (!is_there(from))
@@ -68,7 +68,7 @@ struct memory_broker::impl {
       f();
   }
 
-  /// What is due on the way is done in its order and at its time.
+  /// Advances the manual time; each event on the way happens in order and at its time.
   void advance(std::chrono::milliseconds by) {
     auto target = manual_time + by;
     while (!stalled && state.deadline() <= target) {
@@ -90,12 +90,12 @@ struct memory_broker::impl {
   memory::time_point manual_time{};
   bool stalled = false;
   std::deque<std::pair<memory::link*, call>> waiting;
-  /// Last, so that its thread ends before all else.
+  /// The last member, so that its thread ends before the other members.
   memory::timekeeper timekeeper{mutex, [this] { return wake(); }};
 };
 
-/// The shared part of a link. Everything is done under the broker's lock, in the
-/// caller's thread.
+/// The shared part of a link. Everything happens under the broker's lock, in the caller's
+/// thread.
 class memory_link final : public link_sender {
   using visit = memory_broker::impl::visit;
 
@@ -113,24 +113,25 @@ public:
     broker_->accept(link_, [this] { broker_->state.open(link_); });
   }
 
-  void request(request_id id, operation what) {
-    broker_->accept(
-        link_, [this, id, what = std::move(what)] { broker_->state.request(link_, id, what); });
-  }
-
-  void publish(std::uint32_t generation, std::vector<publication> xs) override {
-    broker_->accept(link_, [this, generation, xs = std::move(xs)]() mutable {
-      broker_->state.publish(link_, generation, std::move(xs));
+  void request(request_id id, operation wanted) {
+    broker_->accept(link_, [this, id, wanted = std::move(wanted)] {
+      broker_->state.request(link_, id, wanted);
     });
   }
 
-  void settle(std::uint32_t generation, std::vector<settlement> xs) override {
-    broker_->accept(link_, [this, generation, xs = std::move(xs)] {
-      broker_->state.settle(link_, generation, xs);
+  void publish(std::uint32_t generation, std::vector<publication> publications) override {
+    broker_->accept(link_, [this, generation, publications = std::move(publications)]() mutable {
+      broker_->state.publish(link_, generation, std::move(publications));
     });
   }
 
-  // Does not wait for a broker that stalls, as a link over TCP gives up in the
+  void settle(std::uint32_t generation, std::vector<settlement> settlements) override {
+    broker_->accept(link_, [this, generation, settlements = std::move(settlements)] {
+      broker_->state.settle(link_, generation, settlements);
+    });
+  }
+
+  // The close does not wait for a broker that stalls, because a link over TCP gives up in the
   // end as well.
   void close() {
     visit now{*broker_};
@@ -144,7 +145,7 @@ public:
   }
 
 private:
-  /// A named broker lives as long as its links.
+  /// A named broker lives as long as its links, which hold it.
   std::shared_ptr<memory_broker> holder_;
   memory_broker::impl* broker_;
   memory::link link_;
@@ -165,8 +166,8 @@ public:
     link_->connect(where, std::move(events));
   }
 
-  void request(request_id id, operation what) override {
-    link_->request(id, std::move(what));
+  void request(request_id id, operation wanted) override {
+    link_->request(id, std::move(wanted));
   }
 
   link_sender_ptr out() override {
@@ -174,7 +175,7 @@ public:
   }
 
   bool has_thread() const noexcept override {
-    return false; // whoever calls the broker calls the sinks of all
+    return false; // each caller of the broker raises the events of all links
   }
 
   void close() override {

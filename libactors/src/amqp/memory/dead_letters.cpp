@@ -18,16 +18,16 @@ std::string_view to_string(death::cause x) noexcept {
   return "unknown";
 }
 
-message_ptr dead_lettered(const message& x, const std::string& queue, const queue_rules& rules,
+message_ptr dead_lettered(const message& source, const std::string& queue, const queue_rules& rules,
                           death::cause reason) {
-  message result = x;
+  message result = source;
   result.exchange = rules.dead_letter_exchange.value_or("");
-  result.routing_key = rules.dead_letter_routing_key.value_or(x.routing_key);
-  if (x.deaths.empty()) {
+  result.routing_key = rules.dead_letter_routing_key.value_or(source.routing_key);
+  if (source.deaths.empty()) {
     auto& headers = result.properties.headers;
     set_field(headers, "x-first-death-queue", queue);
     set_field(headers, "x-first-death-reason", std::string{to_string(reason)});
-    set_field(headers, "x-first-death-exchange", x.exchange);
+    set_field(headers, "x-first-death-exchange", source.exchange);
   }
   const death now{queue, reason};
   std::erase(result.deaths, now);
@@ -35,11 +35,11 @@ message_ptr dead_lettered(const message& x, const std::string& queue, const queu
   return std::make_shared<const message>(std::move(result));
 }
 
-bool goes_in_circles(const message& x, std::string_view queue) {
-  auto first = x.deaths.begin();
-  auto before = std::find_if(first, x.deaths.end(), [&](auto& y) { return y.queue == queue; });
-  return before != x.deaths.end() && std::none_of(first, before + 1, [](auto& y) {
-           return y.reason == death::cause::rejected;
+bool goes_in_circles(const message& dead, std::string_view queue) {
+  auto first = dead.deaths.begin();
+  auto before = std::find_if(first, dead.deaths.end(), [&](auto& x) { return x.queue == queue; });
+  return before != dead.deaths.end() && std::none_of(first, before + 1, [](auto& x) {
+           return x.reason == death::cause::rejected;
          });
 }
 

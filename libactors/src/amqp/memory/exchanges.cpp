@@ -28,7 +28,7 @@ bool matches(exchange_type type, std::string_view binding_key, std::string_view 
     return binding_key == routing_key;
   case exchange_type::fanout:
   case exchange_type::headers:
-    // Our bindings have no arguments: a headers exchange has nothing to compare.
+    // Our bindings have no arguments, so a headers exchange has nothing to compare.
     return true;
   }
   return false;
@@ -93,13 +93,13 @@ void exchanges::bind(const binding& x) {
   entries_.at(x.exchange).routes[x.routing_key].insert(x.queue);
 }
 
-void exchanges::unbind(const binding& x) {
-  auto i = entries_.find(x.exchange);
+void exchanges::unbind(const binding& removed) {
+  auto i = entries_.find(removed.exchange);
   if (i == entries_.end())
     return;
   auto& routes = i->second.routes;
-  auto route = routes.find(x.routing_key);
-  if (route == routes.end() || route->second.erase(x.queue) == 0)
+  auto route = routes.find(removed.routing_key);
+  if (route == routes.end() || route->second.erase(removed.queue) == 0)
     return;
   if (route->second.empty())
     routes.erase(route);
@@ -137,12 +137,13 @@ std::optional<std::vector<std::string_view>> exchanges::route(const std::string&
 
 std::vector<binding> exchanges::bindings() const {
   std::vector<binding> result;
-  for (auto& [name, x] : entries_)
-    for (auto& [key, queues] : x.routes)
+  for (auto& [name, bound] : entries_)
+    for (auto& [key, queues] : bound.routes)
       for (auto& queue : queues)
         result.push_back({name, queue, key});
   auto order = [](const binding& x) { return std::tie(x.exchange, x.queue, x.routing_key); };
-  std::sort(result.begin(), result.end(), [&](auto& x, auto& y) { return order(x) < order(y); });
+  std::sort(result.begin(), result.end(),
+            [&](auto& left, auto& right) { return order(left) < order(right); });
   return result;
 }
 

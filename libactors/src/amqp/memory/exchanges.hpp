@@ -12,28 +12,28 @@
 
 namespace actors::amqp::memory {
 
-/// Names in RabbitMQ's own name space are not for clients to create.
+/// Whether the name is in RabbitMQ's own name space, where clients may create nothing.
 bool is_reserved(std::string_view name) noexcept;
 
-/// The exchanges of an in-process broker and what is bound to them. The default
-/// exchange is not here: it is the queues by their names.
+/// The exchanges of an in-process broker and their bindings. The default exchange is not among
+/// them: its routing keys are the names of queues.
 class exchanges {
 public:
-  /// Holds the predeclared `amq.*` exchanges.
+  /// Creates the predeclared `amq.*` exchanges.
   exchanges();
 
   failure declare(const exchange& wanted, bool passive);
 
   bool erase(const std::string& name);
 
-  /// Whether the exchange is there, and clients may bind to it.
+  /// Returns why clients may not bind to the exchange (e.g. it does not exist), if so.
   failure check(const std::string& name) const;
 
-  /// Needs an exchange that passed `check`.
+  /// Binds to an exchange that passed `check`.
   void bind(const binding& x);
 
   /// Does nothing if there is no such binding.
-  void unbind(const binding& x);
+  void unbind(const binding& removed);
 
   /// Removes all bindings of a queue.
   void unbind_queue(const std::string& queue);
@@ -41,12 +41,12 @@ public:
   /// Removes all exchanges that do not survive a restart.
   void keep_durable();
 
-  /// The queues that a message goes to, each once; nothing if the exchange is
-  /// missing. The views hold until the next change.
+  /// Returns the queues that a message goes to, each once; nothing if the exchange is missing.
+  /// The views are valid until the next change.
   std::optional<std::vector<std::string_view>> route(const std::string& exchange,
                                                      std::string_view routing_key) const;
 
-  /// All bindings by exchange, queue, routing key.
+  /// Returns all bindings, sorted by exchange, queue and routing key.
   std::vector<binding> bindings() const;
 
 private:
@@ -58,7 +58,7 @@ private:
 
   using entry_map = std::map<std::string, entry>;
 
-  /// Returns the next exchange.
+  /// Erases an auto-delete exchange without bindings; returns the next exchange.
   entry_map::iterator erase_if_unused(entry_map::iterator i);
 
   entry_map entries_;

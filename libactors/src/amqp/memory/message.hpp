@@ -12,10 +12,10 @@ namespace actors::amqp::memory {
 
 using time_point = std::chrono::steady_clock::time_point;
 
-/// Later than anything.
+/// A time that never comes.
 constexpr auto never = time_point::max();
 
-/// How a message came to leave a queue for the dead-letter exchange.
+/// The way in which a message left a queue for the dead-letter exchange.
 struct death {
   enum class cause : std::uint8_t { rejected, expired, maxlen, delivery_limit };
 
@@ -25,7 +25,7 @@ struct death {
   bool operator==(const death&) const = default;
 };
 
-/// What a publication leaves behind, shared by all queues that it went to.
+/// The content of a publication, which all queues that received it share.
 struct message {
   std::size_t size() const noexcept {
     return body ? body->size() : 0;
@@ -44,10 +44,10 @@ using message_ptr = std::shared_ptr<const message>;
 /// A message in a queue.
 struct queued_message {
   message_ptr content;
-  /// Its place in the queue.
+  /// The place of the message in the queue.
   std::int64_t place = 0;
   bool redelivered = false;
-  /// How often it came back to a quorum queue.
+  /// How often the message came back to a quorum queue.
   std::int64_t returns = 0;
   time_point expires = never;
 };

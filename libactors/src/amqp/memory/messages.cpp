@@ -4,13 +4,13 @@
 #include "amqp/memory/state.hpp"
 #include "amqp/wire_rules.hpp"
 
-// The way of a message through an in-process broker.
+// The way of a message through an in-process broker, from publication to settlement.
 
 namespace actors::amqp::memory {
 
 namespace {
 
-/// The first of the queues of some messages that is a stream, if any.
+/// Returns the first stream among the queues of some messages, if any.
 template <class Iterator>
 std::shared_ptr<queue_state> find_stream(Iterator first, Iterator last) {
   for (; first != last; ++first)
@@ -21,8 +21,8 @@ std::shared_ptr<queue_state> find_stream(Iterator first, Iterator last) {
 
 } // namespace
 
-failure state::check_size(const publication& x) const {
-  const auto size = x.body ? x.body->size() : 0;
+failure state::check_size(const publication& message) const {
+  const auto size = message.body ? message.body->size() : 0;
   if (size <= semantics_.max_message_size)
     return {};
   return precondition_failed("message size " + std::to_string(size)
@@ -32,45 +32,46 @@ failure state::check_size(const publication& x) const {
 
 // -- publishing -------------------------------------------------------------------
 
-void state::publish(link& from, std::uint32_t generation, std::vector<publication> xs) {
+void state::publish(link& from, std::uint32_t generation, std::vector<publication> publications) {
   if (generation != from.publishing_generation)
     return;
   if (!std::exchange(from.publishes, true) && blocked_)
     from.events->blocked(*blocked_);
   if (blocked_) {
-    from.held.insert(from.held.end(), std::make_move_iterator(xs.begin()),
-                     std::make_move_iterator(xs.end()));
+    from.held.insert(from.held.end(), std::make_move_iterator(publications.begin()),
+                     std::make_move_iterator(publications.end()));
     return;
   }
-  // What follows the message that closed the channel goes with it.
-  for (auto& x : xs)
-    if (!accept(from, x))
+  // Publications after the one that closed the channel are lost with it.
+  for (auto& published : publications)
+    if (!accept(from, published))
       break;
   flush();
 }
 
-bool state::accept(link& from, publication& x) {
-  if (auto impossible = x.checked ? failure{} : amqp::check(x)) {
-    events_of(from).refused(x.id, std::move(impossible));
+bool state::accept(link& from, publication& published) {
+  if (auto impossible = published.checked ? failure{} : amqp::check(published)) {
+    events_of(from).refused(published.id, std::move(impossible));
     return true;
   }
-  auto to = targets(x.exchange, x.routing_key);
-  auto problem = !to ? not_found("no exchange '" + x.exchange + "'") : check_size(x);
+  auto to = targets(published.exchange, published.routing_key);
+  auto problem =
+      !to ? not_found("no exchange '" + published.exchange + "'") : check_size(published);
   if (problem) {
     ++from.publishing_generation;
     events_of(from).channel_closed({channel::publishing, std::move(problem)});
     return false;
   }
-  if (to->empty() && x.mandatory)
-    events_of(from).returned(
-        {no_route(x.exchange, x.routing_key), x.exchange, x.routing_key, x.properties});
+  if (to->empty() && published.mandatory)
+    events_of(from).returned({no_route(published.exchange, published.routing_key),
+                              published.exchange, published.routing_key, published.properties});
   auto accepted = true;
   if (losses_ > 0) {
     --losses_;
   } else if (!to->empty()) {
-    auto shared =
-        std::make_shared<const message>(message{std::move(x.exchange), std::move(x.routing_key),
-                                                std::move(x.properties), std::move(x.body)});
+    auto shared = std::make_shared<const message>(
+        message{std::move(published.exchange), std::move(published.routing_key),
+                std::move(published.properties), std::move(published.body)});
     for (auto* queue : *to) {
       auto again = std::find(duplications_.begin(), duplications_.end(), queue->what().name);
       if (again != duplications_.end()) {
@@ -80,7 +81,7 @@ bool state::accept(link& from, publication& x) {
       accepted = offer(*queue, shared) && accepted;
     }
   }
-  from.confirmations.push_back({x.id, accepted});
+  from.confirmations.push_back({published.id, accepted});
   return true;
 }
 
@@ -100,15 +101,14 @@ std::optional<std::vector<queue_state*>> state::targets(const std::string& excha
   return result;
 }
 
-// A consumer that waits gets the message even where there is neither room nor
-// time for it in the queue.
-bool state::offer(queue_state& to, const message_ptr& x) {
-  if (to.refuses(x->size())) {
+// A waiting consumer gets the message even where the queue has neither room nor time for it.
+bool state::offer(queue_state& to, const message_ptr& content) {
+  if (to.refuses(content->size())) {
     if (to.rules().overflow == overflow_policy::reject_publish_dlx)
-      give_up(to, *x, death::cause::maxlen);
+      give_up(to, *content, death::cause::maxlen);
     return false;
   }
-  to.push(x, now_);
+  to.push(content, now_);
   pump(to);
   drop_expired(to);
   drop_excess(to);
@@ -128,48 +128,49 @@ void state::pump(queue_state& from) {
   watch(from);
 }
 
-void state::deliver(queue_state& from, handed_message x) {
-  auto& owner = *x.to->owner;
-  auto& to = x.to->spec;
-  auto& message = *x.message.content;
+void state::deliver(queue_state& from, handed_message handed) {
+  auto& owner = *handed.to->owner;
+  auto& to = handed.to->spec;
+  auto& message = *handed.message.content;
   auto& on = owner.channels[to.group];
   auto tag = ++on.last_tag;
   auto& batches = owner.deliveries;
   if (batches.empty() || batches.back().generation != on.generation)
     batches.push_back({on.generation, {}});
-  batches.back().items.push_back({to.id, tag, x.message.redelivered, message.exchange,
-                                  message.routing_key, properties_of(x),
+  batches.back().items.push_back({to.id, tag, handed.message.redelivered, message.exchange,
+                                  message.routing_key, properties_of(handed),
                                   message.body ? *message.body : std::string{}});
   if (!to.no_ack)
-    on.unsettled.emplace(tag,
-                         unsettled_message{from.weak_from_this(), to.id, std::move(x.message)});
+    on.unsettled.emplace(
+        tag, unsettled_message{from.weak_from_this(), to.id, std::move(handed.message)});
 }
 
-void state::settle(link& from, std::uint32_t generation, const std::vector<settlement>& xs) {
+void state::settle(link& from, std::uint32_t generation,
+                   const std::vector<settlement>& settlements) {
   auto i = std::find_if(from.channels.begin(), from.channels.end(),
                         [&](auto& x) { return x.second.generation == generation; });
   if (i == from.channels.end())
     return;
   const auto group = i->first;
-  for (auto& x : xs)
-    if (!settle(from, group, x))
+  for (auto& decision : settlements)
+    if (!settle(from, group, decision))
       break;
   flush();
 }
 
-bool state::settle(link& from, std::uint32_t group, const settlement& x) {
+bool state::settle(link& from, std::uint32_t group, const settlement& decision) {
   using verdict = settlement::verdict;
   auto& unsettled = from.channels[group].unsettled;
-  auto all = x.multiple && x.tag == 0;
-  auto last = unsettled.find(x.tag);
+  auto all = decision.multiple && decision.tag == 0;
+  auto last = unsettled.find(decision.tag);
   if (last == unsettled.end() && !all) {
     close_deliveries(from, group,
-                     precondition_failed("unknown delivery tag " + std::to_string(x.tag)));
+                     precondition_failed("unknown delivery tag " + std::to_string(decision.tag)));
     return false;
   }
-  auto first = x.multiple ? unsettled.begin() : last;
+  auto first = decision.multiple ? unsettled.begin() : last;
   auto stop = all ? unsettled.end() : std::next(last);
-  auto gives_back = x.outcome != verdict::ack && semantics_.streams_take_acks_only;
+  auto gives_back = decision.outcome != verdict::ack && semantics_.streams_take_acks_only;
   if (auto stream = gives_back ? find_stream(first, stop) : nullptr) {
     end({&from}, not_implemented("basic.nack and basic.reject not supported by stream queues "
                                  + describe_queue(stream->what().name)));
@@ -184,12 +185,12 @@ bool state::settle(link& from, std::uint32_t group, const settlement& x) {
   unsettled.erase(first, stop);
   queue_names changed;
   for (auto& [queue, message] : settled) {
-    if (x.outcome == verdict::requeue || x.outcome == verdict::release)
-      // What takes back several is basic.nack, as links have it.
+    if (decision.outcome == verdict::requeue || decision.outcome == verdict::release)
+      // A link returns several deliveries at once by basic.nack, which counts as a release.
       put_back(*queue, std::move(message),
-               x.outcome == verdict::requeue && !x.multiple ? comes_back::failed
-                                                            : comes_back::released);
-    else if (x.outcome == verdict::reject)
+               decision.outcome == verdict::requeue && !decision.multiple ? comes_back::failed
+                                                                          : comes_back::released);
+    else if (decision.outcome == verdict::reject)
       give_up(*queue, *message.content, death::cause::rejected);
     changed.insert(queue->what().name);
   }
@@ -198,16 +199,16 @@ bool state::settle(link& from, std::uint32_t group, const settlement& x) {
   return true;
 }
 
-void state::put_back(queue_state& to, queued_message x, comes_back why) {
-  auto what = x.content;
-  if (!to.put_back(x, why))
-    give_up(to, *what, death::cause::delivery_limit);
+void state::put_back(queue_state& to, queued_message returned, comes_back why) {
+  auto content = returned.content;
+  if (!to.put_back(returned, why))
+    give_up(to, *content, death::cause::delivery_limit);
 }
 
-void state::settle_down(queue_state& x) {
-  drop_excess(x);
-  drop_expired(x);
-  pump(x);
+void state::settle_down(queue_state& queue) {
+  drop_excess(queue);
+  drop_expired(queue);
+  pump(queue);
 }
 
 // -- giving up --------------------------------------------------------------------
@@ -222,10 +223,10 @@ void state::drop_excess(queue_state& from) {
     give_up(from, *x->content, death::cause::maxlen);
 }
 
-void state::give_up(const queue_state& from, const message& x, death::cause reason) {
+void state::give_up(const queue_state& from, const message& content, death::cause reason) {
   if (!from.rules().dead_letter_exchange)
     return;
-  auto dead = dead_lettered(x, from.what().name, from.rules(), reason);
+  auto dead = dead_lettered(content, from.what().name, from.rules(), reason);
   auto to = targets(dead->exchange, dead->routing_key);
   if (!to)
     return;

@@ -7,7 +7,7 @@ namespace actors::amqp::memory {
 
 namespace {
 
-/// How much of its limit a quorum queue that refuses must fall to.
+/// The share of its limit to which a quorum queue must fall before it accepts messages again.
 constexpr double low_level = 0.8;
 
 bool is_at_most(std::size_t x, const std::optional<std::size_t>& limit, double part) noexcept {
@@ -16,17 +16,18 @@ bool is_at_most(std::size_t x, const std::optional<std::size_t>& limit, double p
 
 } // namespace
 
-properties properties_of(const handed_message& x) {
-  auto result = x.message.content->properties;
-  if (x.message.returns > 0)
-    set_field(result.headers, "x-delivery-count", x.message.returns);
-  if (x.offset)
-    set_field(result.headers, "x-stream-offset", static_cast<std::int64_t>(*x.offset));
+properties properties_of(const handed_message& handed) {
+  auto result = handed.message.content->properties;
+  if (handed.message.returns > 0)
+    set_field(result.headers, "x-delivery-count", handed.message.returns);
+  if (handed.offset)
+    set_field(result.headers, "x-stream-offset", static_cast<std::int64_t>(*handed.offset));
   return result;
 }
 
-queue_state::queue_state(queue what, link* owner, time_point now, const memory_semantics& semantics)
-    : what_(std::move(what)),
+queue_state::queue_state(queue wanted, link* owner, time_point now,
+                         const memory_semantics& semantics)
+    : what_(std::move(wanted)),
       rules_(rules_of(what_)),
       counts_releases_(semantics.counts_releases),
       knows_limits_(semantics.delivery_limit.has_value()),
@@ -62,12 +63,12 @@ void queue_state::update_refusal() noexcept {
     is_refusing_ = false;
 }
 
-void queue_state::push(message_ptr x, time_point now) {
+void queue_state::push(message_ptr content, time_point now) {
   if (log_)
-    return log_->append(std::move(x), now);
-  ready_bytes_ += x->size();
+    return log_->append(std::move(content), now);
+  ready_bytes_ += content->size();
   queued_message added;
-  added.content = std::move(x);
+  added.content = std::move(content);
   added.place = next_place_++;
   if (rules_.message_ttl)
     added.expires = now + *rules_.message_ttl;
@@ -106,22 +107,23 @@ std::optional<handed_message> queue_state::hand_out() {
   return handed_message{&to, std::move(read), offset};
 }
 
-bool queue_state::put_back(queued_message& x, comes_back why) {
+bool queue_state::put_back(queued_message& returned, comes_back why) {
   if (log_)
     return true;
-  x.redelivered = true;
+  returned.redelivered = true;
   if (is(queue_kind::quorum)) {
-    x.returns += why != comes_back::released || counts_releases_ ? 1 : 0;
-    if (rules_.delivery_limit && x.returns > *rules_.delivery_limit)
+    returned.returns += why != comes_back::released || counts_releases_ ? 1 : 0;
+    if (rules_.delivery_limit && returned.returns > *rules_.delivery_limit)
       return false;
-    // Without a limit RabbitMQ 3.10 appends what a consumer gives back to the log.
+    // Without a limit, RabbitMQ 3.10 appends a message that a consumer returns to the queue's
+    // log.
     const auto appends = why != comes_back::lost && !rules_.delivery_limit && !knows_limits_;
-    x.place = appends ? next_place_++ : next_place_ahead_++;
+    returned.place = appends ? next_place_++ : next_place_ahead_++;
   }
-  auto place = std::lower_bound(ready_.begin(), ready_.end(), x,
+  auto place = std::lower_bound(ready_.begin(), ready_.end(), returned,
                                 [](auto& a, auto& b) { return a.place < b.place; });
-  ready_bytes_ += x.content->size();
-  ready_.insert(place, std::move(x));
+  ready_bytes_ += returned.content->size();
+  ready_.insert(place, std::move(returned));
   update_refusal();
   return true;
 }

@@ -29,34 +29,33 @@ struct subscriber {
 
   link* owner;
   consumer spec;
-  /// How many messages more it may have unsettled.
+  /// How many more messages the consumer may have unsettled.
   std::int64_t credit;
-  /// The offset of a stream that it reads next.
+  /// The offset of a stream that the consumer reads next.
   std::uint64_t position = 0;
 };
 
-/// How a message comes back to its queue: a handler failed with it, its consumer only gave
-/// it back, or is gone.
+/// The way in which a message comes back to its queue: a handler failed, the consumer gave the
+/// message back, or the consumer is gone.
 enum class comes_back : std::uint8_t { failed, released, lost };
 
-/// A message that a consumer is to get.
+/// A message on its way to a consumer.
 struct handed_message {
   subscriber* to;
   queued_message message;
-  /// Its offset, if it is of a stream.
+  /// The offset of the message in its stream; not set for other queues.
   std::optional<std::uint64_t> offset;
 };
 
-/// The properties that the consumer gets: those of the message, and what
-/// RabbitMQ adds to its headers.
-properties properties_of(const handed_message& x);
+/// Returns the properties that the consumer gets: those of the message, with the headers that
+/// RabbitMQ adds.
+properties properties_of(const handed_message& handed);
 
-/// A queue of an in-process broker. It knows no other queue, and no clock: the
-/// time of a call comes with it.
+/// A queue of an in-process broker. It knows no other queue and no clock: callers pass the time.
 class queue_state : public std::enable_shared_from_this<queue_state> {
 public:
-  /// For a queue that passed `check`.
-  queue_state(queue what, link* owner, time_point now, const memory_semantics& semantics);
+  /// Creates a queue that passed `check`.
+  queue_state(queue wanted, link* owner, time_point now, const memory_semantics& semantics);
 
   const queue& what() const noexcept {
     return what_;
@@ -70,14 +69,14 @@ public:
     return rules_.kind == x;
   }
 
-  /// The link that has it alone, if it is exclusive.
+  /// The only link that may use the queue; null if the queue is not exclusive.
   link* owner() const noexcept {
     return owner_;
   }
 
   // -- messages -----------------------------------------------------------------
 
-  /// All messages of a stream.
+  /// The number of messages to hand out; for a stream, of all its messages.
   std::size_t ready() const noexcept {
     return log_ ? log_->size() : ready_.size();
   }
@@ -86,24 +85,25 @@ public:
     return unacked_;
   }
 
-  /// Whether a publication of this size is not taken, by `x-overflow`.
+  /// Whether the queue refuses a publication of this size, by `x-overflow`.
   bool refuses(std::size_t size) const noexcept;
 
-  void push(message_ptr x, time_point now);
+  void push(message_ptr content, time_point now);
 
-  /// The next message for a consumer in turn, if there are both.
+  /// Returns the next message with the consumer in turn, if there are both.
   std::optional<handed_message> hand_out();
 
-  /// Puts a delivered message back. False if it has come back too often and stays outside.
-  bool put_back(queued_message& x, comes_back why);
+  /// Puts a delivered message back. Returns false if the message has come back too often and
+  /// stays outside.
+  bool put_back(queued_message& returned, comes_back why);
 
-  /// Takes a message whose time is over, if there is one.
+  /// Takes an expired message, if there is one.
   std::optional<queued_message> take_expired(time_point now);
 
   /// Takes a message for which there is no room, if there is one.
   std::optional<queued_message> take_excess();
 
-  /// Forgets what is lost with a restart of the broker.
+  /// Removes the messages that a restart of the broker loses.
   void restart(time_point now);
 
   // -- consumers ----------------------------------------------------------------
@@ -112,7 +112,7 @@ public:
     return subscribers_;
   }
 
-  /// Null if it is no stream.
+  /// Returns null if the queue is no stream.
   const stream_log* log() const noexcept {
     return log_ ? &*log_ : nullptr;
   }
@@ -121,25 +121,25 @@ public:
 
   void add(subscriber x);
 
-  /// Returns whether there was such a consumer.
+  /// Removes a consumer; returns whether there was one.
   bool remove(const link* owner, consumer_id id, time_point now);
 
-  /// Returns how many there were.
+  /// Removes all consumers; returns how many there were.
   std::size_t remove_all(time_point now);
 
-  /// A consumer has settled a message, and may take one more. As RabbitMQ has
-  /// it, a consumer with the name of a former one gets that one's credit.
+  /// Notes that a consumer has settled a message and may take one more. As in RabbitMQ, a
+  /// consumer with the name of a former one gets the credit of that one.
   void settled(const link* owner, consumer_id id);
 
   // -- time ---------------------------------------------------------------------
 
-  /// The queue is in use at this moment.
+  /// Notes that the queue is in use at this moment.
   void touch(time_point now) noexcept;
 
-  /// Whether it has been without a use for so long that it is to go.
+  /// Whether the queue has stayed unused long enough to be deleted.
   bool is_abandoned(time_point now) const noexcept;
 
-  /// When a message expires or the queue is abandoned, whatever is first.
+  /// Returns when the next message expires or the queue is abandoned, whichever is first.
   time_point deadline() const noexcept;
 
 private:
@@ -147,8 +147,8 @@ private:
 
   bool is_over(std::size_t messages, std::size_t bytes) const noexcept;
 
-  /// A quorum queue begins to refuse when it is over its limit, and ends when
-  /// it is well below.
+  /// Updates `is_refusing_`: a quorum queue begins to refuse above its limit, and ends well
+  /// below it.
   void update_refusal() noexcept;
 
   queue what_;
@@ -165,7 +165,7 @@ private:
   std::int64_t next_place_ahead_;
   bool is_refusing_ = false;
   std::optional<stream_log> log_;
-  /// The next in turn is the first.
+  /// Consumers in turn, the next one first.
   std::list<subscriber> subscribers_;
   time_point last_use_;
 };

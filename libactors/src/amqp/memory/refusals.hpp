@@ -5,7 +5,7 @@
 
 #include "actors/ec.hpp"
 
-/// What a broker refuses, worded as RabbitMQ does.
+/// The refusals of a broker, worded as RabbitMQ words them.
 namespace actors::amqp::memory {
 
 failure not_found(const std::string& text);
@@ -24,12 +24,12 @@ failure internal_error(const std::string& text);
 
 failure no_route(const std::string& exchange, const std::string& routing_key);
 
-/// The refusal of a declaration that contradicts what is there, e.g. "exchange
-/// 'Trade'" is `entity`.
+/// Returns the refusal of a declaration that contradicts the existing entity, where `entity` is
+/// e.g. "exchange 'Trade'".
 failure inequivalent(std::string_view argument, const std::string& entity,
                      std::string_view received, std::string_view current);
 
-/// E.g. "queue 'q'".
+/// Returns e.g. "queue 'q'".
 std::string describe_queue(const std::string& name);
 
 } // namespace actors::amqp::memory

@@ -16,7 +16,7 @@ failure locked(const std::string& queue) {
                            "declaration.");
 }
 
-bool concerns(const operation& what, const std::string& entity) {
+bool concerns(const operation& wanted, const std::string& entity) {
   auto visitor = overloaded{
       [&](const declare_exchange& x) { return x.spec.name == entity; },
       [&](const declare_queue& x) { return x.spec.name == entity; },
@@ -26,70 +26,70 @@ bool concerns(const operation& what, const std::string& entity) {
       [&](const start_consumer& x) { return x.spec.queue == entity; },
       [&](const cancel_consumer&) { return false; },
   };
-  return std::visit(visitor, what);
+  return std::visit(visitor, wanted);
 }
 
 } // namespace
 
-void state::request(link& from, request_id id, const operation& what) {
-  if (auto problem = amqp::check(what))
+void state::request(link& from, request_id id, const operation& wanted) {
+  if (auto problem = amqp::check(wanted))
     return events_of(from).replied({id, std::move(problem), {}});
-  auto* consumer = std::get_if<start_consumer>(&what);
+  auto* consumer = std::get_if<start_consumer>(&wanted);
   if (consumer && from.consumers.count(consumer->spec.id) > 0)
     return events_of(from).replied(
-        {id, {ec::invalid_argument, to_string(what) + ": it runs already: cancel it first"}, {}});
+        {id, {ec::invalid_argument, to_string(wanted) + ": it runs already: cancel it first"}, {}});
   auto learned = from.known;
-  if (auto reason = denial(from, what, learned)) {
-    deny(from, id, {reason.code, to_string(what) + ": " + reason.text}, learned);
+  if (auto reason = denial(from, wanted, learned)) {
+    deny(from, id, {reason.code, to_string(wanted) + ": " + reason.text}, learned);
     return;
   }
   if (consumer)
     return start(from, id, *consumer);
-  reply answer{id, take_refusal(what), {}};
+  reply answer{id, take_refusal(wanted), {}};
   if (!answer.error)
-    answer.error = carry_out(from, what, answer);
+    answer.error = carry_out(from, wanted, answer);
   if (answer.error)
-    answer.error.text = to_string(what) + ": " + answer.error.text;
+    answer.error.text = to_string(wanted) + ": " + answer.error.text;
   events_of(from).replied(std::move(answer));
   flush();
 }
 
-// Refused by the end of its channel.
-void state::start(link& from, request_id id, const start_consumer& what) {
-  auto& x = what.spec;
-  auto& on = from.channels[x.group];
+// A refusal closes the channel of the consumer's group.
+void state::start(link& from, request_id id, const start_consumer& wanted) {
+  auto& spec = wanted.spec;
+  auto& on = from.channels[spec.group];
   if (on.generation == 0)
     on.generation = ++from.last_generation;
-  auto error = take_refusal(what);
+  auto error = take_refusal(wanted);
   if (!error)
-    error = start(from, x);
+    error = start(from, spec);
   if (error.code == ec::not_implemented) {
-    // An error of the whole connection, as AMQP has it.
+    // AMQP makes this an error of the whole connection.
     events_of(from).suspected({id});
     return end({&from}, error);
   }
   if (error) {
-    close_deliveries(from, x.group, std::move(error), {x.id});
+    close_deliveries(from, spec.group, std::move(error), {spec.id});
   } else {
     events_of(from).replied({id, {}, {}});
-    pump(*find(x.queue));
+    pump(*find(spec.queue));
   }
   flush();
 }
 
-failure state::denial(const link& from, const operation& what, broker_limits& learned) const {
-  if (auto* x = std::get_if<declare_queue>(&what)) {
-    auto& queue = x->spec;
-    auto asks = !x->passive && !queue.durable && !queue.exclusive;
+failure state::denial(const link& from, const operation& wanted, broker_limits& learned) const {
+  if (auto* declared = std::get_if<declare_queue>(&wanted)) {
+    auto& queue = declared->spec;
+    auto asks = !declared->passive && !queue.durable && !queue.exclusive;
     if (!asks || semantics_.transient_queues || find(queue.name))
       return {};
     learned.transient_queues = false;
     return internal_error("Feature `transient_nonexcl_queues` is deprecated. Its use is not "
                           "permitted per the configuration");
   }
-  // Whoever knows the limit spreads its consumers over channels.
+  // A link that knows the limit spreads its consumers over channels.
   auto limit = semantics_.consumers_per_channel;
-  if (std::holds_alternative<start_consumer>(what) && limit > 0
+  if (std::holds_alternative<start_consumer>(wanted) && limit > 0
       && from.known.consumers_per_channel == 0 && from.consumers.size() >= limit) {
     learned.consumers_per_channel = limit;
     return not_allowed("reached maximum (" + std::to_string(limit) + ") of consumers per channel");
@@ -103,7 +103,7 @@ void state::deny(link& from, request_id id, const failure& reason, const broker_
   end({&from}, reason);
 }
 
-failure state::carry_out(link& from, const operation& what, reply& answer) {
+failure state::carry_out(link& from, const operation& wanted, reply& answer) {
   auto visitor = overloaded{
       [&](const declare_exchange& x) { return exchanges_.declare(x.spec, x.passive); },
       [&](const declare_queue& x) { return declare(from, x, answer); },
@@ -116,17 +116,18 @@ failure state::carry_out(link& from, const operation& what, reply& answer) {
         return failure{};
       },
   };
-  return std::visit(visitor, what);
+  return std::visit(visitor, wanted);
 }
 
-failure state::declare(link& from, const declare_queue& x, reply& answer) {
-  answer.queue = x.spec.name;
-  auto error = x.passive ? check(from, answer.queue) : declare(from, x.spec, answer.queue);
+failure state::declare(link& from, const declare_queue& wanted, reply& answer) {
+  answer.queue = wanted.spec.name;
+  auto error =
+      wanted.passive ? check(from, answer.queue) : declare(from, wanted.spec, answer.queue);
   if (auto* queue = find(answer.queue); queue && !error) {
     answer.messages = queue->ready();
-    // RabbitMQ does not say who reads a stream.
+    // RabbitMQ does not count the readers of a stream.
     answer.consumers = queue->is(queue_kind::stream) ? 0 : queue->subscribers().size();
-    // RabbitMQ's quorum queues do not take this for a use.
+    // RabbitMQ's quorum queues do not count a declaration as a use.
     if (queue->is(queue_kind::classic))
       queue->touch(now_);
     watch(*queue);
@@ -169,66 +170,68 @@ failure state::erase(const link& from, const std::string& name) {
   return error;
 }
 
-failure state::bind(const link& from, const binding& x) {
-  auto error = exchanges_.check(x.exchange);
+failure state::bind(const link& from, const binding& wanted) {
+  auto error = exchanges_.check(wanted.exchange);
   if (!error)
-    error = check(from, x.queue);
+    error = check(from, wanted.queue);
   if (!error)
-    exchanges_.bind(x);
+    exchanges_.bind(wanted);
   return error;
 }
 
-failure state::unbind(const link& from, const binding& x) {
-  auto error = x.exchange.empty() ? exchanges_.check(x.exchange) : check(from, x.queue);
+failure state::unbind(const link& from, const binding& wanted) {
+  auto error =
+      wanted.exchange.empty() ? exchanges_.check(wanted.exchange) : check(from, wanted.queue);
   if (error.code == ec::not_found)
     return {};
   if (!error)
-    exchanges_.unbind(x);
+    exchanges_.unbind(wanted);
   return error;
 }
 
-failure state::start(link& from, const consumer& x) {
-  if (auto error = check(from, x.queue))
+failure state::start(link& from, const consumer& wanted) {
+  if (auto error = check(from, wanted.queue))
     return error;
-  auto& queue = *find(x.queue);
-  if (auto error = memory::check(x, queue.rules().kind))
+  auto& queue = *find(wanted.queue);
+  if (auto error = memory::check(wanted, queue.rules().kind))
     return error;
-  // The other kinds pass over it.
+  // The other kinds of queues ignore `exclusive` here.
   if (queue.is(queue_kind::classic)
-      && (queue.has_exclusive_subscriber() || (x.exclusive && !queue.subscribers().empty())))
-    return access_refused(describe_queue(x.queue) + " in exclusive use");
-  auto& on = from.channels[x.group];
-  if (!x.no_ack)
-    on.prefetch_count = x.prefetch_count;
-  subscriber added{&from, x};
+      && (queue.has_exclusive_subscriber() || (wanted.exclusive && !queue.subscribers().empty())))
+    return access_refused(describe_queue(wanted.queue) + " in exclusive use");
+  auto& on = from.channels[wanted.group];
+  if (!wanted.no_ack)
+    on.prefetch_count = wanted.prefetch_count;
+  subscriber added{&from, wanted};
   if (queue.is(queue_kind::quorum)) {
-    // To a quorum queue a consumer with the name of a former one is that one.
-    added.credit -= std::count_if(on.unsettled.begin(), on.unsettled.end(), [&](auto& y) {
-      return y.second.consumer == x.id && y.second.from.lock().get() == &queue;
+    // A quorum queue takes a consumer with the name of a former one for that one.
+    added.credit -= std::count_if(on.unsettled.begin(), on.unsettled.end(), [&](auto& entry) {
+      return entry.second.consumer == wanted.id && entry.second.from.lock().get() == &queue;
     });
   }
   if (auto error = start_reading(on, queue, added))
     return error;
   queue.add(std::move(added));
-  from.consumers.emplace(x.id, consumer_place{x.queue, x.group});
+  from.consumers.emplace(wanted.id, consumer_place{wanted.queue, wanted.group});
   return {};
 }
 
 failure state::start_reading(const delivery_channel& on, const queue_state& queue,
-                             subscriber& x) const {
+                             subscriber& reader) const {
   if (!queue.log())
     return {};
-  // A consumer without acknowledgement asks for no prefetch of its own.
+  // A consumer without acknowledgements sets no prefetch count of its own.
   if (on.prefetch_count == 0)
     return precondition_failed("consumer prefetch count is not set for '"
-                               + describe_queue(x.spec.queue) + "'");
-  if (x.spec.no_ack)
+                               + describe_queue(reader.spec.queue) + "'");
+  if (reader.spec.no_ack)
     return not_implemented("automatic acknowledgement not supported by stream queues "
-                           + describe_queue(x.spec.queue));
-  auto start = queue.log()->start(find_field(x.spec.arguments, "x-stream-offset"), now_);
+                           + describe_queue(reader.spec.queue));
+  auto start = queue.log()->start(find_field(reader.spec.arguments, "x-stream-offset"), now_);
   if (!start)
-    return precondition_failed("invalid arg 'x-stream-offset' for " + describe_queue(x.spec.queue));
-  x.position = *start;
+    return precondition_failed("invalid arg 'x-stream-offset' for "
+                               + describe_queue(reader.spec.queue));
+  reader.position = *start;
   return {};
 }
 
@@ -245,9 +248,9 @@ void state::cancel(link& from, consumer_id id) {
     consumers_left(name);
 }
 
-failure state::take_refusal(const operation& what) {
+failure state::take_refusal(const operation& wanted) {
   auto i = std::find_if(refusals_.begin(), refusals_.end(),
-                        [&](auto& x) { return concerns(what, x.first); });
+                        [&](auto& x) { return concerns(wanted, x.first); });
   if (i == refusals_.end())
     return {};
   failure result{i->second, "refused as '" + i->first + "' was to be"};

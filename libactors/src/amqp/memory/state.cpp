@@ -12,9 +12,9 @@ std::vector<T> take(std::vector<T>& xs) {
 }
 
 template <class F>
-std::vector<consumer_id> consumers_of(const link& x, F belongs) {
+std::vector<consumer_id> consumers_of(const link& owner, F belongs) {
   std::vector<consumer_id> result;
-  for (auto& [id, place] : x.consumers)
+  for (auto& [id, place] : owner.consumers)
     if (belongs(place))
       result.push_back(id);
   return result;
@@ -28,8 +28,8 @@ std::vector<consumer_id> all_consumers(const link& x) {
 
 // -- time -------------------------------------------------------------------------
 
-// A dead letter may come to a queue that was looked at already, which then has
-// said when it is due itself.
+// A dead letter may come to a queue that the loop has passed already; `offer` then notes that
+// queue's deadline.
 void state::tick(time_point now) {
   now_ = now;
   if (now < deadline_)
@@ -80,7 +80,7 @@ void state::abandon(link& from) {
   from.now = link::phase::ended;
   remove_links({&from});
   flush();
-  from.events = nullptr; // which may hold on to the link
+  from.events = nullptr; // the listener may hold a reference to the link
 }
 
 // -- ends -------------------------------------------------------------------------
@@ -102,9 +102,9 @@ void state::close_deliveries(link& from, std::uint32_t group, failure reason,
       settle_down(*queue);
 }
 
-state::queue_names state::remove_consumers(link& from, const std::vector<consumer_id>& xs) {
+state::queue_names state::remove_consumers(link& from, const std::vector<consumer_id>& ids) {
   queue_names result;
-  for (auto id : xs) {
+  for (auto id : ids) {
     auto place = from.consumers.extract(id);
     auto* queue = find(place.mapped().queue);
     if (queue->remove(&from, id, now_))
@@ -116,12 +116,12 @@ state::queue_names state::remove_consumers(link& from, const std::vector<consume
 
 state::queue_names state::requeue_all(const link& from, delivery_channel& on) {
   queue_names result;
-  for (auto& [tag, x] : std::exchange(on.unsettled, {})) {
-    auto queue = x.from.lock();
+  for (auto& [tag, unsettled] : std::exchange(on.unsettled, {})) {
+    auto queue = unsettled.from.lock();
     if (!queue)
       continue;
-    queue->settled(&from, x.consumer);
-    put_back(*queue, std::move(x.message), comes_back::lost);
+    queue->settled(&from, unsettled.consumer);
+    put_back(*queue, std::move(unsettled.message), comes_back::lost);
     result.insert(queue->what().name);
   }
   return result;
@@ -140,28 +140,28 @@ bool state::erase_queue(const std::string& name) {
   auto gone = std::move(i->second);
   queues_.erase(i);
   exchanges_.unbind_queue(gone->what().name);
-  for (auto* x : links_)
-    for (auto id : consumers_of(*x, [&](auto& y) { return y.queue == name; })) {
-      x->consumers.erase(id);
-      events_of(*x).cancelled(id);
+  for (auto* owner : links_)
+    for (auto id : consumers_of(*owner, [&](auto& x) { return x.queue == name; })) {
+      owner->consumers.erase(id);
+      events_of(*owner).cancelled(id);
     }
   return true;
 }
 
-// All consumers go before any message comes back: nothing is delivered to a
-// link that is about to end.
+// All consumers are removed before any message comes back, so that no message goes to a link
+// that is about to end.
 void state::remove_links(const std::vector<link*>& gone) {
-  auto is_gone = [&](const link* x) {
-    return x && std::find(gone.begin(), gone.end(), x) != gone.end();
+  auto is_gone = [&](const link* from) {
+    return from && std::find(gone.begin(), gone.end(), from) != gone.end();
   };
   std::erase_if(links_, is_gone);
   queue_names left;
-  for (auto* x : gone)
-    left.merge(remove_consumers(*x, all_consumers(*x)));
+  for (auto* from : gone)
+    left.merge(remove_consumers(*from, all_consumers(*from)));
   queue_names changed;
-  for (auto* x : gone)
-    for (auto& [group, on] : x->channels)
-      changed.merge(requeue_all(*x, on));
+  for (auto* from : gone)
+    for (auto& [group, on] : from->channels)
+      changed.merge(requeue_all(*from, on));
   for (auto& [name, queue] : queues_)
     if (is_gone(queue->owner()))
       left.insert(name);
@@ -178,13 +178,13 @@ void state::remove_links(const std::vector<link*>& gone) {
 
 void state::end(const std::vector<link*>& gone, const failure& reason) {
   remove_links(gone);
-  for (auto* x : gone) {
-    x->now = link::phase::ended;
-    x->held.clear();
+  for (auto* from : gone) {
+    from->now = link::phase::ended;
+    from->held.clear();
     auto told = reason;
     if (told)
-      told.text = x->broker + ": " + told.text;
-    events_of(*x).down(std::move(told));
+      told.text = from->broker + ": " + told.text;
+    events_of(*from).down(std::move(told));
   }
   flush();
 }
@@ -226,13 +226,13 @@ void state::unblock() {
   if (!blocked_)
     return;
   blocked_.reset();
-  for (auto* x : links_)
-    if (x->publishes)
-      events_of(*x).unblocked();
-  for (auto* x : links_) {
-    auto held = std::exchange(x->held, {});
+  for (auto* from : links_)
+    if (from->publishes)
+      events_of(*from).unblocked();
+  for (auto* from : links_) {
+    auto held = std::exchange(from->held, {});
     for (auto& publication : held)
-      if (!accept(*x, publication))
+      if (!accept(*from, publication))
         break;
   }
   flush();
@@ -294,12 +294,12 @@ std::size_t state::links() const {
 
 // -- events -----------------------------------------------------------------------
 
-link_listener& state::events_of(link& x) {
-  if (auto xs = take(x.confirmations); !xs.empty())
-    x.events->confirmed(std::move(xs));
-  for (auto& batch : take(x.deliveries))
-    x.events->delivered(batch.generation, std::move(batch.items));
-  return *x.events;
+link_listener& state::events_of(link& to) {
+  if (auto confirmations = take(to.confirmations); !confirmations.empty())
+    to.events->confirmed(std::move(confirmations));
+  for (auto& batch : take(to.deliveries))
+    to.events->delivered(batch.generation, std::move(batch.items));
+  return *to.events;
 }
 
 void state::flush() {

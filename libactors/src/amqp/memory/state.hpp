@@ -20,18 +20,18 @@ namespace actors::amqp::memory {
 
 /// A message in the hands of a consumer.
 struct unsettled_message {
-  /// Ends with the queue: settling then has no effect.
+  /// Expires with the queue; settling has no effect then.
   std::weak_ptr<queue_state> from;
   consumer_id consumer = 0;
   queued_message message;
 };
 
-/// One life of a channel with the consumers of a group.
+/// One life of the channel with the consumers of a group.
 struct delivery_channel {
   std::uint32_t generation = 0;
   std::uint64_t last_tag = 0;
   std::map<std::uint64_t, unsettled_message> unsettled;
-  /// What the channel was told last (basic.qos).
+  /// The prefetch count that the channel was told last (basic.qos).
   std::uint16_t prefetch_count = 0;
 };
 
@@ -52,7 +52,7 @@ struct link {
   phase now = phase::idle;
   /// The broker's name as the link knows it, for texts.
   std::string broker;
-  /// What the link knows of the broker's limits.
+  /// The broker's limits as the link knows them.
   broker_limits known;
   std::shared_ptr<link_listener> events;
 
@@ -65,7 +65,7 @@ struct link {
 
   // -- publishing ---------------------------------------------------------------
 
-  /// Whether it has published, and so is told of `block`.
+  /// Whether the link has published, so that it is told of `block`.
   bool publishes = false;
   std::uint32_t publishing_generation = 1;
   /// Publications that wait for `unblock`.
@@ -77,9 +77,8 @@ struct link {
   std::vector<confirmation> confirmations;
 };
 
-/// What an in-process broker knows and does. It knows no threads and no clock;
-/// each call raises its events before it returns. Calls of a link that has
-/// ended are not allowed.
+/// The state of an in-process broker and its behaviour, without threads or a clock; each call
+/// raises its events before it returns. A link that has ended must make no more calls.
 class state {
 public:
   explicit state(memory_semantics semantics = {}) : semantics_(std::move(semantics)) {
@@ -88,10 +87,10 @@ public:
 
   // -- time ---------------------------------------------------------------------
 
-  /// It is this time from now on: does what is due.
+  /// Sets the time and does everything that is due.
   void tick(time_point now);
 
-  /// When `tick` has something to do next, or before that.
+  /// The time at which `tick` must be called next; the call may find nothing to do.
   time_point deadline() const noexcept {
     return deadline_;
   }
@@ -102,15 +101,15 @@ public:
 
   void open(link& from);
 
-  void request(link& from, request_id id, const operation& what);
+  void request(link& from, request_id id, const operation& wanted);
 
-  void publish(link& from, std::uint32_t generation, std::vector<publication> xs);
+  void publish(link& from, std::uint32_t generation, std::vector<publication> publications);
 
-  void settle(link& from, std::uint32_t generation, const std::vector<settlement>& xs);
+  void settle(link& from, std::uint32_t generation, const std::vector<settlement>& settlements);
 
   void close(link& from);
 
-  /// The link's owner is gone: it ends without an event.
+  /// Ends the link without an event, because its owner is gone.
   void abandon(link& from);
 
   // -- faults -------------------------------------------------------------------
@@ -119,7 +118,7 @@ public:
 
   void restart();
 
-  /// `ec::none` accepts links again.
+  /// Refuses new links; `ec::none` accepts links again.
   void refuse_links(ec reason);
 
   void block(std::string reason);
@@ -154,9 +153,9 @@ private:
 
   // -- requests -----------------------------------------------------------------
 
-  failure carry_out(link& from, const operation& what, reply& answer);
+  failure carry_out(link& from, const operation& wanted, reply& answer);
 
-  failure declare(link& from, const declare_queue& x, reply& answer);
+  failure declare(link& from, const declare_queue& wanted, reply& answer);
 
   failure declare(link& from, const queue& wanted, std::string& name);
 
@@ -164,94 +163,96 @@ private:
 
   failure erase(const link& from, const std::string& queue);
 
-  failure bind(const link& from, const binding& x);
+  failure bind(const link& from, const binding& wanted);
 
-  failure unbind(const link& from, const binding& x);
+  failure unbind(const link& from, const binding& wanted);
 
-  void start(link& from, request_id id, const start_consumer& what);
+  void start(link& from, request_id id, const start_consumer& wanted);
 
-  failure start(link& from, const consumer& x);
+  failure start(link& from, const consumer& wanted);
 
-  /// Ends a link that asks for something that this broker denies, by an error of the
-  /// whole connection.
+  /// Ends a link by an error of the whole connection, because the link asks for something that
+  /// this broker denies.
   void deny(link& from, request_id id, const failure& reason, const broker_limits& learned);
 
-  /// Why the broker denies what older ones grant, if so, and what a link learns of it.
-  failure denial(const link& from, const operation& what, broker_limits& learned) const;
+  /// Returns why this broker denies a request that older brokers grant, if it does; sets the
+  /// limits that the link learns from the refusal.
+  failure denial(const link& from, const operation& wanted, broker_limits& learned) const;
 
-  /// Sees to it that the consumer of a stream begins where it asks.
-  failure start_reading(const delivery_channel& on, const queue_state& log, subscriber& x) const;
+  /// Sets the offset at which the consumer of a stream begins, as it asks.
+  failure start_reading(const delivery_channel& on, const queue_state& log,
+                        subscriber& reader) const;
 
   void cancel(link& from, consumer_id id);
 
-  failure take_refusal(const operation& what);
+  failure take_refusal(const operation& wanted);
 
   // -- messages -----------------------------------------------------------------
 
-  /// Why the broker does not take a body of this size, if so.
-  failure check_size(const publication& x) const;
+  /// Returns why the broker does not take a body of this size, if so.
+  failure check_size(const publication& message) const;
 
-  /// Returns false if that closed the channel.
-  bool accept(link& from, publication& x);
+  /// Accepts a publication; returns false if that closed the channel.
+  bool accept(link& from, publication& published);
 
-  /// Nothing if the exchange is missing.
+  /// Returns nothing if the exchange is missing.
   std::optional<std::vector<queue_state*>> targets(const std::string& exchange,
                                                    const std::string& routing_key) const;
 
-  /// Returns false if the queue refuses the message.
-  bool offer(queue_state& to, const message_ptr& x);
+  /// Offers a message to a queue; returns false if the queue refuses it.
+  bool offer(queue_state& to, const message_ptr& content);
 
-  /// Returns false if that ended the channel or the link.
-  bool settle(link& from, std::uint32_t group, const settlement& x);
+  /// Settles deliveries; returns false if that ended the channel or the link.
+  bool settle(link& from, std::uint32_t group, const settlement& decision);
 
-  /// Hands out messages while there are consumers that can take them.
+  /// Hands out messages as long as consumers can take them.
   void pump(queue_state& from);
 
-  void deliver(queue_state& from, handed_message x);
+  void deliver(queue_state& from, handed_message handed);
 
   /// Puts a message back, or gives it up.
-  void put_back(queue_state& to, queued_message x, comes_back why);
+  void put_back(queue_state& to, queued_message returned, comes_back why);
 
-  /// After messages came back: what has no room or no time goes, the others go
-  /// to consumers.
-  void settle_down(queue_state& x);
+  /// Brings a queue to rest after messages came back: messages without room or time are dropped,
+  /// the others go to consumers.
+  void settle_down(queue_state& queue);
 
   void drop_expired(queue_state& from);
 
   void drop_excess(queue_state& from);
 
-  /// Sends a message that a queue gives up to its dead-letter exchange, if any.
-  void give_up(const queue_state& from, const message& x, death::cause reason);
+  /// Sends a message that a queue gives up to the queue's dead-letter exchange, if any.
+  void give_up(const queue_state& from, const message& content, death::cause reason);
 
-  /// Takes note of when the queue needs a `tick`.
+  /// Notes when the queue needs a `tick`.
   void watch(const queue_state& x) noexcept;
 
   // -- ends ---------------------------------------------------------------------
 
-  /// Closes the channel of a group, whose consumers are `ended` as well.
+  /// Closes the channel of a group; its consumers and those in `ended` end with it.
   void close_deliveries(link& from, std::uint32_t group, failure reason,
                         std::vector<consumer_id> ended = {});
 
   /// Removes consumers of a link; returns their queues.
-  queue_names remove_consumers(link& from, const std::vector<consumer_id>& xs);
+  queue_names remove_consumers(link& from, const std::vector<consumer_id>& ids);
 
-  /// Puts back what the consumers of a channel had not settled; returns the queues.
+  /// Puts back all unsettled messages of a channel; returns their queues.
   queue_names requeue_all(const link& from, delivery_channel& x);
 
-  /// Deletes a queue that its consumers have left, if it asks for that.
+  /// Deletes a queue that its consumers have left, if its declaration asks for that.
   void consumers_left(const std::string& name);
 
   bool erase_queue(const std::string& name);
 
-  /// Takes links off the broker and puts back what they held.
+  /// Removes links from the broker and puts back the messages that they held.
   void remove_links(const std::vector<link*>& gone);
 
   void end(const std::vector<link*>& gone, const failure& reason);
 
   // -- events -------------------------------------------------------------------
 
-  /// The listener of a link, which has all earlier events.
-  static link_listener& events_of(link& x);
+  /// Returns the listener of a link, after raising all earlier events.
+  static link_listener& events_of(link& to);
 
   void flush();
 
@@ -269,7 +270,7 @@ private:
   std::vector<std::pair<std::string, ec>> refusals_;
   /// The queues that get their next message twice.
   std::vector<std::string> duplications_;
-  /// How many messages are lost that are published next.
+  /// How many of the next published messages are lost.
   std::size_t losses_ = 0;
   bool deliveries_delayed_ = false;
   time_point now_;

@@ -6,9 +6,9 @@
 
 namespace actors::amqp::memory {
 
-void stream_log::append(message_ptr x, time_point now) {
-  bytes_ += x->size();
-  entries_.push_back({std::move(x), now});
+void stream_log::append(message_ptr content, time_point now) {
+  bytes_ += content->size();
+  entries_.push_back({std::move(content), now});
   while (max_bytes_ && bytes_ > *max_bytes_ && entries_.size() > 1) {
     bytes_ -= entries_.front().content->size();
     entries_.pop_front();

@@ -9,12 +9,12 @@
 
 namespace actors::amqp::memory {
 
-/// The messages of a stream queue: each has an offset, counted from 0, and stays
-/// whoever has read it.
+/// The messages of a stream queue: each has an offset, counted from 0, and stays after consumers
+/// have read it.
 class stream_log {
 public:
-  /// Beyond that many bytes the oldest messages are dropped, where RabbitMQ
-  /// drops whole segments of its files.
+  /// The oldest messages are dropped beyond `max_bytes`; RabbitMQ drops whole segments of its
+  /// files instead.
   explicit stream_log(std::optional<std::size_t> max_bytes) : max_bytes_(max_bytes) {
     // nop
   }
@@ -32,15 +32,15 @@ public:
     return entries_.size();
   }
 
-  /// Needs an offset from `first` to before `next`.
+  /// Needs an offset from `first()` to before `next()`.
   const message_ptr& at(std::uint64_t offset) const {
     return entries_[offset - first_].content;
   }
 
-  void append(message_ptr x, time_point now);
+  void append(message_ptr content, time_point now);
 
-  /// Where a consumer begins whose argument `x-stream-offset` is this, if any;
-  /// nothing if that has no meaning.
+  /// Returns the first offset for a consumer with the argument `x-stream-offset`, null for a
+  /// consumer without it; returns nothing if the argument is invalid.
   std::optional<std::uint64_t> start(const field_value* offset, time_point now) const;
 
 private:

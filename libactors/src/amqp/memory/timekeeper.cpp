@@ -37,7 +37,7 @@ void timekeeper::wake_at(time_point when) {
     thread_ = std::thread{[this] { run(); }};
     ::pthread_setname_np(thread_.native_handle(), "memory-broker");
   } catch (const std::system_error&) {
-    // Without a thread what is due waits for the next call of the broker.
+    // Events that are due wait for the next call of the broker if there is no thread.
     next_ = never;
   }
 }

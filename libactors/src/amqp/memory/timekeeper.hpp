@@ -9,11 +9,11 @@
 
 namespace actors::amqp::memory {
 
-/// Wakes an in-process broker when something is due, on a thread of its own that
-/// is started with the first deadline.
+/// Wakes an in-process broker when something is due. The first deadline starts a thread for
+/// that.
 class timekeeper {
 public:
-  /// `wake` is called with the mutex held, and gives back the next deadline.
+  /// The thread calls `wake` with the mutex held; `wake` returns the next deadline.
   timekeeper(std::mutex& mutex, std::function<time_point()> wake);
 
   /// Must not be called with the mutex held.
@@ -22,8 +22,8 @@ public:
   timekeeper(const timekeeper&) = delete;
   timekeeper& operator=(const timekeeper&) = delete;
 
-  /// Sees to it that `wake` is called at this time at the latest. Must be called
-  /// with the mutex held.
+  /// Makes the thread call `wake` at this time at the latest. Must be called with the mutex
+  /// held.
   void wake_at(time_point when);
 
 private:

@@ -8,7 +8,7 @@
 
 namespace actors::amqp {
 
-/// A link to an in-process broker.
+/// Makes a link to an in-process broker.
 ACTORS_EXPORT transport_ptr make_memory_transport(std::shared_ptr<memory_broker> broker);
 
 } // namespace actors::amqp

@@ -7,11 +7,11 @@ namespace actors::amqp {
 
 namespace {
 
-/// So many requests are ahead of their answers on one channel before another one is opened:
-/// a link that asks for little needs no more.
+/// The number of unanswered requests on one channel above which another channel is opened: a
+/// link with few requests needs only one.
 constexpr std::size_t pipelining_threshold = 16;
 
-/// Who waits for an answer for longer is passed by.
+/// Channels whose first request waits longer than this are avoided.
 constexpr std::chrono::seconds patience{1};
 
 } // namespace
@@ -27,9 +27,9 @@ void channel_plan::limit(std::uint16_t channels, std::uint32_t consumers_per_cha
   for_topology_ = {&make(numbers_.topology)};
   for_deliveries_ = {&make(numbers_.deliveries)};
   make(numbers_.publishing);
-  for (auto x = static_cast<std::uint16_t>(numbers_.publishing + 1); x < numbers_.first_further;
-       ++x)
-    for_topology_.push_back(&make(x));
+  for (auto number = static_cast<std::uint16_t>(numbers_.publishing + 1);
+       number < numbers_.first_further; ++number)
+    for_topology_.push_back(&make(number));
 }
 
 line& channel_plan::make(std::uint16_t number) {
@@ -44,8 +44,8 @@ line& channel_plan::make(std::uint16_t number) {
 
 // -- topology -----------------------------------------------------------------------
 
-line& channel_plan::topology(const operation& x, link_protocol::time_point now) {
-  const auto queue = queue_of(x);
+line& channel_plan::topology(const operation& request, link_protocol::time_point now) {
+  const auto queue = queue_of(request);
   if (queue.empty())
     return *for_topology_.front();
   auto& at = lanes_[std::string{queue}];
@@ -54,14 +54,15 @@ line& channel_plan::topology(const operation& x, link_protocol::time_point now) 
   return *at.on;
 }
 
-// A queue may have a request wait for ever, as a quorum queue without a leader does.
+// Some requests wait for ever, e.g. one about a quorum queue without a leader, so a hanging
+// channel is the last choice.
 line& channel_plan::emptiest_topology(link_protocol::time_point now) {
   auto load = [now](const line& x) {
     const auto hangs = !x.items.empty() && now - x.since >= patience;
     return std::pair{hangs, x.items.size() / pipelining_threshold};
   };
   return **std::min_element(for_topology_.begin(), for_topology_.end(),
-                            [&](auto* x, auto* y) { return load(*x) < load(*y); });
+                            [&](auto* left, auto* right) { return load(*left) < load(*right); });
 }
 
 void channel_plan::left(const operation& x) {
@@ -72,40 +73,41 @@ void channel_plan::left(const operation& x) {
 
 // -- deliveries ---------------------------------------------------------------------
 
-// The broker counts none that it was asked to cancel on the same channel before.
-bool channel_plan::has_room(const line& x) const noexcept {
-  if (consumers_per_channel_ == 0 || x.consumers.size() < consumers_per_channel_)
+// The broker does not count consumers that it was asked to cancel earlier on the same channel.
+bool channel_plan::has_room(const line& candidate) const noexcept {
+  if (consumers_per_channel_ == 0 || candidate.consumers.size() < consumers_per_channel_)
     return true;
-  const auto staying =
-      std::count_if(x.consumers.begin(), x.consumers.end(), [](auto& y) { return !y.second; });
+  const auto staying = std::count_if(candidate.consumers.begin(), candidate.consumers.end(),
+                                     [](auto& x) { return !x.second; });
   return static_cast<std::size_t>(staying) < consumers_per_channel_;
 }
 
 line* channel_plan::delivering(std::uint32_t group) {
-  auto& xs = for_deliveries_;
+  auto& candidates = for_deliveries_;
   auto find = [&](auto f) {
-    auto i = std::find_if(xs.begin(), xs.end(), f);
-    return i == xs.end() ? nullptr : *i;
+    auto i = std::find_if(candidates.begin(), candidates.end(), f);
+    return i == candidates.end() ? nullptr : *i;
   };
   auto result =
       find([&](auto* x) { return !x->consumers.empty() && x->group == group && has_room(*x); });
   if (!result)
     result = find([](auto* x) { return x->consumers.empty(); });
   if (!result) {
-    const auto next = numbers_.first_further + xs.size() - 1;
+    const auto next = numbers_.first_further + candidates.size() - 1;
     if (next <= numbers_.allowed)
-      result = xs.emplace_back(&make(static_cast<std::uint16_t>(next)));
+      result = candidates.emplace_back(&make(static_cast<std::uint16_t>(next)));
   }
   if (result) {
     result->group = group;
     return result;
   }
-  // Those that are to be apart are so at least from the group of most.
+  // The channels of group 0, the group of most consumers, are shared last: the other groups stay
+  // apart from that one at least.
   auto cost = [&](auto* x) {
     return std::pair{!has_room(*x), std::pair{x->group == 0, x->consumers.size()}};
   };
-  auto least =
-      *std::min_element(xs.begin(), xs.end(), [&](auto* x, auto* y) { return cost(x) < cost(y); });
+  auto least = *std::min_element(candidates.begin(), candidates.end(),
+                                 [&](auto* left, auto* right) { return cost(left) < cost(right); });
   return has_room(*least) ? least : nullptr;
 }
 

@@ -34,45 +34,45 @@ struct arriving {
 /// One channel of a connection.
 struct line {
   std::uint16_t number = 0;
-  /// Whether we have opened it, and the broker has not closed it since.
+  /// Whether we have opened the channel, and the broker has not closed it since.
   bool open = false;
-  /// The broker has closed it and not opened it again yet. What it still sends there is of
-  /// the channel's former life.
+  /// Whether the broker has closed the channel and not opened it again yet. Frames that still
+  /// arrive belong to the channel's former life.
   bool closed = false;
-  /// Requests that the broker has not answered, in the order they were sent.
+  /// Requests that the broker has not answered, in the order of sending.
   std::deque<request_command> items;
-  /// Since when the broker could have been working on the first.
+  /// The earliest moment at which the broker could have begun the first request.
   link_protocol::time_point since;
   arriving incoming;
 
   // -- for consumers ------------------------------------------------------------
 
-  /// Whose consumers it has, while it has any.
+  /// The group of the channel's consumers, while there are any.
   std::uint32_t group = 0;
-  /// The life of its deliveries; 0, if it has none.
+  /// The life of the channel's deliveries; 0 if the channel has none.
   std::uint32_t generation = 0;
-  /// That of the present life; a new one has none.
+  /// The prefetch count of the present life; a new life has none.
   std::optional<std::uint16_t> prefetch_count;
-  /// Those that run or were asked for, and whether they are being cancelled.
+  /// Consumers that run or were requested, and whether each is being cancelled.
   std::map<consumer_name, bool> consumers;
-  /// Of the present life, not raised yet.
+  /// Deliveries of the present life that were not raised yet.
   std::vector<delivery> arrived;
 
   // -- for publications ---------------------------------------------------------
 
-  /// Whether any were made in the present life.
+  /// Whether the present life has carried publications.
   bool publishes = false;
 };
 
-/// The channels of a connection, and which of them carries what, see `channel_division`.
+/// The channels of a connection, and the load of each (see `channel_division`).
 class channel_plan {
 public:
   channel_plan();
 
-  /// How many channels the broker allows, and consumers on each of them; 0 is any number.
+  /// Sets how many channels the broker allows, and how many consumers on each; 0 means no limit.
   void limit(std::uint16_t channels, std::uint32_t consumers_per_channel);
 
-  /// Null, if it was never needed.
+  /// Returns the channel of that number; null if it was never needed.
   line* find(std::uint16_t number) noexcept {
     return number < lines_.size() ? lines_[number].get() : nullptr;
   }
@@ -81,31 +81,33 @@ public:
     return *lines_[numbers_.publishing];
   }
 
-  /// The one that carries a request about topology, until `left`. Requests about one queue
-  /// stay on one channel, hence in order; those about exchanges are few and have the first.
-  line& topology(const operation& x, link_protocol::time_point now);
+  /// Returns the channel for a request about topology, which carries the request until `left`.
+  /// Requests about one queue stay on one channel, hence in order; requests about exchanges are
+  /// few and have the first channel.
+  line& topology(const operation& request, link_protocol::time_point now);
 
-  /// The request has been answered.
+  /// Notes that the request has been answered.
   void left(const operation& x);
 
-  /// One for a consumer: that of its group, one that nobody uses, a further one, or one that
-  /// is shared after all. Null, if none may have one more.
+  /// Returns a channel for a consumer: the channel of its group, an unused one, a further one,
+  /// or at last one that groups share. The result is null if no channel may have one more
+  /// consumer.
   line* delivering(std::uint32_t group);
 
-  /// Whether it carries requests about topology and nothing else.
+  /// Whether the channel carries requests about topology and nothing else.
   bool is_for_topology_alone(const line& x) const noexcept {
     return x.number != numbers_.publishing && x.number != numbers_.deliveries
            && (x.number == numbers_.topology || x.number < numbers_.first_further);
   }
 
-  /// How many are open.
+  /// The number of open channels.
   std::uint16_t open() const noexcept;
 
   std::uint16_t allowed() const noexcept {
     return numbers_.allowed;
   }
 
-  /// All that were needed so far.
+  /// Calls `f` with each channel that was needed so far.
   template <class F>
   void for_each(F f) const {
     for (auto& x : lines_)
@@ -122,15 +124,15 @@ private:
 
   line& make(std::uint16_t number);
   line& emptiest_topology(link_protocol::time_point now);
-  bool has_room(const line& x) const noexcept;
+  bool has_room(const line& candidate) const noexcept;
 
   channel_division numbers_{0};
   std::uint32_t consumers_per_channel_ = 0;
-  /// By their numbers.
+  /// The channels by their numbers; null for a channel that was never needed.
   std::vector<std::unique_ptr<line>> lines_;
   std::vector<line*> for_topology_;
   std::vector<line*> for_deliveries_;
-  /// By the name of the broker's queue.
+  /// The lanes by the name of the broker's queue.
   std::unordered_map<std::string, channel_lane> lanes_;
 };
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view position_key = "x-la";
 
-/// Buffers beyond this size are given back once they are empty.
+/// The largest buffer that is kept when it is empty, in bytes.
 constexpr std::size_t kept_capacity = 4 * 1024 * 1024;
 
 std::optional<stream_position> parse_position(std::string_view text) {
@@ -30,20 +30,20 @@ std::optional<stream_position> parse_position(std::string_view text) {
 }
 
 /// Moves a well-formed position from the headers to its own place.
-void extract_position(properties& x) {
+void extract_position(properties& result) {
   auto named = [](const auto& field) { return field.first == position_key; };
-  auto i = std::find_if(x.headers.begin(), x.headers.end(), named);
-  if (i == x.headers.end())
+  auto i = std::find_if(result.headers.begin(), result.headers.end(), named);
+  if (i == result.headers.end())
     return;
   auto text = std::get_if<std::string>(&i->second);
   if (text == nullptr)
     return;
-  x.position = parse_position(*text);
-  if (x.position)
-    x.headers.erase(i);
+  result.position = parse_position(*text);
+  if (result.position)
+    result.headers.erase(i);
 }
 
-/// What a broker cannot have meant as a time is none.
+/// Parses an expiration; returns 0, which is none, for a text that cannot be a time.
 std::chrono::milliseconds parse_expiration(std::string_view text) noexcept {
   std::int64_t result = 0;
   auto last = text.data() + text.size();
@@ -51,7 +51,7 @@ std::chrono::milliseconds parse_expiration(std::string_view text) noexcept {
   return std::chrono::milliseconds{error == std::errc{} && end == last && result > 0 ? result : 0};
 }
 
-/// Whether a version as "4.3.6" is that one or a later one.
+/// Whether a version like "4.3.6" is the given one or a later one.
 bool at_least(std::string_view version, int major, int minor) noexcept {
   int numbers[2] = {0, 0};
   auto last = version.data() + version.size();
@@ -68,30 +68,31 @@ const std::string* find_text(const field_table& fields, std::string_view key) {
   return nullptr;
 }
 
-/// A position as it travels, without a place on the heap.
-std::string_view position_text(const stream_position& x, std::array<char, 48>& buffer) noexcept {
-  constexpr std::size_t digits = 20; // of the largest number
-  auto end = std::to_chars(buffer.data(), buffer.data() + digits, x.epoch).ptr;
+/// Writes a position in its wire format into `buffer`, without an allocation.
+std::string_view position_text(const stream_position& position,
+                               std::array<char, 48>& buffer) noexcept {
+  constexpr std::size_t digits = 20; // as many as the largest number has
+  auto end = std::to_chars(buffer.data(), buffer.data() + digits, position.epoch).ptr;
   *end++ = ':';
-  end = std::to_chars(end, buffer.data() + buffer.size(), x.sequence).ptr;
+  end = std::to_chars(end, buffer.data() + buffer.size(), position.sequence).ptr;
   return {buffer.data(), static_cast<std::size_t>(end - buffer.data())};
 }
 
-void write_headers(field_writer& to, const properties& x) {
+void write_headers(field_writer& to, const properties& values) {
   to.sized([&] {
-    for (auto& [key, value] : x.headers)
+    for (auto& [key, value] : values.headers)
       to.field(key, value);
     std::array<char, 48> buffer;
-    if (x.position)
-      to.text_field(position_key, position_text(*x.position, buffer));
+    if (values.position)
+      to.text_field(position_key, position_text(*values.position, buffer));
   });
 }
 
-// In the order of their flags.
-void write_properties(field_writer& to, const properties& x) {
+// Properties must come in the order of their flags.
+void write_properties(field_writer& to, const properties& values) {
   static const other_properties none;
-  auto& others = x.others ? *x.others : none;
-  const auto headers = x.position || !x.headers.empty();
+  auto& others = values.others ? *values.others : none;
+  const auto headers = values.position || !values.headers.empty();
   auto flag = [](bool on, int bit) { return on ? bit : 0; };
   to.number(static_cast<std::uint16_t>(
       AMQP_BASIC_DELIVERY_MODE_FLAG
@@ -101,30 +102,30 @@ void write_properties(field_writer& to, const properties& x) {
       | flag(others.priority.has_value(), AMQP_BASIC_PRIORITY_FLAG)
       | flag(!others.correlation_id.empty(), AMQP_BASIC_CORRELATION_ID_FLAG)
       | flag(!others.reply_to.empty(), AMQP_BASIC_REPLY_TO_FLAG)
-      | flag(x.expiration.count() > 0, AMQP_BASIC_EXPIRATION_FLAG)
-      | flag(!x.message_id.empty(), AMQP_BASIC_MESSAGE_ID_FLAG)
-      | flag(x.timestamp != 0, AMQP_BASIC_TIMESTAMP_FLAG)
+      | flag(values.expiration.count() > 0, AMQP_BASIC_EXPIRATION_FLAG)
+      | flag(!values.message_id.empty(), AMQP_BASIC_MESSAGE_ID_FLAG)
+      | flag(values.timestamp != 0, AMQP_BASIC_TIMESTAMP_FLAG)
       | flag(!others.type.empty(), AMQP_BASIC_TYPE_FLAG)
       | flag(!others.app_id.empty(), AMQP_BASIC_APP_ID_FLAG)));
-  auto text = [&](const std::string& y) {
-    if (!y.empty())
-      to.short_string(y);
+  auto text = [&](const std::string& value) {
+    if (!value.empty())
+      to.short_string(value);
   };
   text(others.content_type);
   text(others.content_encoding);
   if (headers)
-    write_headers(to, x);
-  to.number(static_cast<std::uint8_t>(x.persistent ? AMQP_DELIVERY_PERSISTENT
-                                                   : AMQP_DELIVERY_NONPERSISTENT));
+    write_headers(to, values);
+  to.number(static_cast<std::uint8_t>(values.persistent ? AMQP_DELIVERY_PERSISTENT
+                                                        : AMQP_DELIVERY_NONPERSISTENT));
   if (others.priority)
     to.number(*others.priority);
   text(others.correlation_id);
   text(others.reply_to);
-  if (x.expiration.count() > 0)
-    to.short_string(std::to_string(x.expiration.count()));
-  text(x.message_id);
-  if (x.timestamp != 0)
-    to.number(x.timestamp);
+  if (values.expiration.count() > 0)
+    to.short_string(std::to_string(values.expiration.count()));
+  text(values.message_id);
+  if (values.timestamp != 0)
+    to.number(values.timestamp);
   text(others.type);
   text(others.app_id);
 }
@@ -138,7 +139,7 @@ frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& r
     return frame_status::incomplete;
   field_reader prefix{input.substr(0, frame_prefix)};
   result.type = prefix.number<std::uint8_t>();
-  // Another protocol shows in its first byte, which may be all that comes.
+  // The first byte reveals another protocol, and may be the only one that comes.
   if (result.type != AMQP_FRAME_METHOD && result.type != AMQP_FRAME_HEADER
       && result.type != AMQP_FRAME_BODY && result.type != AMQP_FRAME_HEARTBEAT)
     return frame_status::malformed;
@@ -147,7 +148,7 @@ frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& r
   result.channel = prefix.number<std::uint16_t>();
   const std::size_t size = result.size = prefix.number<std::uint32_t>();
   if (size > frame_max - frame_overhead) {
-    // RabbitMQ adds headers of its own to a message and looks at no limit then.
+    // RabbitMQ adds headers of its own to a message, and may exceed the limit by them.
     if (result.type != AMQP_FRAME_HEADER)
       return frame_status::malformed;
     result.payload = input.substr(frame_prefix, content_header_size);
@@ -166,7 +167,7 @@ frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& r
 std::optional<std::uint64_t> read_body_size(std::string_view payload) {
   field_reader in{payload};
   auto class_id = in.number<std::uint16_t>();
-  in.number<std::uint16_t>(); // the weight, which has no meaning
+  in.number<std::uint16_t>(); // the weight has no meaning
   auto result = in.number<std::uint64_t>();
   return in.ok() && class_id == AMQP_BASIC_CLASS ? std::optional{result} : std::nullopt;
 }
@@ -174,10 +175,10 @@ std::optional<std::uint64_t> read_body_size(std::string_view payload) {
 std::optional<properties> read_properties(std::string_view payload) {
   field_reader in{payload.substr(content_header_size)};
   auto flags = in.number<std::uint16_t>();
-  // The lowest bit would announce more flags, which AMQP has not.
+  // The lowest bit would announce more flags, which AMQP does not define.
   if ((flags & 1) != 0)
     return std::nullopt;
-  properties x;
+  properties result;
   other_properties_view others;
   auto text = [&](int flag) {
     return (flags & flag) != 0 ? in.short_string() : std::string_view{};
@@ -185,26 +186,26 @@ std::optional<properties> read_properties(std::string_view payload) {
   others.content_type = text(AMQP_BASIC_CONTENT_TYPE_FLAG);
   others.content_encoding = text(AMQP_BASIC_CONTENT_ENCODING_FLAG);
   if ((flags & AMQP_BASIC_HEADERS_FLAG) != 0)
-    x.headers = in.table();
+    result.headers = in.table();
   if ((flags & AMQP_BASIC_DELIVERY_MODE_FLAG) != 0)
-    x.persistent = in.number<std::uint8_t>() == AMQP_DELIVERY_PERSISTENT;
+    result.persistent = in.number<std::uint8_t>() == AMQP_DELIVERY_PERSISTENT;
   if ((flags & AMQP_BASIC_PRIORITY_FLAG) != 0)
     others.priority = in.number<std::uint8_t>();
   others.correlation_id = text(AMQP_BASIC_CORRELATION_ID_FLAG);
   others.reply_to = text(AMQP_BASIC_REPLY_TO_FLAG);
   if ((flags & AMQP_BASIC_EXPIRATION_FLAG) != 0)
-    x.expiration = parse_expiration(in.short_string());
-  x.message_id = text(AMQP_BASIC_MESSAGE_ID_FLAG);
+    result.expiration = parse_expiration(in.short_string());
+  result.message_id = text(AMQP_BASIC_MESSAGE_ID_FLAG);
   if ((flags & AMQP_BASIC_TIMESTAMP_FLAG) != 0)
-    x.timestamp = in.number<std::uint64_t>();
+    result.timestamp = in.number<std::uint64_t>();
   others.type = text(AMQP_BASIC_TYPE_FLAG);
   text(AMQP_BASIC_USER_ID_FLAG);
   others.app_id = text(AMQP_BASIC_APP_ID_FLAG);
   if (!in.ok())
     return std::nullopt;
-  x.others = share(others);
-  extract_position(x);
-  return x;
+  result.others = share(others);
+  extract_position(result);
+  return result;
 }
 
 std::optional<server_greeting> read_server_greeting(std::string_view arguments) {
@@ -263,20 +264,20 @@ void frame_writer::heartbeat() {
   append_frame(AMQP_FRAME_HEARTBEAT, 0, {});
 }
 
-bool frame_writer::message(std::uint16_t channel, const publication& x) {
+bool frame_writer::message(std::uint16_t channel, const publication& content) {
   auto rollback = buffer_.size();
   constexpr std::uint8_t mandatory = 1;
   auto published = method_with(channel, AMQP_BASIC_PUBLISH_METHOD, [&](field_writer& to) {
     to.number(std::uint16_t{0});
-    to.short_string(x.exchange);
-    to.short_string(x.routing_key);
-    to.number(x.mandatory ? mandatory : std::uint8_t{0});
+    to.short_string(content.exchange);
+    to.short_string(content.routing_key);
+    to.number(content.mandatory ? mandatory : std::uint8_t{0});
   });
-  if (!published || !encode_header(channel, x)) {
+  if (!published || !encode_header(channel, content)) {
     buffer_.resize(rollback);
     return false;
   }
-  std::string_view body = x.body ? std::string_view{*x.body} : std::string_view{};
+  std::string_view body = content.body ? std::string_view{*content.body} : std::string_view{};
   while (!body.empty()) {
     auto part = body.substr(0, scratch_.size() - frame_overhead);
     append_frame(AMQP_FRAME_BODY, channel, part);
@@ -289,7 +290,7 @@ void frame_writer::consume(std::size_t size) {
   sent_ += size;
   offset_ += size;
   if (offset_ < buffer_.size()) {
-    // Moving the rest is paid for by the bytes that were sent.
+    // The erased bytes outnumber the moved ones, so moving stays cheap.
     if (offset_ > buffer_.size() / 2) {
       buffer_.erase(0, offset_);
       offset_ = 0;
@@ -314,13 +315,13 @@ bool frame_writer::encode_method(std::uint16_t channel, amqp_method_number_t id,
   return true;
 }
 
-bool frame_writer::encode_header(std::uint16_t channel, const publication& x) {
+bool frame_writer::encode_header(std::uint16_t channel, const publication& content) {
   const auto at = begin_frame(AMQP_FRAME_HEADER, channel);
   field_writer to{buffer_};
   to.number(std::uint16_t{AMQP_BASIC_CLASS});
   to.number(std::uint16_t{0});
-  to.number(std::uint64_t{x.body ? x.body->size() : 0});
-  write_properties(to, x.properties);
+  to.number(std::uint64_t{content.body ? content.body->size() : 0});
+  write_properties(to, content.properties);
   return end_frame(at);
 }
 

@@ -14,11 +14,11 @@
 #include "amqp/field_writer.hpp"
 #include "amqp/transport.hpp"
 
-/// AMQP 0-9-1 frames as values. rabbitmq-c encodes and decodes methods; frames that arrive
-/// are read here, as rabbitmq-c trusts their length.
+/// AMQP 0-9-1 frames as values. rabbitmq-c encodes and decodes methods; incoming frames are cut
+/// here, because rabbitmq-c trusts their length.
 namespace actors::amqp {
 
-/// What AMQP spends on a frame beside its payload.
+/// The number of bytes of a frame besides its payload.
 constexpr std::size_t frame_overhead = 8;
 
 constexpr std::uint16_t number_of(channel x) noexcept {
@@ -27,7 +27,7 @@ constexpr std::uint16_t number_of(channel x) noexcept {
 
 // -- reading --------------------------------------------------------------------
 
-/// One frame; the payload points into the bytes it was read from.
+/// One frame; the payload points into the bytes of the input.
 struct frame {
   std::uint8_t type = 0;
   std::uint16_t channel = 0;
@@ -36,27 +36,27 @@ struct frame {
   std::string_view payload;
 };
 
-/// `oversized`: a frame's header that is larger than agreed on, its first
-/// `content_header_size` bytes in `payload`. Nothing is cut off.
+/// `oversized` is a content header larger than agreed on: `payload` has its first
+/// `content_header_size` bytes, and nothing is cut off the input.
 enum class frame_status : std::uint8_t { complete, incomplete, oversized, malformed };
 
-/// What comes before a frame's payload.
+/// The number of bytes before a frame's payload.
 constexpr std::size_t frame_prefix = 7;
 
 /// Cuts the first frame off `input`.
 frame_status read_frame(std::string_view& input, std::size_t frame_max, frame& result);
 
-/// What a content header begins with: class, weight and the size of the body.
+/// The number of bytes of class, weight and body size, with which a content header begins.
 constexpr std::size_t content_header_size = 12;
 
-/// The size of the body that a content header announces, from its first
-/// `content_header_size` bytes; nothing, if they are none.
+/// Returns the size of the body that a content header announces in its first
+/// `content_header_size` bytes; nothing if the bytes are no content header.
 std::optional<std::uint64_t> read_body_size(std::string_view payload);
 
-/// The properties of a content header; nothing, if they make no sense.
+/// Returns the properties of a content header; nothing if they are malformed.
 std::optional<properties> read_properties(std::string_view payload);
 
-/// connection.start, as far as we need it.
+/// The method connection.start, as far as we need it.
 struct server_greeting {
   std::uint8_t major = 0;
   std::uint8_t minor = 0;
@@ -64,18 +64,18 @@ struct server_greeting {
   std::string broker;
   /// Login mechanisms, separated by blanks.
   std::string mechanisms;
-  /// Whether it keeps a consumer that it has cancelled until it hears of us, as RabbitMQ does
-  /// from 4.3 on.
+  /// Whether the broker keeps a consumer that it has cancelled until we cancel it as well, as
+  /// RabbitMQ does from 4.3 on.
   bool keeps_cancelled = false;
-  /// The largest frame that it takes before both have agreed on one: from 4.1 on RabbitMQ takes
-  /// twice AMQP's minimum, for logins by long tokens.
+  /// The largest frame that the broker takes before both sides have agreed on a limit: from 4.1
+  /// on RabbitMQ takes twice AMQP's minimum, for logins by long tokens.
   std::size_t first_frame_max = AMQP_FRAME_MIN_SIZE;
 };
 
 /// Reads the arguments of connection.start.
 std::optional<server_greeting> read_server_greeting(std::string_view arguments);
 
-/// Decodes methods by rabbitmq-c.
+/// Decodes methods with rabbitmq-c.
 class method_reader {
 public:
   method_reader();
@@ -85,8 +85,8 @@ public:
   method_reader(const method_reader&) = delete;
   method_reader& operator=(const method_reader&) = delete;
 
-  /// Decodes a method's arguments, null if they are malformed. The result
-  /// lives until the next call and points into `arguments`.
+  /// Decodes a method's arguments; returns null if they are malformed. The result lives until
+  /// the next call and points into `arguments`.
   void* read(amqp_method_number_t id, std::string_view arguments);
 
 private:
@@ -97,13 +97,13 @@ inline std::string_view view(amqp_bytes_t x) {
   return {static_cast<const char*>(x.bytes), x.len};
 }
 
-/// Why the broker closes a channel or the connection, or gives back a message, in its words.
+/// The broker's words for why it closes a channel or the connection, or returns a message.
 template <class Method>
 std::string reply_text(const Method& x) {
   return std::string{view(x.reply_text)} + " (" + std::to_string(x.reply_code) + ")";
 }
 
-/// The method that it closes for, 0 if it names none.
+/// The method that the broker blames for the close; 0 if it names none.
 template <class Close>
 amqp_method_number_t culprit(const Close& x) noexcept {
   return amqp_method_number_t{x.class_id} << 16 | x.method_id;
@@ -135,7 +135,8 @@ public:
     return encode_method(channel, id, &fields);
   }
 
-  /// The same for a method with a table, whose arguments `write` appends.
+  /// Appends a method with arguments by `write`, e.g. a table; returns false if the method does
+  /// not fit into a frame.
   template <class F>
   bool method_with(std::uint16_t channel, amqp_method_number_t id, F write) {
     const auto at = begin_frame(AMQP_FRAME_METHOD, channel);
@@ -147,21 +148,21 @@ public:
 
   /// Appends a whole message; false, with nothing appended, if its properties
   /// do not fit into a frame.
-  bool message(std::uint16_t channel, const publication& x);
+  bool message(std::uint16_t channel, const publication& content);
 
   std::string_view pending() const noexcept {
     return std::string_view{buffer_}.substr(offset_);
   }
 
-  /// Forgets bytes that were sent.
+  /// Removes bytes that were sent.
   void consume(std::size_t size);
 
-  /// How many bytes were ever appended.
+  /// The number of bytes appended so far.
   std::uint64_t total() const noexcept {
     return sent_ + buffer_.size() - offset_;
   }
 
-  /// How many bytes were ever consumed.
+  /// The number of bytes consumed so far.
   std::uint64_t sent() const noexcept {
     return sent_;
   }
@@ -169,14 +170,14 @@ public:
 private:
   bool encode_method(std::uint16_t channel, amqp_method_number_t id, void* fields);
 
-  bool encode_header(std::uint16_t channel, const publication& x);
+  bool encode_header(std::uint16_t channel, const publication& content);
 
   void append_frame(std::uint8_t type, std::uint16_t channel, std::string_view payload);
 
-  /// Where the frame begins, for `end_frame`.
+  /// Returns where the frame begins, for `end_frame`.
   std::size_t begin_frame(std::uint8_t type, std::uint16_t channel);
 
-  /// False, with the frame taken back, if it is larger than agreed on.
+  /// Returns false, and takes the frame back, if it is larger than agreed on.
   bool end_frame(std::size_t begin);
 
   std::string buffer_;

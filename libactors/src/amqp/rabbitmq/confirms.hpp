@@ -9,17 +9,17 @@
 
 namespace actors::amqp {
 
-/// The publications of one life of the channel `publishing` that the broker
-/// has not answered. It numbers them from 1, as AMQP does.
+/// The publications of one life of the channel `publishing` that the broker has not answered.
+/// The class numbers publications from 1, as AMQP does.
 class unconfirmed {
 public:
   void add(std::uint64_t id) {
     entries_.push_back({id, false});
   }
 
-  /// Appends what the broker's answer confirms to `result`; false if the
-  /// answer is for a publication that was never made. A `tag` of 0 stands for
-  /// all, if `multiple`.
+  /// Appends the publications that the broker's answer covers to `result`; returns false if the
+  /// answer is for a publication that was never made. With `multiple`, a `tag` of 0 stands for
+  /// all publications.
   bool settle(std::uint64_t tag, bool multiple, bool accepted, std::vector<confirmation>& result);
 
   std::size_t size() const noexcept {

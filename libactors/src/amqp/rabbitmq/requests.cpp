@@ -10,39 +10,40 @@ namespace {
 
 constexpr std::string_view tag_prefix = "la-";
 
-/// Flags in the order of AMQP's bits.
-std::uint8_t bits(std::initializer_list<bool> xs) noexcept {
+/// Packs flags in the order of AMQP's bits.
+std::uint8_t bits(std::initializer_list<bool> flags) noexcept {
   unsigned result = 0;
   auto next = 0u;
-  for (auto x : xs)
-    result |= static_cast<unsigned>(x) << next++;
+  for (auto flag : flags)
+    result |= static_cast<unsigned>(flag) << next++;
   return static_cast<std::uint8_t>(result);
 }
 
 struct write_methods {
   frame_writer& out;
   std::uint16_t number;
-  /// The consumer's name, if it is about one.
+  /// The name of the request's consumer, if it has one.
   std::string_view tag;
 
-  // AMQP reserves the first number of each.
+  // AMQP reserves the first number of each method.
 
-  bool operator()(const declare_exchange& x) const {
+  bool operator()(const declare_exchange& wanted) const {
     return out.method_with(number, AMQP_EXCHANGE_DECLARE_METHOD, [&](field_writer& to) {
       to.number(std::uint16_t{0});
-      to.short_string(x.spec.name);
-      to.short_string(to_string(x.spec.type));
-      to.number(bits({x.passive, x.spec.durable, x.spec.auto_delete}));
-      to.table(x.spec.arguments);
+      to.short_string(wanted.spec.name);
+      to.short_string(to_string(wanted.spec.type));
+      to.number(bits({wanted.passive, wanted.spec.durable, wanted.spec.auto_delete}));
+      to.table(wanted.spec.arguments);
     });
   }
 
-  bool operator()(const declare_queue& x) const {
+  bool operator()(const declare_queue& wanted) const {
     return out.method_with(number, AMQP_QUEUE_DECLARE_METHOD, [&](field_writer& to) {
       to.number(std::uint16_t{0});
-      to.short_string(x.spec.name);
-      to.number(bits({x.passive, x.spec.durable, x.spec.exclusive, x.spec.auto_delete}));
-      to.table(x.spec.arguments);
+      to.short_string(wanted.spec.name);
+      to.number(bits(
+          {wanted.passive, wanted.spec.durable, wanted.spec.exclusive, wanted.spec.auto_delete}));
+      to.table(wanted.spec.arguments);
     });
   }
 
@@ -52,30 +53,30 @@ struct write_methods {
     return out.method(number, AMQP_QUEUE_DELETE_METHOD, method);
   }
 
-  bool operator()(const bind_queue& x) const {
+  bool operator()(const bind_queue& wanted) const {
     amqp_queue_bind_t method{};
-    method.queue = bytes_of(x.spec.queue);
-    method.exchange = bytes_of(x.spec.exchange);
-    method.routing_key = bytes_of(x.spec.routing_key);
+    method.queue = bytes_of(wanted.spec.queue);
+    method.exchange = bytes_of(wanted.spec.exchange);
+    method.routing_key = bytes_of(wanted.spec.routing_key);
     return out.method(number, AMQP_QUEUE_BIND_METHOD, method);
   }
 
-  bool operator()(const unbind_queue& x) const {
+  bool operator()(const unbind_queue& wanted) const {
     amqp_queue_unbind_t method{};
-    method.queue = bytes_of(x.spec.queue);
-    method.exchange = bytes_of(x.spec.exchange);
-    method.routing_key = bytes_of(x.spec.routing_key);
+    method.queue = bytes_of(wanted.spec.queue);
+    method.exchange = bytes_of(wanted.spec.exchange);
+    method.routing_key = bytes_of(wanted.spec.routing_key);
     return out.method(number, AMQP_QUEUE_UNBIND_METHOD, method);
   }
 
-  bool operator()(const start_consumer& x) const {
+  bool operator()(const start_consumer& wanted) const {
     return out.method_with(number, AMQP_BASIC_CONSUME_METHOD, [&](field_writer& to) {
       constexpr auto no_local = false;
       to.number(std::uint16_t{0});
-      to.short_string(x.spec.queue);
+      to.short_string(wanted.spec.queue);
       to.short_string(tag);
-      to.number(bits({no_local, x.spec.no_ack, x.spec.exclusive}));
-      to.table(x.spec.arguments);
+      to.number(bits({no_local, wanted.spec.no_ack, wanted.spec.exclusive}));
+      to.table(wanted.spec.arguments);
     });
   }
 
@@ -164,7 +165,7 @@ void write_prefetch(frame_writer& out, std::uint16_t number, std::uint16_t count
 }
 
 amqp_method_number_t answer_to(const operation& x) {
-  // AMQP numbers each answer one after its request.
+  // The number of each answer is that of its request plus one.
   return std::visit(request_method{}, x) + 1;
 }
 

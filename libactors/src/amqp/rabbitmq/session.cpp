@@ -34,42 +34,42 @@ session::session(const endpoint& where, bool confirms, std::shared_ptr<link_list
 
 // -- commands ---------------------------------------------------------------------
 
-void session::execute(command x, time_point now) {
+void session::execute(command wanted, time_point now) {
   now_ = now;
   if (phase_ == phase::closing || phase_ == phase::down)
     return;
-  if (in_handshake() && !std::holds_alternative<close_command>(x)) {
-    early_.push_back(std::move(x));
+  if (in_handshake() && !std::holds_alternative<close_command>(wanted)) {
+    early_.push_back(std::move(wanted));
     return;
   }
   auto idle = output().empty();
-  std::visit([this](auto& y) { run(y); }, x);
+  std::visit([this](auto& x) { run(x); }, wanted);
   if (idle)
     waiting_since_ = now;
   flush();
 }
 
-void session::run(request_command& x) {
-  if (auto problem = check(x.op))
-    return events_->replied({x.id, std::move(problem), {}});
-  if (std::holds_alternative<start_consumer>(x.op))
-    start(x);
-  else if (std::holds_alternative<cancel_consumer>(x.op))
-    cancel(x);
+void session::run(request_command& request) {
+  if (auto problem = check(request.op))
+    return events_->replied({request.id, std::move(problem), {}});
+  if (std::holds_alternative<start_consumer>(request.op))
+    start(request);
+  else if (std::holds_alternative<cancel_consumer>(request.op))
+    cancel(request);
   else
-    ask_topology(x);
+    ask_topology(request);
 }
 
-void session::start(request_command& x) {
-  const auto& what = std::get<start_consumer>(x.op).spec;
-  const auto id = what.id;
+void session::start(request_command& request) {
+  const auto& wanted = std::get<start_consumer>(request.op).spec;
+  const auto id = wanted.id;
   const auto at = places_.find(id);
   const auto last = at == places_.end() ? place{} : at->second;
   if (last.on && !last.on->consumers.at({id, last.start}))
-    return refuse(x, ec::invalid_argument, "it runs already: cancel it first");
-  auto on = channels_.delivering(what.group);
+    return refuse(request, ec::invalid_argument, "it runs already: cancel it first");
+  auto on = channels_.delivering(wanted.group);
   if (!on)
-    return refuse(x, ec::not_allowed,
+    return refuse(request, ec::not_allowed,
                   no_room_text({channels_.allowed(), where_.known.consumers_per_channel}));
   open_channel(*on);
   if (on->generation == 0) {
@@ -77,36 +77,37 @@ void session::start(request_command& x) {
     lives_.emplace(on->generation, on);
   }
   const consumer_name name{id, last.start + 1};
-  set_prefetch(*on, what);
-  if (!send(x, *on, to_tag(name)))
+  set_prefetch(*on, wanted);
+  if (!send(request, *on, to_tag(name)))
     return;
   places_[id] = {on, name.start};
   on->consumers.emplace(name, false);
 }
 
-// A broker grants to end what it has never heard of.
-void session::cancel(request_command& x) {
-  const auto id = std::get<cancel_consumer>(x.op).id;
+// A broker grants the end of a consumer that it does not know, so an unknown one needs no
+// request.
+void session::cancel(request_command& request) {
+  const auto id = std::get<cancel_consumer>(request.op).id;
   auto at = places_.find(id);
   if (at == places_.end() || !at->second.on)
-    return events_->replied({x.id, {}, {}});
+    return events_->replied({request.id, {}, {}});
   auto& on = *at->second.on;
   const consumer_name name{id, at->second.start};
-  if (send(x, on, to_tag(name)))
+  if (send(request, on, to_tag(name)))
     on.consumers[name] = true;
 }
 
-void session::ask_topology(request_command& x) {
-  auto& on = channels_.topology(x.op, now_);
+void session::ask_topology(request_command& request) {
+  auto& on = channels_.topology(request.op, now_);
   open_channel(on);
-  send(x, on, {});
+  send(request, on, {});
 }
 
 void session::refuse(const request_command& x, ec code, const std::string& problem) {
   events_->replied({x.id, {code, to_string(x.op) + ": " + problem}, {}});
 }
 
-// A thousand consumers alike need it once.
+// Consecutive consumers with the same count need one request.
 void session::set_prefetch(line& on, const consumer& x) {
   if (x.no_ack || on.prefetch_count == x.prefetch_count)
     return;
@@ -114,87 +115,87 @@ void session::set_prefetch(line& on, const consumer& x) {
   write_prefetch(out_, on.number, x.prefetch_count);
 }
 
-bool session::send(request_command& x, line& on, std::string_view tag) {
-  if (!write_request(out_, on.number, x.op, tag)) {
-    channels_.left(x.op);
-    refuse(x, ec::invalid_argument,
+bool session::send(request_command& request, line& on, std::string_view tag) {
+  if (!write_request(out_, on.number, request.op, tag)) {
+    channels_.left(request.op);
+    refuse(request, ec::invalid_argument,
            "its arguments do not fit the broker's frame of " + std::to_string(frame_max_)
                + " bytes: give fewer or shorter ones");
     return false;
   }
   if (on.items.empty())
     on.since = now_;
-  on.items.push_back(std::move(x));
+  on.items.push_back(std::move(request));
   ++asked_;
   return true;
 }
 
-void session::run(publish_command& x) {
-  // Its sender does not know yet that the channel was closed, and will send
-  // again: on the present channel these would overtake what came before them.
-  if (x.generation != publishing_generation_)
+void session::run(publish_command& batch) {
+  // The sender does not know yet that the channel was closed, and will send these again. On the
+  // present channel they would overtake earlier publications.
+  if (batch.generation != publishing_generation_)
     return;
-  for (auto& item : x.items)
+  for (auto& item : batch.items)
     send_publication(item);
 }
 
-void session::send_publication(const publication& x) {
-  if (auto problem = x.checked ? failure{} : check(x)) {
+void session::send_publication(const publication& message) {
+  if (auto problem = message.checked ? failure{} : check(message)) {
     flush();
-    return events_->refused(x.id, std::move(problem));
+    return events_->refused(message.id, std::move(problem));
   }
-  const auto size = x.body ? x.body->size() : 0;
+  const auto size = message.body ? message.body->size() : 0;
   const auto largest = where_.known.message_size;
   if (largest != 0 && size > largest)
-    return refuse(x, ec::limit_exceeded,
+    return refuse(message, ec::limit_exceeded,
                   "the message has " + std::to_string(size) + " bytes, and the broker takes "
                       + std::to_string(largest)
                       + ": send smaller ones or raise max_message_size there");
   auto& on = open_publishing();
-  if (!out_.message(on.number, x))
-    return refuse(x, ec::limit_exceeded,
+  if (!out_.message(on.number, message))
+    return refuse(message, ec::limit_exceeded,
                   "its headers do not fit the broker's frame of " + std::to_string(frame_max_)
                       + " bytes: send fewer or shorter ones");
   if (confirms_)
-    unconfirmed_.add(x.id);
+    unconfirmed_.add(message.id);
   else
-    unsent_.emplace_back(out_.total(), x.id);
+    unsent_.emplace_back(out_.total(), message.id);
 }
 
-void session::refuse(const publication& x, ec code, const std::string& problem) {
+void session::refuse(const publication& message, ec code, const std::string& problem) {
   flush();
-  events_->refused(x.id,
-                   {code, "publish to exchange '" + printable(x.exchange) + "' with routing key '"
-                              + printable(x.routing_key) + "': " + problem});
+  events_->refused(message.id, {code, "publish to exchange '" + printable(message.exchange)
+                                          + "' with routing key '" + printable(message.routing_key)
+                                          + "': " + problem});
 }
 
-void session::run(settle_command& x) {
+void session::run(settle_command& batch) {
   // Tags of a former life of a channel name other deliveries by now.
-  auto i = lives_.find(x.generation);
+  auto i = lives_.find(batch.generation);
   if (i == lives_.end())
     return;
-  for (auto& item : x.items)
+  for (auto& item : batch.items)
     settle(*i->second, item);
 }
 
-void session::settle(line& on, const settlement& x) {
+void session::settle(line& on, const settlement& decision) {
   using verdict = settlement::verdict;
-  if (x.outcome == verdict::ack) {
+  if (decision.outcome == verdict::ack) {
     amqp_basic_ack_t ack{};
-    ack.delivery_tag = x.tag;
-    ack.multiple = x.multiple;
+    ack.delivery_tag = decision.tag;
+    ack.multiple = decision.multiple;
     out_.method(on.number, AMQP_BASIC_ACK_METHOD, ack);
-  } else if (x.outcome == verdict::requeue && !x.multiple) {
-    // Counts towards a delivery limit; basic.reject has no `multiple`.
+  } else if (decision.outcome == verdict::requeue && !decision.multiple) {
+    // basic.reject counts towards a delivery limit, but it has no `multiple`.
     amqp_basic_reject_t reject{};
-    reject.delivery_tag = x.tag;
+    reject.delivery_tag = decision.tag;
     reject.requeue = true;
     out_.method(on.number, AMQP_BASIC_REJECT_METHOD, reject);
   } else {
     amqp_basic_nack_t nack{};
-    nack.delivery_tag = x.tag;
-    nack.multiple = x.multiple;
-    nack.requeue = x.outcome != verdict::reject;
+    nack.delivery_tag = decision.tag;
+    nack.multiple = decision.multiple;
+    nack.requeue = decision.outcome != verdict::reject;
     out_.method(on.number, AMQP_BASIC_NACK_METHOD, nack);
   }
 }
@@ -266,23 +267,24 @@ void session::tick(time_point now) {
   }
 }
 
-// A broker that says other things meanwhile has trouble with this one, e.g. with a quorum queue
-// that has no leader.
-void session::on_late(const line& x) {
-  const auto& first = x.items.front();
-  if (last_received_ > x.since)
-    events_->suspected(late_on(x));
+// A broker that still sends other bytes has trouble with this request, e.g. with a quorum queue
+// without a leader.
+void session::on_late(const line& late) {
+  const auto& first = late.items.front();
+  if (last_received_ > late.since)
+    events_->suspected(late_on(late));
   down(ec::request_timeout, "no answer in time to: " + to_string(first.op));
 }
 
-// A queue answers who consumes from it by way of the channel, which another queue may hold up.
-std::vector<request_id> session::late_on(const line& x) {
-  const auto starts = [](const request_command& y) {
-    return std::holds_alternative<start_consumer>(y.op);
+// A later request to start a consumer may be the one that hangs: each queue grants it through
+// the channel, which another queue may hold up.
+std::vector<request_id> session::late_on(const line& late) {
+  const auto starts = [](const request_command& x) {
+    return std::holds_alternative<start_consumer>(x.op);
   };
-  std::vector<request_id> result{x.items.front().id};
-  if (starts(x.items.front()))
-    for (auto i = std::next(x.items.begin()); i != x.items.end(); ++i)
+  std::vector<request_id> result{late.items.front().id};
+  if (starts(late.items.front()))
+    for (auto i = std::next(late.items.begin()); i != late.items.end(); ++i)
       if (starts(*i))
         result.push_back(i->id);
   return result;
@@ -292,9 +294,9 @@ const line* session::longest_asked() const {
   const line* result = nullptr;
   if (asked_ == 0)
     return result;
-  channels_.for_each([&](const line& x) {
-    if (!x.items.empty() && (!result || x.since < result->since))
-      result = &x;
+  channels_.for_each([&](const line& candidate) {
+    if (!candidate.items.empty() && (!result || candidate.since < result->since))
+      result = &candidate;
   });
   return result;
 }
@@ -379,8 +381,8 @@ void session::on_malformed(std::string_view bytes) {
   broken("the peer does not speak AMQP 0-9-1");
 }
 
-void session::broken(const std::string& what) {
-  down(ec::protocol_error, what);
+void session::broken(const std::string& problem) {
+  down(ec::protocol_error, problem);
 }
 
 void session::lost(failure why) {
@@ -399,10 +401,10 @@ bool session::in_handshake() const noexcept {
   return phase_ < phase::up;
 }
 
-void session::forget(line& on, const consumer_name& x) {
-  on.consumers.erase(x);
-  auto at = places_.find(x.id);
-  if (at != places_.end() && at->second.on == &on && at->second.start == x.start)
+void session::forget(line& on, const consumer_name& name) {
+  on.consumers.erase(name);
+  auto at = places_.find(name.id);
+  if (at != places_.end() && at->second.on == &on && at->second.start == name.start)
     at->second.on = nullptr;
 }
 

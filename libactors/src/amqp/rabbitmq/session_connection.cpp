@@ -10,8 +10,8 @@
 #include "amqp/rabbitmq/requests.hpp"
 #include "amqp/wire_rules.hpp"
 
-// What a session makes of what the broker says about the connection: its beginning, its limits
-// and its end.
+// The reactions of a session to the broker's methods about the connection: its beginning, its
+// limits and its end.
 
 namespace actors::amqp {
 
@@ -22,14 +22,15 @@ constexpr auto no_external =
     "the broker offers no login by certificate (EXTERNAL): enable its "
     "plugin rabbitmq_auth_mechanism_ssl and the mechanism; it offers only: ";
 
-/// Who logs in.
-std::string who(const endpoint& x) {
-  return x.auth_mechanism == auth_mechanism::external
-             ? "the holder of certificate '" + x.tls.certfile + "'"
-             : "user '" + x.username + "'";
+/// Names the user or the certificate that logs in.
+std::string who(const endpoint& where) {
+  return where.auth_mechanism == auth_mechanism::external
+             ? "the holder of certificate '" + where.tls.certfile + "'"
+             : "user '" + where.username + "'";
 }
 
-/// The number behind `before`, if that is in the text; brokers put some in parentheses.
+/// Returns the number after `before`, if the text has both; brokers put some numbers in
+/// parentheses.
 std::optional<std::uint64_t> number_behind(std::string_view text, std::string_view before) {
   auto at = text.find(before);
   if (at == std::string_view::npos)
@@ -41,14 +42,14 @@ std::optional<std::uint64_t> number_behind(std::string_view text, std::string_vi
   return error == std::errc{} ? std::optional{result} : std::nullopt;
 }
 
-bool mentions(std::string_view text, std::string_view what) {
-  return text.find(what) != std::string_view::npos;
+bool mentions(std::string_view text, std::string_view words) {
+  return text.find(words) != std::string_view::npos;
 }
 
-/// The smaller of two limits of which 0 is none.
+/// Returns the smaller of two limits, where 0 means no limit.
 template <class Number>
-Number agree(Number x, Number y) {
-  return x == 0 || y == 0 ? std::max(x, y) : std::min(x, y);
+Number agree(Number left, Number right) {
+  return left == 0 || right == 0 ? std::max(left, right) : std::min(left, right);
 }
 
 } // namespace
@@ -79,7 +80,7 @@ void session::on_greeting(std::string_view payload) {
     about.emplace_back("connection_name", where_.connection_name);
   about.emplace_back("capabilities", as_opaque(capabilities));
   out_.frame_max(greeting->first_frame_max);
-  // With EXTERNAL the certificate says it all.
+  // The certificate is the whole response of EXTERNAL.
   auto response =
       external ? std::string{} : '\0' + where_.username + '\0' + where_.password.reveal();
   auto written = out_.method_with(0, AMQP_CONNECTION_START_OK_METHOD, [&](field_writer& to) {
@@ -101,7 +102,7 @@ void session::on_tune(std::string_view arguments) {
     return;
   channels_.limit(agree(tune->channel_max, where_.known.channels),
                   where_.known.consumers_per_channel);
-  // Whoever counts consumers must know of a limit that is lower now.
+  // The caller counts consumers by the limits, so it must know of a lower one.
   if (where_.known.consumers_per_channel > 0 && channels_.allowed() < where_.known.channels) {
     where_.known.channels = channels_.allowed();
     events_->learned(where_.known);
@@ -144,16 +145,16 @@ void session::on_connection_method(amqp_method_number_t id, std::string_view arg
       break;
     phase_ = phase::up;
     events_->up(broker_);
-    for (auto& x : std::exchange(early_, {}))
-      std::visit([this](auto& y) { run(y); }, x);
+    for (auto& early : std::exchange(early_, {}))
+      std::visit([this](auto& x) { run(x); }, early);
     return;
   case AMQP_CONNECTION_BLOCKED_METHOD:
     if (in_handshake())
       break;
-    if (auto x = decode<amqp_connection_blocked_t>(id, arguments)) {
+    if (auto method = decode<amqp_connection_blocked_t>(id, arguments)) {
       blocked_ = true;
       flush();
-      events_->blocked(std::string{view(x->reason)});
+      events_->blocked(std::string{view(method->reason)});
     }
     return;
   case AMQP_CONNECTION_UNBLOCKED_METHOD:
@@ -185,32 +186,34 @@ void session::on_connection_closed(std::string_view arguments) {
     return down(ec::not_allowed,
                 "the broker refuses " + who(where_) + " the vhost '" + where_.vhost + "': " + text);
   flush();
-  // A limit explains it all.
+  // A new limit explains the close, so no request is suspected.
   if (!learn({code, text}))
-    if (auto xs = suspects(culprit(*close)); !xs.empty())
-      events_->suspected(std::move(xs));
+    if (auto blamed = suspects(culprit(*close)); !blamed.empty())
+      events_->suspected(std::move(blamed));
   down(code, "the broker closed the connection: " + text);
 }
 
-// A channel works on one request at a time. A crash names no method.
+// A channel works on one request at a time, so one request per channel is suspected. A crash
+// names no method.
 std::vector<request_id> session::suspects(amqp_method_number_t culprit) const {
   std::vector<request_id> result;
-  channels_.for_each([&](const line& x) {
-    auto i = std::find_if(x.items.begin(), x.items.end(), [&](const request_command& y) {
-      return culprit == 0 || is_made_with(y.op, culprit);
-    });
-    if (i != x.items.end())
+  channels_.for_each([&](const line& candidate) {
+    auto i = std::find_if(candidate.items.begin(), candidate.items.end(),
+                          [&](const request_command& request) {
+                            return culprit == 0 || is_made_with(request.op, culprit);
+                          });
+    if (i != candidate.items.end())
       result.push_back(i->id);
   });
   return result;
 }
 
-// RabbitMQ tells its limits in words alone.
+// RabbitMQ states its limits only in the texts of errors.
 bool session::learn(const failure& reason) {
   auto known = where_.known;
   const std::string_view text = reason.text;
   if (mentions(text, "number of channels opened")) {
-    // The user's other links have a share, and have as many at least.
+    // The user's other links have at least as many channels, and share the limit.
     const auto ours = std::max(1, channels_.open() - 1);
     const auto all = number_behind(text, "limit of").value_or(2);
     known.channels = static_cast<std::uint16_t>(
@@ -220,7 +223,7 @@ bool session::learn(const failure& reason) {
     channels_.for_each([&](const line& x) { most = std::max(most, x.consumers.size()); });
     known.consumers_per_channel = static_cast<std::uint32_t>(std::max<std::uint64_t>(
         1, number_behind(text, "reached maximum").value_or(most > 0 ? most - 1 : 0)));
-    known.channels = channels_.allowed(); // together they say how many consumers there may be
+    known.channels = channels_.allowed(); // both limits together bound the consumers
   } else if (auto size =
                  mentions(text, "message size ") ? number_behind(text, "max size") : std::nullopt) {
     known.message_size = *size;

@@ -11,15 +11,15 @@ namespace actors::amqp {
 
 namespace {
 
-/// What went out makes room only now and then.
+/// The number of sent bytes that are kept before they are erased.
 constexpr std::size_t spent_output = 65'536;
 
-/// What a header takes beside its key and its text.
+/// The bytes of a header besides its key and its text.
 constexpr std::size_t field_size = 16;
 
-std::size_t size_of(const field_table& xs) {
+std::size_t size_of(const field_table& fields) {
   std::size_t result = 0;
-  for (auto& [key, value] : xs) {
+  for (auto& [key, value] : fields) {
     result += field_size + key.size();
     if (auto* text = std::get_if<std::string>(&value))
       result += text->size();
@@ -29,7 +29,7 @@ std::size_t size_of(const field_table& xs) {
   return result;
 }
 
-/// At least as much as the publication takes within a frame: AMQP's names are short.
+/// Returns an upper limit for the publication's bytes within a frame: AMQP's names are short.
 std::size_t size_of(const publication& x) {
   constexpr std::size_t names = 3 * max_hello_size;
   return (x.body ? x.body->size() : 0) + size_of(x.properties.headers) + names;
@@ -58,58 +58,58 @@ relay_client::relay_client(const endpoint& where, std::shared_ptr<link_listener>
 
 // -- commands ---------------------------------------------------------------------------
 
-void relay_client::say(const host_frame& x, time_point now) {
+void relay_client::say(const host_frame& frame, time_point now) {
   if (sent_ == output_.size())
     waiting_since_ = now;
-  append(output_, x);
+  append(output_, frame);
   last_said_ = now;
 }
 
-void relay_client::execute(command x, time_point now) {
-  if (phase_ == phase::greeting && !std::holds_alternative<close_command>(x))
-    early_.push_back(std::move(x));
+void relay_client::execute(command wanted, time_point now) {
+  if (phase_ == phase::greeting && !std::holds_alternative<close_command>(wanted))
+    early_.push_back(std::move(wanted));
   else if (phase_ == phase::greeting || phase_ == phase::up)
-    std::visit([&](auto& y) { run(y, now); }, x);
+    std::visit([&](auto& x) { run(x, now); }, wanted);
 }
 
-void relay_client::run(request_command& x, time_point now) {
-  if (auto problem = check(x.op))
-    return events_->replied({x.id, std::move(problem), {}});
+void relay_client::run(request_command& request, time_point now) {
+  if (auto problem = check(request.op))
+    return events_->replied({request.id, std::move(problem), {}});
   open_request asked{now, {}};
-  if (auto* start = std::get_if<start_consumer>(&x.op))
+  if (auto* start = std::get_if<start_consumer>(&request.op))
     asked.consumer = start->spec.id;
-  open_.emplace(x.id, asked);
-  say(std::move(x), now);
+  open_.emplace(request.id, asked);
+  say(std::move(request), now);
 }
 
-void relay_client::run(publish_command& x, time_point now) {
-  std::erase_if(x.items, [&](const publication& y) { return refuse(y); });
-  // No frame is larger than the relay takes.
-  publish_command part{x.generation, {}};
+void relay_client::run(publish_command& batch, time_point now) {
+  std::erase_if(batch.items, [&](const publication& message) { return refuse(message); });
+  // The relay limits the size of a frame, so a large batch goes out in parts.
+  publish_command part{batch.generation, {}};
   std::size_t size = 0;
-  for (auto& y : x.items) {
-    if (size + size_of(y) > max_frame_ / 2 && !part.items.empty()) {
-      say(std::exchange(part, publish_command{x.generation, {}}), now);
+  for (auto& message : batch.items) {
+    if (size + size_of(message) > max_frame_ / 2 && !part.items.empty()) {
+      say(std::exchange(part, publish_command{batch.generation, {}}), now);
       size = 0;
     }
-    size += size_of(y);
-    part.items.push_back(std::move(y));
+    size += size_of(message);
+    part.items.push_back(std::move(message));
   }
   if (!part.items.empty())
     say(std::move(part), now);
 }
 
-bool relay_client::refuse(const publication& x) {
-  auto problem = x.checked ? failure{} : check(x);
-  if (!problem && size_of(x) > max_frame_)
-    problem = {ec::limit_exceeded, "publish to exchange '" + printable(x.exchange)
-                                       + "' with routing key '" + printable(x.routing_key)
-                                       + "': the message has about " + std::to_string(size_of(x))
-                                       + " bytes, and the relay takes " + std::to_string(max_frame_)
-                                       + ": send smaller ones"};
+bool relay_client::refuse(const publication& message) {
+  auto problem = message.checked ? failure{} : check(message);
+  if (!problem && size_of(message) > max_frame_)
+    problem = {ec::limit_exceeded,
+               "publish to exchange '" + printable(message.exchange) + "' with routing key '"
+                   + printable(message.routing_key) + "': the message has about "
+                   + std::to_string(size_of(message)) + " bytes, and the relay takes "
+                   + std::to_string(max_frame_) + ": send smaller ones"};
   if (!problem)
     return false;
-  events_->refused(x.id, std::move(problem));
+  events_->refused(message.id, std::move(problem));
   return true;
 }
 
@@ -134,11 +134,11 @@ void relay_client::feed(std::string_view bytes, time_point now) {
     const auto bytes_of_frame = input_.next();
     if (!bytes_of_frame)
       break;
-    auto x = decode_relay_frame(*bytes_of_frame);
-    if (!x)
+    auto frame = decode_relay_frame(*bytes_of_frame);
+    if (!frame)
       return down({ec::protocol_error, "the relay sent a frame that makes no sense: is this a "
                                        "relay of libactors?"});
-    on_frame(*x, now);
+    on_frame(*frame, now);
   }
   if (phase_ == phase::down)
     return;
@@ -148,29 +148,30 @@ void relay_client::feed(std::string_view bytes, time_point now) {
   flush(now);
 }
 
-void relay_client::on_frame(relay_frame& x, time_point now) {
-  const auto greeted =
-      std::holds_alternative<relay_refusal>(x) || std::holds_alternative<relay_welcome>(x)
-      || std::holds_alternative<relay_down>(x) || std::holds_alternative<relay_heartbeat>(x);
+void relay_client::on_frame(relay_frame& frame, time_point now) {
+  const auto greeted = std::holds_alternative<relay_refusal>(frame)
+                       || std::holds_alternative<relay_welcome>(frame)
+                       || std::holds_alternative<relay_down>(frame)
+                       || std::holds_alternative<relay_heartbeat>(frame);
   if ((phase_ == phase::greeting && !greeted)
-      || (phase_ != phase::greeting && std::holds_alternative<relay_welcome>(x)))
+      || (phase_ != phase::greeting && std::holds_alternative<relay_welcome>(frame)))
     return down({ec::protocol_error, "the relay broke the rules of the handshake"});
-  // Order is kept between deliveries and all else.
-  if (!std::holds_alternative<relay_deliveries>(x))
+  // Deliveries must stay in order with all other events.
+  if (!std::holds_alternative<relay_deliveries>(frame))
     flush(now);
-  std::visit([&](auto& y) { on(y, now); }, x);
+  std::visit([&](auto& x) { on(x, now); }, frame);
 }
 
 void relay_client::on(relay_refusal& x, time_point) {
   down(std::move(x.reason));
 }
 
-void relay_client::on(relay_welcome& x, time_point now) {
+void relay_client::on(relay_welcome& welcome, time_point now) {
   phase_ = phase::up;
-  max_frame_ = x.max_frame;
-  events_->up(std::move(x.broker));
-  for (auto& y : std::exchange(early_, {}))
-    execute(std::move(y), now);
+  max_frame_ = welcome.max_frame;
+  events_->up(std::move(welcome.broker));
+  for (auto& early : std::exchange(early_, {}))
+    execute(std::move(early), now);
 }
 
 void relay_client::on(reply& x, time_point now) {
@@ -179,16 +180,16 @@ void relay_client::on(reply& x, time_point now) {
   events_->replied(std::move(x));
 }
 
-void relay_client::on(relay_deliveries& x, time_point) {
-  if (x.items.empty())
+void relay_client::on(relay_deliveries& batch, time_point) {
+  if (batch.items.empty())
     return;
-  auto of_same = std::find_if(arrived_.begin(), arrived_.end(), [&](const relay_deliveries& y) {
-    return y.generation == x.generation;
+  auto of_same = std::find_if(arrived_.begin(), arrived_.end(), [&](const relay_deliveries& known) {
+    return known.generation == batch.generation;
   });
   if (of_same == arrived_.end())
-    arrived_.push_back(std::move(x));
+    arrived_.push_back(std::move(batch));
   else
-    std::move(x.items.begin(), x.items.end(), std::back_inserter(of_same->items));
+    std::move(batch.items.begin(), batch.items.end(), std::back_inserter(of_same->items));
 }
 
 void relay_client::on(relay_confirmations& x, time_point) {
@@ -212,14 +213,16 @@ void relay_client::on(relay_cancelled& x, time_point) {
   events_->cancelled(x.id);
 }
 
-void relay_client::on(closed_channel& x, time_point) {
-  // What was to start there is not answered any more.
-  if (x.which == channel::deliveries)
-    std::erase_if(open_, [&](const auto& y) {
-      const auto& id = y.second.consumer;
-      return id && std::find(x.consumers.begin(), x.consumers.end(), *id) != x.consumers.end();
+void relay_client::on(closed_channel& closed, time_point) {
+  // The relay will not answer requests to start these consumers.
+  if (closed.which == channel::deliveries)
+    std::erase_if(open_, [&](const auto& entry) {
+      const auto& id = entry.second.consumer;
+      return id
+             && std::find(closed.consumers.begin(), closed.consumers.end(), *id)
+                    != closed.consumers.end();
     });
-  events_->channel_closed(std::move(x));
+  events_->channel_closed(std::move(closed));
 }
 
 void relay_client::on(relay_refused& x, time_point) {
@@ -234,27 +237,27 @@ void relay_client::on(broker_limits& x, time_point) {
   events_->learned(x);
 }
 
-void relay_client::on(relay_down& x, time_point) {
+void relay_client::on(relay_down& end, time_point) {
   if (phase_ == phase::closing)
     return down({});
-  if (!x.reason)
-    x.reason.code = ec::connection_lost;
-  x.reason.text = "the relay has no link to its broker: " + x.reason.text;
-  down(std::move(x.reason));
+  if (!end.reason)
+    end.reason.code = ec::connection_lost;
+  end.reason.text = "the relay has no link to its broker: " + end.reason.text;
+  down(std::move(end.reason));
 }
 
 void relay_client::on(relay_heartbeat&, time_point) {
-  // That it came is all there is to it.
+  // The arrival of a heartbeat is its only content.
 }
 
-// Credit comes after the deliveries were handled: where the listener runs its receivers,
-// no more come than they bear.
+// The credit follows the handling of the deliveries: a listener that runs its actors here gets
+// no more messages than they can bear.
 void relay_client::flush(time_point now) {
   if (arrived_.empty())
     return;
-  for (auto& x : arrived_) {
-    taken_ += x.items.size();
-    events_->delivered(x.generation, std::move(x.items));
+  for (auto& batch : arrived_) {
+    taken_ += batch.items.size();
+    events_->delivered(batch.generation, std::move(batch.items));
   }
   arrived_.clear();
   if (phase_ == phase::up)
@@ -305,7 +308,7 @@ link_protocol::time_point relay_client::deadline() const {
   return std::min(result, answer_limit());
 }
 
-// Ids ascend with time.
+// The request with the lowest id is the oldest.
 link_protocol::time_point relay_client::answer_limit() const {
   if (open_.empty())
     return time_point::max();

@@ -14,12 +14,12 @@ namespace actors::amqp {
 
 namespace {
 
-// -- what a frame is made of ------------------------------------------------------------
+// -- the fields of frames ---------------------------------------------------------------
 
 template <class T, class U>
 concept is = std::same_as<std::remove_const_t<T>, U>;
 
-// Both directions know a type by the list of its fields.
+// Reading and writing share these lists of fields.
 
 auto fields(is<stream_position> auto& x) {
   return std::tie(x.epoch, x.sequence);
@@ -250,9 +250,9 @@ void write(std::string& out, std::chrono::milliseconds x) {
   write(out, std::int64_t{x.count()});
 }
 
-// Declared first, as each may hold any of the others.
+// These templates are declared first, because each of them may call the others.
 template <class T>
-void write(std::string& out, const std::vector<T>& xs);
+void write(std::string& out, const std::vector<T>& items);
 template <class T, class U>
 void write(std::string& out, const std::pair<T, U>& x);
 template <class T>
@@ -260,7 +260,7 @@ void write(std::string& out, const std::optional<T>& x);
 template <class T>
 void write(std::string& out, const std::shared_ptr<const T>& x);
 template <class... Ts>
-void write(std::string& out, const std::variant<Ts...>& x);
+void write(std::string& out, const std::variant<Ts...>& value);
 
 template <class T>
 requires requires(const T& x) {
@@ -271,9 +271,9 @@ void write(std::string& out, const T& x) {
 }
 
 template <class T>
-void write(std::string& out, const std::vector<T>& xs) {
-  write_number(out, static_cast<std::uint32_t>(xs.size()));
-  for (const auto& x : xs)
+void write(std::string& out, const std::vector<T>& items) {
+  write_number(out, static_cast<std::uint32_t>(items.size()));
+  for (const auto& x : items)
     write(out, x);
 }
 
@@ -298,9 +298,9 @@ void write(std::string& out, const std::shared_ptr<const T>& x) {
 }
 
 template <class... Ts>
-void write(std::string& out, const std::variant<Ts...>& x) {
-  out += static_cast<char>(x.index());
-  std::visit([&](const auto& y) { write(out, y); }, x);
+void write(std::string& out, const std::variant<Ts...>& value) {
+  out += static_cast<char>(value.index());
+  std::visit([&](const auto& x) { write(out, x); }, value);
 }
 
 template <class Frame>
@@ -315,14 +315,14 @@ void append_frame(std::string& out, const Frame& x) {
 
 // -- reading ------------------------------------------------------------------------------
 
-/// Reads fields; once one is malformed all others are as well.
+/// Reads fields; all fields after a malformed one are malformed as well.
 class frame_field_reader {
 public:
   explicit frame_field_reader(std::string_view bytes) noexcept : rest_(bytes) {
     // nop
   }
 
-  /// Whether all was well, and nothing is left over.
+  /// Whether all fields were well-formed, and no bytes are left.
   bool done() const noexcept {
     return ok_ && rest_.empty();
   }
@@ -360,13 +360,13 @@ public:
   }
 
   template <class T>
-  void read(std::vector<T>& xs) {
+  void read(std::vector<T>& items) {
     const auto count = number<std::uint32_t>();
-    if (count > rest_.size()) // each takes at least one byte
+    if (count > rest_.size()) // an item takes at least one byte
       return fail();
-    xs.reserve(std::min<std::size_t>(count, max_reserved));
+    items.reserve(std::min<std::size_t>(count, max_reserved));
     for (std::uint32_t i = 0; i < count && ok_; ++i)
-      read(xs.emplace_back());
+      read(items.emplace_back());
   }
 
   template <class T, class U>
@@ -416,7 +416,7 @@ public:
   }
 
 private:
-  /// A list's size is the sender's word: its elements come one by one.
+  /// The size of a list is the sender's word, so no more room than this is reserved in advance.
   static constexpr std::size_t max_reserved = 1024;
 
   void fail() noexcept {
@@ -462,7 +462,7 @@ std::optional<Frame> decode(std::string_view bytes) {
   return result;
 }
 
-/// Of the bytes of a stream, between frames.
+/// The largest buffer that a stream keeps between frames, in bytes.
 constexpr std::size_t kept_capacity = 1024 * 1024;
 
 } // namespace
@@ -487,7 +487,7 @@ std::optional<relay_frame> decode_relay_frame(std::string_view bytes) {
 
 void frame_reader::add(std::string_view bytes) {
   bytes_.erase(0, std::exchange(offset_, 0));
-  // Who sent one large frame does not keep its room for ever.
+  // A sender of one large frame must not keep its buffer for ever.
   if (bytes_.empty() && bytes_.capacity() > kept_capacity)
     bytes_ = {};
   bytes_ += bytes;

@@ -11,56 +11,58 @@
 #include "amqp/link/link.hpp"
 #include "amqp/transport.hpp"
 
-/// What a strategy's host and its relay say to each other. A frame is its size (four
-/// bytes, big endian, of what follows), its type (one byte) and its fields, one after
-/// the other: numbers big endian, doubles as their bits, texts and lists behind their
-/// size. `docs/messages.md` has the table.
+/// The frames between a strategy's host and its relay. A frame is a size (four bytes, big
+/// endian, of all that follows), a type (one byte) and fields, one after the other: numbers big
+/// endian, doubles as their bits, texts and lists preceded by their size. `docs/messages.md` has
+/// the table.
 namespace actors::amqp {
 
-/// Both sides speak the same one, or not at all. Grows with every change of a frame;
-/// `relay_hello` and `relay_refusal` stay as they are.
+/// The version of the protocol; a link needs the same version on both sides. The number grows
+/// with every change of a frame, but `relay_hello` and `relay_refusal` stay as they are.
 constexpr std::uint16_t relay_protocol = 2;
 
-/// The first frame is no larger, whoever sends it.
+/// The largest first frame of either side, in bytes.
 constexpr std::size_t max_hello_size = 1024;
 
-/// A frame that a relay takes, and so a message with its properties.
+/// The largest frame that a relay takes by default, and so the largest message with its
+/// properties, in bytes.
 constexpr std::size_t default_relay_frame = 16 * 1024 * 1024;
 
-/// A frame that a host takes.
+/// The largest frame that a host takes by default, in bytes.
 constexpr std::size_t default_host_frame = 32 * 1024 * 1024;
 
-/// A host takes at least such frames.
+/// The lowest limit that a host may set for its frames, in bytes.
 constexpr std::size_t smallest_host_frame = 64 * 1024;
 
-/// What stands before each frame: its size.
+/// The number of bytes of the size before each frame.
 constexpr std::size_t frame_size_bytes = 4;
 
-/// So many silent heartbeats mean that nobody is there any more.
+/// A peer that is silent for this many heartbeats counts as gone.
 constexpr int silent_heartbeats = 3;
 
 // -- from a strategy's host ---------------------------------------------------------
 
 struct relay_hello {
-  /// "libactors", so that anything else is known at once.
+  /// A fixed text that tells a peer of another kind at once.
   std::string magic = "libactors";
   std::uint16_t protocol = relay_protocol;
   /// The version of libactors, for a log.
   std::string software;
-  /// Whose link this is, for a log.
+  /// The name of the link, for a log.
   std::string name;
-  /// Between two signs of life, of either side; 0 is none.
+  /// The time between two heartbeats of either side; 0 turns them off.
   std::uint32_t heartbeat_ms = 0;
 };
 
-/// Follows the hello: what the host takes, and what it knows of the broker by former links.
+/// The frame after the hello: the limits of the host, and the limits of the broker as former
+/// links found them.
 struct relay_tune {
-  /// The largest frame.
+  /// The largest frame that the host takes.
   std::uint32_t max_frame = default_host_frame;
   broker_limits known;
 };
 
-/// How many deliveries the host has taken in all: there is room for more.
+/// The number of deliveries that the host has taken in all, which makes room for more.
 struct relay_credit {
   std::uint64_t taken = 0;
 };
@@ -72,7 +74,7 @@ using host_frame = std::variant<relay_hello, request_command, publish_command, s
 
 // -- from a relay --------------------------------------------------------------------
 
-/// Why there is no link. The last frame.
+/// The reason why the relay refuses the link; no frame follows.
 struct relay_refusal {
   std::uint16_t protocol = relay_protocol;
   failure reason;
@@ -81,7 +83,7 @@ struct relay_refusal {
 /// The relay's link to its broker is up.
 struct relay_welcome {
   std::string broker;
-  /// The largest frame that it takes.
+  /// The largest frame that the relay takes.
   std::uint32_t max_frame = default_relay_frame;
 };
 
@@ -113,7 +115,7 @@ struct relay_suspected {
   std::vector<request_id> requests;
 };
 
-/// The relay's link to its broker has ended. The last frame.
+/// The relay's link to its broker has ended; no frame follows.
 struct relay_down {
   failure reason;
 };
@@ -128,7 +130,7 @@ using relay_frame =
 void append(std::string& out, const host_frame& x);
 void append(std::string& out, const relay_frame& x);
 
-/// Reads type and fields; nothing if they are malformed.
+/// Decodes type and fields; returns nothing if they are malformed.
 std::optional<host_frame> decode_host_frame(std::string_view bytes);
 std::optional<relay_frame> decode_relay_frame(std::string_view bytes);
 
@@ -145,11 +147,11 @@ public:
 
   void add(std::string_view bytes);
 
-  /// Type and fields of the next frame that is complete, valid until the next `add`.
+  /// Returns type and fields of the next complete frame, valid until the next `add`.
   std::optional<std::string_view> next();
 
-  /// Whether the next frame is larger than allowed, or empty: there is no more to be
-  /// read. Its size.
+  /// Returns the size of the next frame if it is empty or larger than allowed; nothing can be
+  /// read after that.
   std::optional<std::size_t> wrong_size() const noexcept;
 
 private:

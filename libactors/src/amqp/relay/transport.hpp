@@ -4,8 +4,8 @@
 
 namespace actors::amqp {
 
-/// A link to a relay (`actors/relay.hpp`), which passes on what it is asked for to its
-/// broker. It has a thread of its own, as a link to RabbitMQ has.
+/// Makes a link to a relay (`actors/relay.hpp`), which forwards requests and messages to its
+/// broker. The link has a thread of its own.
 transport_ptr make_relay_transport();
 
 } // namespace actors::amqp
