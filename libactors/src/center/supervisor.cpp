@@ -20,7 +20,7 @@ supervisor_state::supervisor_state(caf::event_based_actor* self) : self_(self) {
 
 void supervisor_state::init(supervisor_settings settings) {
   auto& config = settings.config;
-  start_connection_ = std::move(settings.start_connection);
+  connections_.emplace(self_, std::move(settings.start_connection));
   heartbeat_interval_ = config.heartbeat.interval;
   links_.emplace(link_set::settings{std::move(config.endpoints), config.reconnect, config.server_id,
                                     config.verify_interval, settings.epoch});
@@ -45,18 +45,18 @@ void supervisor_state::init(supervisor_settings settings) {
 
 namespace {
 
-/// Calls `f` with each item, and removes the items that are done, even if `f` throws.
-template <class T, class F>
-void take_each(std::vector<T>& items, F f) {
+/// Has each order carried out, and removes the orders that are done, even if one throws.
+template <class Order, class F>
+void carry_out_each(std::vector<Order>& orders, F carry_out) {
   std::size_t done = 0;
   try {
-    while (done < items.size())
-      f(items[done++]);
+    while (done < orders.size())
+      std::visit(carry_out, orders[done++]);
   } catch (...) {
-    items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(done));
+    orders.erase(orders.begin(), orders.begin() + static_cast<std::ptrdiff_t>(done));
     throw;
   }
-  items.clear();
+  orders.clear();
 }
 
 } // namespace
@@ -68,84 +68,18 @@ void supervisor_state::tell_time() {
 }
 
 void supervisor_state::carry_out() {
-  auto each = [this](auto& item) {
-    std::visit([this](auto& order) { this->carry_out(order); }, item);
-  };
   if (links_->take_exchanges_changed())
     publications_->on_exchanges_changed();
-  take_each(publications_->news, each);
-  take_each(publications_->orders, each);
+  carry_out_each(publications_->news, [this](auto& order) { publishers_.carry_out(order); });
+  carry_out_each(publications_->orders, [this](auto& order) { this->carry_out(order); });
   const auto links_need_it = links_->take_apart_changed();
   if (publications_->take_apart_changed() || links_need_it)
     links_->tend_apart(publications_->needs_apart());
-  take_each(links_->orders, each);
-}
-
-void supervisor_state::carry_out(const log_line& line) {
-  write(line);
-}
-
-void supervisor_state::carry_out(link_set::connect_link& order) {
-  auto& started = connection(order.role);
-  started = start_connection_(self_->system(), order.role, order.where,
-                              caf::actor_cast<caf::actor>(self_), dispatcher_);
-  self_->link_to(started);
+  carry_out_each(links_->orders, [this](auto& order) { connections_->carry_out(order); });
 }
 
 void supervisor_state::carry_out(const link_set::close_link& order) {
-  if (order.in_order)
-    self_->send(connection(order.role), close_atom_v);
-  else
-    self_->send(connection(order.role), link_down{});
-}
-
-void supervisor_state::carry_out(link_set::ask& order) {
-  self_->send(connection(order.by), link_request{order.id, std::move(order.op)});
-}
-
-void supervisor_state::carry_out(link_set::lost_consumers& order) {
-  self_->send(dispatcher_, consumers_lost{std::move(order.reason), std::move(order.consumers)});
-}
-
-void supervisor_state::carry_out(consumer_state& order) {
-  self_->send(dispatcher_, std::move(order));
-}
-
-void supervisor_state::carry_out(const link_set::wake& order) {
-  using reason = link_set::wake::reason;
-  switch (order.why) {
-  case reason::connect:
-    return self_->delayed_send(self_, order.after, connect_atom_v, order.role);
-  case reason::retry:
-    return self_->delayed_send(self_, order.after, retry_atom_v, order.role);
-  case reason::release:
-    return self_->delayed_send(self_, order.after, tick_atom_v, order.role);
-  case reason::verify:
-    return self_->delayed_send(self_, order.after, verify_atom_v);
-  case reason::closing:
-    return self_->delayed_send(self_, order.after, deadline_atom_v, stop_stage::closing);
-  }
-}
-
-void supervisor_state::carry_out(const link_set::link_changed& order) {
-  for (auto& watcher : link_watchers_)
-    self_->send(watcher, links_->status(order.role));
-}
-
-void supervisor_state::carry_out(publication_tracker::answer& order) {
-  if (auto publisher = take_publisher(order.id)) {
-    if (order.reason)
-      publisher->promise.deliver(make_error(std::move(order.reason)));
-    else
-      publisher->promise.deliver(published{std::move(publisher->message_id)});
-  } else if (order.is_logged) {
-    write(publication_tracker::unpublished(order.reason, order.exchange));
-  }
-}
-
-void supervisor_state::carry_out(publication_tracker::overflow& order) {
-  if (auto publisher = take_publisher(order.id))
-    publisher->promise.deliver(make_error(failure_of(order)));
+  connections_->carry_out(order);
 }
 
 void supervisor_state::carry_out(publication_tracker::batch& order) {
@@ -180,7 +114,7 @@ void supervisor_state::carry_out(const publication_tracker::wake& order) {
 // -- links ------------------------------------------------------------------------------
 
 void supervisor_state::start(caf::actor dispatcher) {
-  dispatcher_ = std::move(dispatcher);
+  connections_->dispatcher(std::move(dispatcher));
   connect(link_role::consuming);
   connect(link_role::publishing);
   carry_out();
@@ -193,14 +127,11 @@ void supervisor_state::connect(link_role role) {
 }
 
 void supervisor_state::on_exit(const caf::actor_addr& source, const caf::error& reason) {
-  const auto found = std::find_if(connections_.begin(), connections_.end(),
-                                  [&](auto& link) { return link && link.address() == source; });
-  if (found == connections_.end())
+  const auto role = connections_->remove(source);
+  if (!role)
     return self_->quit(reason);
-  *found = nullptr;
   tell_time();
-  const auto role = static_cast<link_role>(found - connections_.begin());
-  auto end = links_->on_down(role, to_failure(reason));
+  auto end = links_->on_down(*role, to_failure(reason));
   carry_out();
   end.at_once = publications_->on_down(end) || end.at_once;
   carry_out();
@@ -219,7 +150,7 @@ void supervisor_state::on_exception(const std::exception_ptr& thrown) {
   tell_time();
   publications_->on_fault();
   for (auto role : {link_role::consuming, link_role::publishing, link_role::quarantine})
-    if (!connection(role))
+    if (!connections_->has(role))
       links_->on_not_connected(role);
   links_->renew_all(publications_->needs_apart());
   carry_out();
@@ -247,7 +178,7 @@ caf::result<published> supervisor_state::publish(amqp::publication message) {
   if (judgement.is_exchange_new)
     links_->want_for_publications(exchange_named(message.exchange, message.durable_exchange));
   publications_->stamp(message, judgement);
-  await_answer(message);
+  publishers_.add(self_, message);
   publications_->push(std::move(message), judgement);
   carry_out();
   return caf::delegated<published>{};
@@ -256,23 +187,6 @@ caf::result<published> supervisor_state::publish(amqp::publication message) {
 caf::error supervisor_state::refuse(failure reason, const amqp::publication& message) {
   auto result = make_error(publications_->refuse(std::move(reason), message));
   carry_out();
-  return result;
-}
-
-void supervisor_state::await_answer(const amqp::publication& message) {
-  auto promise = self_->make_response_promise();
-  if (promise.pending())
-    publishers_.emplace(message.id,
-                        waiting_publisher{std::move(promise), message.properties.message_id});
-}
-
-std::optional<supervisor_state::waiting_publisher>
-supervisor_state::take_publisher(std::uint64_t id) {
-  auto i = publishers_.find(id);
-  if (i == publishers_.end())
-    return std::nullopt;
-  std::optional result{std::move(i->second)};
-  publishers_.erase(i);
   return result;
 }
 
@@ -328,7 +242,7 @@ void supervisor_state::finish_stop() {
   auto unsent = publications_->take_unsent();
   carry_out();
   stop_promise_.deliver(stopped{std::move(unsent)});
-  dispatcher_ = nullptr;
+  connections_->dispatcher(nullptr);
   self_->quit(caf::exit_reason::user_shutdown); // takes open links along
 }
 
@@ -346,19 +260,6 @@ supervisor_status supervisor_state::status() const {
   links_->tell(result);
   result.outbox = publications_->status();
   return result;
-}
-
-void supervisor_state::tell_links(const caf::actor& watcher) {
-  if (std::find(link_watchers_.begin(), link_watchers_.end(), watcher) == link_watchers_.end()) {
-    link_watchers_.push_back(watcher);
-    self_->monitor(watcher);
-  }
-  for (auto& status : links_->status())
-    self_->send(watcher, std::move(status));
-}
-
-void supervisor_state::on_watcher_down(const caf::actor_addr& who) {
-  std::erase_if(link_watchers_, [&](const caf::actor& x) { return x.address() == who; });
 }
 
 // -- handlers -------------------------------------------------------------------------------
@@ -392,7 +293,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
   self->set_exit_handler(
       guarded(state, [&state](caf::exit_msg& x) { state.on_exit(x.source, x.reason); }));
   self->set_down_handler(
-      guarded(state, [&state](caf::down_msg& x) { state.on_watcher_down(x.source); }));
+      guarded(state, [&state](caf::down_msg& x) { state.connections().remove_watcher(x.source); }));
   return {
       guarded(state,
               [&state](start_atom, const caf::actor& dispatcher) { state.start(dispatcher); }),
@@ -450,7 +351,10 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       guarded(state, [&state](flush_atom) { state.flush(); }),
       guarded(state,
               [&state](status_atom) -> caf::result<supervisor_status> { return state.status(); }),
-      guarded(state, [&state](watch_atom, const caf::actor& x) { state.tell_links(x); }),
+      guarded(state,
+              [&state](watch_atom, const caf::actor& x) {
+                state.connections().watch(x, state.links().status());
+              }),
       guarded(state,
               [&state](stop_atom, std::uint64_t limit) {
                 return state.stop(std::chrono::milliseconds{limit});

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
-#include <string>
-#include <unordered_map>
 #include <vector>
 
 #include <caf/actor.hpp>
@@ -19,7 +16,9 @@
 
 #include "actors/config.hpp"
 #include "amqp/transport.hpp"
+#include "center/link_connections.hpp"
 #include "center/messages.hpp"
+#include "center/waiting_publishers.hpp"
 #include "publishing/publication_tracker.hpp"
 #include "publishing/unsent_file.hpp"
 #include "topology/link_set.hpp"
@@ -38,9 +37,9 @@ struct supervisor_settings {
   std::shared_ptr<actors::unsent_file> unsent_file;
 };
 
-/// The supervisor's state; see `supervisor`. This class owns the connections and the promises of
-/// publishers, tells two values (`link_set`, `publication_tracker`) what happens, and carries out
-/// their orders.
+/// The supervisor's state; see `supervisor`. This class tells two values (`link_set`,
+/// `publication_tracker`) what happens, and has their orders carried out: by the connections, to
+/// the publishers that wait, and by itself.
 class supervisor_state {
 public:
   explicit supervisor_state(caf::event_based_actor* self);
@@ -55,6 +54,10 @@ public:
 
   publication_tracker& publications() noexcept {
     return *publications_;
+  }
+
+  link_connections& connections() noexcept {
+    return *connections_;
   }
 
   void tell_time();
@@ -77,53 +80,24 @@ public:
   void on_deadline(stop_stage stage);
   void on_heartbeat();
 
-  /// Sends the state of the links to a watcher, now and whenever one changes.
-  void tell_links(const caf::actor& watcher);
-  void on_watcher_down(const caf::actor_addr& who);
-
   supervisor_status status() const;
 
 private:
-  /// A publisher that waits for an answer, and the message id to answer with.
-  struct waiting_publisher {
-    caf::response_promise promise;
-    std::string message_id;
-  };
-
-  caf::actor& connection(link_role role) noexcept {
-    return connections_[static_cast<std::size_t>(role)];
-  }
-
-  void carry_out(const log_line& line);
-  void carry_out(link_set::connect_link& order);
-  void carry_out(const link_set::close_link& order);
-  void carry_out(link_set::ask& order);
-  void carry_out(link_set::lost_consumers& order);
-  void carry_out(consumer_state& order);
-  void carry_out(const link_set::wake& order);
-  void carry_out(const link_set::link_changed& order);
-  void carry_out(publication_tracker::answer& order);
-  void carry_out(publication_tracker::overflow& order);
   void carry_out(publication_tracker::batch& order);
   void carry_out(publication_tracker::redeclare_exchanges);
   void carry_out(publication_tracker::renew_apart);
   void carry_out(const publication_tracker::wake& order);
-  std::optional<waiting_publisher> take_publisher(std::uint64_t id);
-  void await_answer(const amqp::publication& message);
+  void carry_out(const link_set::close_link& order);
   void finish_stop();
 
   caf::event_based_actor* self_;
-  connection_starter start_connection_;
   std::chrono::milliseconds heartbeat_interval_{0};
   std::uint64_t heartbeats_ = 0;
-  caf::actor dispatcher_;
-  /// One connection for each role.
-  std::array<caf::actor, 3> connections_;
+  std::optional<link_connections> connections_;
   std::optional<link_set> links_;
   std::optional<publication_tracker> publications_;
-  std::unordered_map<std::uint64_t, waiting_publisher> publishers_;
+  waiting_publishers publishers_;
   caf::response_promise stop_promise_;
-  std::vector<caf::actor> link_watchers_;
 };
 
 /// This actor owns the wanted topology, the outbox and the links of an event center. It connects,

@@ -91,7 +91,7 @@ void link_set::connect(link_role role, bool apart_is_needed) {
   if (where.connection_name.empty())
     where.connection_name = fmt::format("{} {}", settings_.server_id, to_string(role));
   orders.emplace_back(connect_link{role, std::move(where)});
-  orders.emplace_back(link_changed{role});
+  orders.emplace_back(link_changed{status(role)});
 }
 
 void link_set::on_up(link_role role, std::string broker, amqp::link_sender_ptr out) {
@@ -100,7 +100,7 @@ void link_set::on_up(link_role role, std::string broker, amqp::link_sender_ptr o
   orders.emplace_back(log_line::change(link.level_of_recovery(), subject_of(role), "up",
                                        fmt::format("{} link up: {} ({})", to_string(role),
                                                    to_string(endpoint_of(link)), link.broker)));
-  orders.emplace_back(link_changed{role});
+  orders.emplace_back(link_changed{status(role)});
   meet_broker(link);
   for (auto* asker : asking_links()) {
     asker->topology.at(now_);
@@ -129,7 +129,7 @@ link_set::link_end link_set::on_down(link_role role, const failure& reason) {
   const auto lost = link.end(reason, settings_.reconnect.settled, now_);
   link_end result{role, reason, lost.was_up, lost.was_idle};
   log_end(link, result);
-  orders.emplace_back(link_changed{role});
+  orders.emplace_back(link_changed{status(role)});
   link.connect_scheduled = true; // until `reconnect` decides
   result.is_explained = tell_down(link, reason);
   result.at_once = link.skips_pause(result.is_explained);
@@ -195,7 +195,7 @@ void link_set::on_not_connected(link_role role) {
     return connecting && connecting->role == role;
   });
   state_of(role).cancel();
-  orders.emplace_back(link_changed{role});
+  orders.emplace_back(link_changed{status(role)});
 }
 
 void link_set::renew_all(bool apart_is_needed) {
@@ -233,7 +233,7 @@ void link_set::on_blocked(link_role role, std::string_view reason) {
   orders.emplace_back(log_line::change(
       log_level::warning, subject_of(role), "blocked",
       fmt::format("{} link blocked by the broker: {}", to_string(role), link.blocked)));
-  orders.emplace_back(link_changed{role});
+  orders.emplace_back(link_changed{status(role)});
 }
 
 void link_set::on_unblocked(link_role role) {
@@ -241,7 +241,7 @@ void link_set::on_unblocked(link_role role) {
   link.unblock();
   orders.emplace_back(log_line::change(link.level_of_recovery(), subject_of(role), "unblocked",
                                        fmt::format("{} link unblocked", to_string(role))));
-  orders.emplace_back(link_changed{role});
+  orders.emplace_back(link_changed{status(role)});
 }
 
 void link_set::close(link_role role) {

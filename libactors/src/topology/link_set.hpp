@@ -79,7 +79,7 @@ public:
 
   /// A link is in another state; the watchers of links are told.
   struct link_changed {
-    link_role role = link_role::consuming;
+    link_status now;
   };
 
   using order = std::variant<log_line, connect_link, close_link, ask, lost_consumers,

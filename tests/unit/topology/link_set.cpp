@@ -99,8 +99,8 @@ struct fixture {
     std::erase_if(result, [this](auto& y) {
       auto* changed = std::get_if<link_set::link_changed>(&y);
       if (changed)
-        states.push_back(fmt::format("{} {}", to_string(changed->role),
-                                     to_string(x.status(changed->role).state)));
+        states.push_back(
+            fmt::format("{} {}", to_string(changed->now.role), to_string(changed->now.state)));
       return changed != nullptr;
     });
     return result;
