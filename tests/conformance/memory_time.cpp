@@ -89,6 +89,21 @@ CAF_TEST(messages expire to the millisecond) {
   CAF_CHECK_EQUAL(x.messages(q), 0u);
 }
 
+CAF_TEST(a message expires by its own time and is a dead letter without it) {
+  client x{broker};
+  auto dead = x.queue("dead");
+  auto q = x.queue("q", waits_for(1s, dead));
+  auto message = to_queue(q, "x");
+  message.properties.expiration = 100ms;
+  x.publish(std::move(message));
+  memory->advance(99ms);
+  CAF_CHECK_EQUAL(x.messages(q), 1u);
+  memory->advance(1ms);
+  CAF_CHECK_EQUAL(x.messages(q), 0u);
+  memory->advance(10s);
+  CAF_CHECK_EQUAL(x.messages(dead), 1u);
+}
+
 // Each at its own time: what waits twice comes behind what began later and
 // waits once.
 CAF_TEST(what is due on the way happens in its order) {

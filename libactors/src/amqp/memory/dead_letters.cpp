@@ -21,6 +21,7 @@ std::string_view to_string(death::cause x) noexcept {
 message_ptr dead_lettered(const message& source, const std::string& queue, const queue_rules& rules,
                           death::cause reason) {
   message result = source;
+  result.properties.expiration = {}; // it would expire again where it comes to
   result.exchange = rules.dead_letter_exchange.value_or("");
   result.routing_key = rules.dead_letter_routing_key.value_or(source.routing_key);
   if (source.deaths.empty()) {

@@ -72,6 +72,8 @@ void queue_state::push(message_ptr content, time_point now) {
   added.place = next_place_++;
   if (rules_.message_ttl)
     added.expires = now + *rules_.message_ttl;
+  if (const auto own = added.content->properties.expiration; own.count() > 0)
+    added.expires = std::min(added.expires, now + own);
   ready_.push_back(std::move(added));
   update_refusal();
 }
