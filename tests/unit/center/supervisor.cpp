@@ -475,8 +475,7 @@ CAF_TEST(a fault of the supervisor costs its links and no subscription and no pu
 }
 
 CAF_TEST(a link that cannot even be begun is tried again) {
-  settings.start_connection = [this, usual = settings.start_connection,
-                               tries = 0](auto&&... xs) mutable {
+  settings.start_connection = [usual = settings.start_connection, tries = 0](auto&&... xs) mutable {
     if (++tries == 1)
       throw std::runtime_error{"out of threads"};
     return usual(xs...);
