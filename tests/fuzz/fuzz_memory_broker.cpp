@@ -326,7 +326,7 @@ private:
       return;
     for (auto i = open.begin(); i != open.end();) {
       auto hit = i->first == what.tag || all || (what.multiple && i->first < what.tag);
-      if (hit && what.what != settlement::verdict::requeue)
+      if (hit && what.outcome != settlement::verdict::requeue)
         gone_.insert({i->second.queue, i->second.body});
       i = hit ? open.erase(i) : std::next(i);
     }
