@@ -7,7 +7,7 @@
 
 namespace actors::testing {
 
-/// Passes over every event: a base for sinks that care for a few.
+/// Passes over every event: a base for listeners that care for a few.
 struct silent_listener : amqp::link_listener {
   void up(std::string) override {
   }

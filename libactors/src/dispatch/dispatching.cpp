@@ -57,7 +57,7 @@ void dispatching::begin(event_handler& handler) {
     establish(handler);
   follow();
   now_ = door_->now();
-  hand_over_held(handler);
+  deliver_held(handler);
 }
 
 // Carries out the wishes of the table.

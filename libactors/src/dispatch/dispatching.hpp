@@ -109,8 +109,8 @@ private:
 
   void hold_for(const std::vector<subscription_id>& places, const amqp::delivery& delivery,
                 delivery_key key, open_delivery& open);
-  void hand_over_held(event_handler& to);
-  void hand_over_held(event_handler& to, delivery_key key, const held_message& message);
+  void deliver_held(event_handler& to);
+  void deliver_held(event_handler& to, delivery_key key, const held_message& message);
   void answer_held(event_handler& to, verdict outcome);
   void give_back_held(event_handler& to, delivery_key key);
   void drop_places(const shared_consumer& from, verdict outcome);

@@ -107,7 +107,7 @@ void dispatching::continue_handing_over(subscription_id id) {
   if (!handler || handler->held.empty())
     return;
   now_ = door_->now();
-  hand_over_held(*handler);
+  deliver_held(*handler);
 }
 
 // Copies of a message arise when the broker delivers it again, e.g. because the link fell while the
@@ -156,14 +156,14 @@ void dispatching::on_mark(subscription_id id, std::uint64_t mark, const caf::err
 // -- what is held for a strategy that is away or late ----------------------------------------
 
 // Held messages go out in the order of their arrival; a late strategy gets one of them as a try.
-void dispatching::hand_over_held(event_handler& to) {
+void dispatching::deliver_held(event_handler& to) {
   while (!to.held.empty() && to.breaker.lets_pass(now_)) {
     const auto first = to.held.extract(to.held.begin());
-    hand_over_held(to, first.key(), first.mapped());
+    deliver_held(to, first.key(), first.mapped());
   }
 }
 
-void dispatching::hand_over_held(event_handler& to, delivery_key key, const held_message& message) {
+void dispatching::deliver_held(event_handler& to, delivery_key key, const held_message& message) {
   const auto id = to.id();
   const auto place = arrive(to, message.about);
   if (place == stream_tracker::verdict::fresh)
@@ -235,7 +235,7 @@ void dispatching::on_tick() {
     if (handler.removed || handler.subscriber == 0)
       continue; // no strategy is there to be told
     give_up_marks(handler);
-    hand_over_held(handler);
+    deliver_held(handler);
     if (handler.spec.stale_after.count() > 0)
       for (auto& notice : handler.streams.stale(now_, handler.spec.stale_after))
         door_->send(handler.subscriber, caf::make_message(std::move(notice)));

@@ -317,7 +317,7 @@ void topology_state::verify() {
       if (queue.stage != entity_stage::ready || queue.trust == standing::culprit)
         continue;
       queue.stage = entity_stage::checking;
-      ask(amqp::declare_queue{queue.spec, true}, about_beside{id, queue.spec.name});
+      ask(amqp::declare_queue{queue.spec, true}, about_companion{id, queue.spec.name});
     }
     auto queue = consumer.queue;
     queue.name = consumer.queue_name;

@@ -323,10 +323,10 @@ private:
     bool operator==(const about_binding&) const = default;
   };
 
-  struct about_beside {
+  struct about_companion {
     amqp::consumer_id id = 0;
     std::string name;
-    bool operator==(const about_beside&) const = default;
+    bool operator==(const about_companion&) const = default;
   };
 
   struct about_cancel {
@@ -340,7 +340,7 @@ private:
     bool operator==(const about_verify&) const = default;
   };
 
-  using subject = std::variant<about_exchange, about_consumer, about_binding, about_beside,
+  using subject = std::variant<about_exchange, about_consumer, about_binding, about_companion,
                                about_cancel, about_verify>;
 
   struct open_request {
@@ -389,7 +389,7 @@ private:
   void advance(consumer_entry& consumer);
   void declare(consumer_entry& consumer);
   void add_companion_queues(consumer_entry& consumer, std::vector<amqp::queue> queues);
-  void declare_beside(consumer_entry& consumer);
+  void declare_companions(consumer_entry& consumer);
   void declare(const consumer_entry& of, entity<amqp::queue>& queue);
   amqp::queue permitted(amqp::queue queue) const;
   void bind(consumer_entry& consumer);
@@ -413,7 +413,7 @@ private:
   void on_reply(const about_consumer& about, const amqp::reply& reply);
   void on_reply(const about_binding& about, const amqp::reply& reply);
   void on_reply(const about_cancel& about, const amqp::reply& reply);
-  void on_reply(const about_beside& about, const amqp::reply& reply);
+  void on_reply(const about_companion& about, const amqp::reply& reply);
   void on_reply(const about_verify& about, const amqp::reply& reply);
   void tell_retired(amqp::consumer_id id, const std::string& queue);
   void on_declared(consumer_entry& consumer, const amqp::reply& reply);
@@ -482,7 +482,7 @@ private:
   consumer_entry* find_consumer(amqp::consumer_id id);
   const consumer_entry* find_consumer(amqp::consumer_id id) const;
   static binding_entry* find_binding(consumer_entry& consumer, const amqp::binding& spec);
-  static entity<amqp::queue>* find_beside(consumer_entry& consumer, std::string_view name);
+  static entity<amqp::queue>* find_companion(consumer_entry& consumer, std::string_view name);
 
   struct name_hash {
     using is_transparent = void;

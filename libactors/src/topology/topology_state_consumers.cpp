@@ -84,7 +84,7 @@ bool topology_state::awaits_exchange(const consumer_entry& consumer) const {
 }
 
 void topology_state::declare(consumer_entry& consumer) {
-  declare_beside(consumer);
+  declare_companions(consumer);
   consumer.stage = consumer_stage::declaring;
   ask(amqp::declare_queue{permitted(consumer.queue)}, about_consumer{consumer.consumer.id});
 }
@@ -105,7 +105,7 @@ amqp::queue topology_state::permitted(amqp::queue queue) const {
 
 // Companion queues are declared ahead of the consumer's own queue, so that they exist when it needs
 // them.
-void topology_state::declare_beside(consumer_entry& consumer) {
+void topology_state::declare_companions(consumer_entry& consumer) {
   for (auto& queue : consumer.companion_queues)
     if (queue.trust != standing::culprit)
       declare(consumer, queue);
@@ -115,17 +115,17 @@ void topology_state::declare_beside(consumer_entry& consumer) {
 void topology_state::add_companion_queues(consumer_entry& consumer,
                                           std::vector<amqp::queue> queues) {
   for (auto& queue : queues) {
-    if (find_beside(consumer, queue.name))
+    if (find_companion(consumer, queue.name))
       continue;
     auto& added = consumer.companion_queues.emplace_back(entity<amqp::queue>{std::move(queue)});
-    remember(about_beside{consumer.consumer.id, added.spec.name});
+    remember(about_companion{consumer.consumer.id, added.spec.name});
     if (consumer.stage != consumer_stage::waiting)
       declare(consumer, added);
   }
 }
 
 void topology_state::declare(const consumer_entry& of, entity<amqp::queue>& queue) {
-  about_beside about{of.consumer.id, queue.spec.name};
+  about_companion about{of.consumer.id, queue.spec.name};
   queue.stage = entity_stage::wanted;
   if (!may_ask(queue.trust, about))
     return;
@@ -136,7 +136,7 @@ void topology_state::declare(const consumer_entry& of, entity<amqp::queue>& queu
 
 // A missing companion queue stops no consumer: a message that cannot be sent there goes back to its
 // queue.
-void topology_state::on_reply(const about_beside& about, const amqp::reply& reply) {
+void topology_state::on_reply(const about_companion& about, const amqp::reply& reply) {
   auto* consumer = find_consumer(about.id);
   if (!consumer)
     return;

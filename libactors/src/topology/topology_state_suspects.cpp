@@ -47,8 +47,8 @@ topology_state::binding_entry* topology_state::find_binding(consumer_entry& cons
   return i == consumer.bindings.end() ? nullptr : &*i;
 }
 
-topology_state::entity<amqp::queue>* topology_state::find_beside(consumer_entry& consumer,
-                                                                 std::string_view name) {
+topology_state::entity<amqp::queue>* topology_state::find_companion(consumer_entry& consumer,
+                                                                    std::string_view name) {
   auto i = std::find_if(consumer.companion_queues.begin(), consumer.companion_queues.end(),
                         [&](auto& queue) { return queue.spec.name == name; });
   return i == consumer.companion_queues.end() ? nullptr : &*i;
@@ -67,9 +67,9 @@ void topology_state::with(const subject& target, F f) {
         if (auto* entry = of ? find_binding(*of, about.spec) : nullptr)
           f(*of, *entry);
       },
-      [&](const about_beside& about) {
+      [&](const about_companion& about) {
         auto* of = find_consumer(about.id);
-        if (auto* entry = of ? find_beside(*of, about.name) : nullptr)
+        if (auto* entry = of ? find_companion(*of, about.name) : nullptr)
           f(*of, *entry);
       },
       [&](const auto& about) {
@@ -385,7 +385,7 @@ void topology_state::remember(consumer_entry& consumer, const binding_entry& abo
   const auto id = consumer.consumer.id;
   if (is_new)
     for (auto& queue : consumer.companion_queues)
-      remember(about_beside{id, queue.spec.name});
+      remember(about_companion{id, queue.spec.name});
   const amqp::binding spec = about.spec;
   if (is_new)
     remember(about_consumer{id});

@@ -111,7 +111,7 @@ struct fixture : belt_fixture<> {
     settings.start_link = [this](const amqp::relay_hello&, const amqp::broker_limits& known,
                                  std::shared_ptr<amqp::link_listener> events) {
       known_limits.push_back(known);
-      sinks.push_back(events);
+      listeners.push_back(events);
       auto result = make_feeding_transport(earth.sys, home.handle(), to_broker());
       result->connect({}, std::move(events));
       return result;
@@ -236,7 +236,7 @@ struct fixture : belt_fixture<> {
   caf::actor relay;
   /// What each link of a host to the broker was told, and where its events go.
   std::vector<amqp::broker_limits> known_limits;
-  std::vector<std::shared_ptr<amqp::link_listener>> sinks;
+  std::vector<std::shared_ptr<amqp::link_listener>> listeners;
   std::vector<center_actors> centers;
   std::vector<caf::actor> strategies;
   std::vector<std::shared_ptr<journal>> journals;
@@ -402,11 +402,11 @@ CAF_TEST(what a node publishes towards a broker that does not answer is bounded)
 
 CAF_TEST(what one host has learned of the broker is known to the next) {
   add_host(mars, "mars");
-  CAF_REQUIRE(!sinks.empty());
+  CAF_REQUIRE(!listeners.empty());
   CAF_CHECK_EQUAL(known_limits.back().channels, 0u);
   amqp::broker_limits limits;
   limits.channels = 8;
-  sinks[0]->learned(limits);
+  listeners[0]->learned(limits);
   move();
   add_host(jupiter, "jupiter");
   CAF_CHECK_EQUAL(known_limits.back().channels, 8u);

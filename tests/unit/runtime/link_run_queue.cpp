@@ -75,7 +75,7 @@ std::thread::id where(std::promise<std::thread::id>& ran) {
 
 } // namespace
 
-CAF_TEST_FIXTURE_SCOPE(woken_actors_tests, fixture)
+CAF_TEST_FIXTURE_SCOPE(link_run_queue_tests, fixture)
 
 CAF_TEST(whom a link has woken runs in its thread) {
   CAF_CHECK(!sut.waiting());

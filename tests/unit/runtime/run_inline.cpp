@@ -44,7 +44,7 @@ thread_id await(std::future<thread_id> x) {
 
 } // namespace
 
-CAF_TEST_FIXTURE_SCOPE(hand_over_tests, fixture)
+CAF_TEST_FIXTURE_SCOPE(run_inline_tests, fixture)
 
 CAF_TEST(an idle receiver handles a message in the thread that sent it) {
   thread_id ran;
