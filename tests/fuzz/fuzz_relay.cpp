@@ -55,7 +55,7 @@ void feed_session(std::string_view bytes, bool greeted) {
   limits.max_unconfirmed = 4'096;
   relay_session talk{limits,
                      [&](const relay_hello&, const relay_tune&) {
-                       return attempt<transport_ptr>{std::make_unique<scripted_transport>(link)};
+                       return outcome<transport_ptr>{std::make_unique<scripted_transport>(link)};
                      },
                      now};
   if (greeted) {
