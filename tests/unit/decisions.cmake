@@ -24,6 +24,7 @@ actors_add_suites(
   topology/topology_state_upkeep.cpp
   dispatch/subscription_table.cpp
   topology/link_set.cpp
+  supervise/supervising.cpp
   topology/stop_sequence.cpp
   topology/supervised_link.cpp
   publishing/answer_watch.cpp

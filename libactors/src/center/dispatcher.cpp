@@ -13,7 +13,8 @@
 
 namespace actors {
 
-dispatcher_state::dispatcher_state(caf::event_based_actor* self) : self_(self), work_(*this) {
+dispatcher_state::dispatcher_state(caf::event_based_actor* self)
+    : self_(self), work_(*this), strategies_(self) {
   // nop
 }
 
@@ -29,20 +30,12 @@ caf::result<subscribed> dispatcher_state::subscribe(subscription_id id, subscrip
                                                     caf::actor subscriber) {
   if (auto refused = work_.refusal(spec, static_cast<bool>(subscriber)))
     return refused;
-  work_.subscribe(std::move(spec), number_of(subscriber), id, [&](event_handler& handler) {
-    handler.counters.subscriber = subscriber.id();
-    promises_[handler.id()] = self_->make_response_promise();
-  });
+  work_.subscribe(std::move(spec), strategies_.number_of(subscriber), id,
+                  [&](event_handler& handler) {
+                    handler.counters.subscriber = subscriber.id();
+                    promises_[handler.id()] = self_->make_response_promise();
+                  });
   return caf::delegated<subscribed>{};
-}
-
-subscriber_id dispatcher_state::number_of(const caf::actor& subscriber) {
-  auto [i, is_new] = numbers_.try_emplace(subscriber.address(), last_number_ + 1);
-  if (is_new) {
-    strategies_.emplace(++last_number_, subscriber);
-    self_->monitor(subscriber);
-  }
-  return i->second;
 }
 
 caf::result<void> dispatcher_state::unsubscribe(subscription_id id) {
@@ -57,23 +50,18 @@ void dispatcher_state::on_deliveries(delivery_batch& batch) {
 }
 
 void dispatcher_state::on_unasked_error(const caf::error& reason) {
-  const auto who = numbers_.find(caf::actor_cast<caf::actor_addr>(self_->current_sender()));
-  if (who != numbers_.end())
-    work_.on_unasked_error(who->second, reason);
+  if (const auto who = strategies_.find(caf::actor_cast<caf::actor_addr>(self_->current_sender())))
+    work_.on_unasked_error(*who, reason);
 }
 
 // Without a supervisor no delivery comes any more.
 void dispatcher_state::on_down(const caf::actor_addr& who, const caf::error& reason) {
-  if (who == supervisor_.address()) {
-    if (reason != caf::exit_reason::user_shutdown)
-      work_.tell_all_lost({ec::connection_lost, "the supervisor has ended: " + text_of(reason)});
-    return;
+  if (const auto gone = strategies_.find(who)) {
+    work_.on_strategy_down(*gone, reason);
+    strategies_.remove(who);
+  } else if (who == supervisor_.address() && reason != caf::exit_reason::user_shutdown) {
+    work_.tell_all_lost({ec::connection_lost, "the supervisor has ended: " + text_of(reason)});
   }
-  const auto gone = numbers_.extract(who);
-  if (gone.empty())
-    return;
-  work_.on_strategy_down(gone.mapped(), reason);
-  strategies_.erase(gone.mapped());
 }
 
 // The event center ends the dispatcher with `stop_atom`; an exit message is a fault that strategies
@@ -178,9 +166,7 @@ void dispatcher_state::refuse(subscription_id id, const caf::error& why) {
 }
 
 void dispatcher_state::forget(subscriber_id who) {
-  const auto entry = strategies_.extract(who);
-  self_->demonitor(entry.mapped());
-  numbers_.erase(entry.mapped().address());
+  strategies_.forget(who);
 }
 
 void dispatcher_state::want(wanted_consumer consumer) {

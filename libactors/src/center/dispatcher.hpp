@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
-#include <map>
 #include <unordered_map>
 
 #include <caf/actor.hpp>
@@ -16,6 +15,7 @@
 #include <caf/result.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include "center/known_strategies.hpp"
 #include "center/messages.hpp"
 #include "dispatch/dispatching.hpp"
 #include "dispatch/door.hpp"
@@ -67,15 +67,10 @@ private:
   void flush_soon() override;
   void end_drain() override;
 
-  subscriber_id number_of(const caf::actor& subscriber);
-
   caf::event_based_actor* self_;
   caf::actor supervisor_;
   dispatching work_;
-  /// The monitored strategies and their numbers.
-  std::map<caf::actor_addr, subscriber_id> numbers_;
-  std::unordered_map<subscriber_id, caf::actor> strategies_;
-  subscriber_id last_number_ = 0;
+  known_strategies strategies_;
   /// Promises of subscriptions that the broker has not answered.
   std::unordered_map<subscription_id, caf::response_promise> promises_;
   caf::response_promise drain_promise_;

@@ -22,6 +22,14 @@ std::optional<link_role> link_connections::remove(const caf::actor_addr& ended) 
   return static_cast<link_role>(found - by_role_.begin());
 }
 
+std::vector<link_role> link_connections::missing() const {
+  std::vector<link_role> result;
+  for (std::size_t i = 0; i < by_role_.size(); ++i)
+    if (!by_role_[i])
+      result.push_back(static_cast<link_role>(i));
+  return result;
+}
+
 // -- orders -------------------------------------------------------------------------------
 
 void link_connections::carry_out(const log_line& line) {

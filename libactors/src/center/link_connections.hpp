@@ -24,9 +24,8 @@ public:
     dispatcher_ = std::move(dispatcher);
   }
 
-  bool has(link_role role) const noexcept {
-    return static_cast<bool>(by_role_[static_cast<std::size_t>(role)]);
-  }
+  /// The links without a connection.
+  std::vector<link_role> missing() const;
 
   /// Forgets a connection that has ended. Gives back its role; nothing, if it is none of these.
   std::optional<link_role> remove(const caf::actor_addr& ended);

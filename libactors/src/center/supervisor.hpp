@@ -3,44 +3,33 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include <caf/actor.hpp>
+#include <caf/actor_addr.hpp>
 #include <caf/behavior.hpp>
 #include <caf/error.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/response_promise.hpp>
+#include <caf/result.hpp>
 #include <caf/stateful_actor.hpp>
 
-#include "actors/config.hpp"
-#include "amqp/transport.hpp"
 #include "center/link_connections.hpp"
 #include "center/messages.hpp"
 #include "center/waiting_publishers.hpp"
-#include "publishing/publication_tracker.hpp"
-#include "publishing/unsent_file.hpp"
-#include "topology/link_set.hpp"
+#include "supervise/door.hpp"
+#include "supervise/supervising.hpp"
 
 namespace actors {
 
-struct supervisor_settings {
-  actors::config config;
+struct supervisor_settings : supervising_settings {
   connection_starter start_connection;
-  /// The epoch grows with each start. It is `amqp::stream_position::epoch`, and the seed of the
-  /// back-off's jitter.
-  std::uint64_t epoch = 0;
-  /// Messages that an earlier event center could not send. They are sent ahead of all others.
-  std::vector<amqp::publication> unsent;
-  /// The file that `unsent` was read from, and that takes unsent messages at the end; null: none.
-  std::shared_ptr<actors::unsent_file> unsent_file;
 };
 
-/// The supervisor's state; see `supervisor`. This class tells two values (`link_set`,
-/// `publication_tracker`) what happens, and has their orders carried out: by the connections, to
-/// the publishers that wait, and by itself.
-class supervisor_state {
+/// The supervisor's state; see `supervisor`. The decisions are made by `supervising`; this class
+/// knows the connections and the publishers that wait.
+class supervisor_state : private supervise_door {
 public:
   explicit supervisor_state(caf::event_based_actor* self);
 
@@ -48,55 +37,34 @@ public:
 
   void init(supervisor_settings settings);
 
-  link_set& links() noexcept {
-    return *links_;
+  supervising& work() noexcept {
+    return *work_;
   }
-
-  publication_tracker& publications() noexcept {
-    return *publications_;
-  }
-
-  link_connections& connections() noexcept {
-    return *connections_;
-  }
-
-  void tell_time();
-  /// Carries out what the values have ordered so far.
-  void carry_out();
 
   void start(caf::actor dispatcher);
-  void connect(link_role role);
   void on_exit(const caf::actor_addr& source, const caf::error& reason);
+  void on_watcher_down(const caf::actor_addr& watcher);
   void on_exception(const std::exception_ptr& thrown);
-  void on_channel_lost(const channel_lost& lost);
 
   caf::result<published> publish(amqp::publication message);
-  caf::error refuse(failure reason, const amqp::publication& message);
-  void on_confirmations(const confirmations& batch);
-  void flush();
-
-  caf::result<stopped> stop(std::chrono::milliseconds limit);
-  void continue_stop();
-  void on_deadline(stop_stage stage);
+  void watch(const caf::actor& watcher);
   void on_heartbeat();
-
-  supervisor_status status() const;
+  caf::result<stopped> stop(std::chrono::milliseconds limit);
 
 private:
-  void carry_out(publication_tracker::batch& order);
-  void carry_out(publication_tracker::redeclare_exchanges);
-  void carry_out(publication_tracker::renew_apart);
-  void carry_out(const publication_tracker::wake& order);
-  void carry_out(const link_set::close_link& order);
-  void finish_stop();
+  std::chrono::steady_clock::time_point now() const override;
+  void carry_out(link_set::order& order) override;
+  void carry_out(publication_tracker::news_item& news) override;
+  void carry_out(const publication_tracker::wake& order) override;
+  void admit(const amqp::publication& message) override;
+  void end_stop(std::vector<amqp::publication> unsent) override;
 
   caf::event_based_actor* self_;
   std::chrono::milliseconds heartbeat_interval_{0};
   std::uint64_t heartbeats_ = 0;
   std::optional<link_connections> connections_;
-  std::optional<link_set> links_;
-  std::optional<publication_tracker> publications_;
   waiting_publishers publishers_;
+  std::optional<supervising> work_;
   caf::response_promise stop_promise_;
 };
 

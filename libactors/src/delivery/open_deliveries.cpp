@@ -243,6 +243,14 @@ void open_deliveries::resume_all(amqp::consumer_id id) {
     });
 }
 
+std::size_t open_deliveries::uncopied(amqp::consumer_id id) const noexcept {
+  std::size_t result = 0;
+  for (auto& where : generations_)
+    for (auto& [tag, paused] : where->paused)
+      result += paused.uncopied && paused.consumer == id ? 1 : 0;
+  return result;
+}
+
 void open_deliveries::move(delivery_key key, moving_delivery moving) {
   if (auto* where = find(key.generation))
     where->moving.emplace(key.tag, moving);

@@ -140,6 +140,8 @@ public:
   struct paused_delivery {
     amqp::consumer_id consumer = 0;
     verdict outcome = verdict::release;
+    /// No copy of the message can be made.
+    bool uncopied = false;
   };
 
   void pause(delivery_key key, paused_delivery paused);
@@ -150,6 +152,9 @@ public:
   /// Settles all paused deliveries of a consumer at once, so that they take their places in the
   /// queue again.
   void resume_all(amqp::consumer_id id);
+
+  /// The number of a consumer's paused messages of which no copy can be made.
+  std::size_t uncopied(amqp::consumer_id id) const noexcept;
 
   /// A delivery whose copy is on its way to a companion queue.
   struct moving_delivery {

@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 /// A message that goes back to its queue once more goes back after this pause.
 constexpr auto requeue_pause = 1s;
 
+/// A message of which no copy can be made waits for this time before it goes back to its queue.
+constexpr auto uncopied_pause = 1min;
+
 /// Time limits and silent streams are checked at this interval.
 constexpr auto tick_interval = 250ms;
 
@@ -45,6 +48,12 @@ bool is_failure(verdict x) noexcept {
 /// Whether every broker would refuse a copy that is refused with this code.
 bool is_for_good(ec x) noexcept {
   return x == ec::limit_exceeded || x == ec::content_too_large || x == ec::invalid_argument;
+}
+
+/// Whether other messages still come while this many are not settled.
+bool has_room_beside(const shared_consumer& from, std::size_t unsettled) noexcept {
+  const auto prefetch = from.spec.prefetch_count;
+  return prefetch == 0 || unsettled < prefetch;
 }
 
 /// Whether a message that its strategy does not handle is kept for another strategy.
@@ -375,17 +384,26 @@ void dispatching::count(open_deliveries::moving_delivery::goal to) noexcept {
     ++counters_.dead_lettered;
 }
 
-// The message would come again for ever, and hold up the messages behind it. The broker's own dead
-// letters have no such limits.
+// The message must hold up nobody: it waits here as long as the prefetch count has room for others.
+// The broker's own dead letters have no limit that would refuse it.
 void dispatching::settle_uncopied(delivery_key key, amqp::consumer_id id, const caf::error& why) {
   const auto* from = table_.find_consumer(id);
-  const auto queue = from ? from->queue_name : std::string{};
-  const auto fate = from && has_dead_letters(from->spec) ? "to the broker's dead letters" : "away";
-  log_repeated(log_level::error, "copy never sent", queue,
-               fmt::format("queue '{}': a message is rejected, and goes {}, as its copy for the "
-                           "retries or dead letters can never be sent: {}",
-                           queue, fate, text_of(why)));
-  settle(key, id, verdict::reject);
+  if (!from)
+    return settle(key, id, verdict::release);
+  const auto dead_letters = has_dead_letters(from->spec);
+  const auto waits = !dead_letters && has_room_beside(*from, deliveries_.uncopied(id) + 1);
+  const auto* fate = waits          ? "waits for another consumer"
+                     : dead_letters ? "is rejected, and goes to the broker's dead letters"
+                                    : "is rejected, and is lost without dead letters";
+  log_repeated(
+      log_level::error, "copy never sent", from->queue_name + fate,
+      fmt::format("queue '{}': a message {}, as its copy for the retries, the dead letters "
+                  "or the messages without a handler can never be sent: {}",
+                  from->queue_name, fate, text_of(why)));
+  if (waits)
+    pause(key, {id, verdict::release, true}, uncopied_pause);
+  else
+    settle(key, id, verdict::reject);
 }
 
 // The companion queue was asked for a moment ago. The message goes back without a pause, as one

@@ -127,12 +127,12 @@ struct fixture {
     return id;
   }
 
-  void deliver(std::uint64_t tag, bool redelivered = false) {
+  void deliver(std::uint64_t tag, bool redelivered = false, std::string routing_key = "a") {
     std::vector<amqp::delivery> xs(1);
     xs[0].consumer = consumer;
     xs[0].tag = tag;
     xs[0].exchange = "Trade";
-    xs[0].routing_key = "a";
+    xs[0].routing_key = std::move(routing_key);
     xs[0].redelivered = redelivered;
     xs[0].body = payload_encoder{}.encode("EVENT_TRADE", "{}");
     x.on_deliveries(out, 1, xs);
@@ -247,6 +247,29 @@ CAF_TEST(a message whose copy can never be sent is rejected and holds up nobody)
     CAF_CHECK(told[0].outcome == what::reject);
   }
   CAF_CHECK(door.paused.empty());
+}
+
+CAF_TEST(a message for nobody of which no copy can be made waits beside others) {
+  run(on_success().prefetch(2));
+  auto fail_to_copy = [&](std::uint64_t first_tag) {
+    const auto copies = door.copied.size();
+    for (auto tag = first_tag; door.copied.size() == copies; ++tag) {
+      deliver(tag, true, "nobody's");
+      settled();
+    }
+    x.on_moved(door.copied.back(), make_error(ec::limit_exceeded, "too large"));
+  };
+  fail_to_copy(1);
+  CAF_CHECK(settled().empty());
+  CAF_CHECK_EQUAL(take_done().back(), "pause 60000");
+  fail_to_copy(100);
+  auto told = settled();
+  CAF_REQUIRE_EQUAL(told.size(), 1u);
+  CAF_CHECK(told[0].outcome == what::reject);
+  x.on_pause_over(door.paused.at(0));
+  told = settled();
+  CAF_REQUIRE_EQUAL(told.size(), 1u);
+  CAF_CHECK(told[0].outcome == what::release);
 }
 
 CAF_TEST(a message whose copy finds no queue for now goes back after a pause) {
