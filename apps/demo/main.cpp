@@ -62,7 +62,9 @@ void add_options(CLI::App& app, options& x) {
   app.add_option("--rate", x.rate, "Events per second of the simulated market")
       ->check(program::positive_number())
       ->capture_default_str();
-  app.add_option("--seed", x.seed, "Equal seeds make equal markets")->capture_default_str();
+  app.add_option("--seed", x.seed, "Equal seeds make equal markets")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 actors::center_status status_of(caf::scoped_actor& self, const actors::event_center& center) {
@@ -126,10 +128,13 @@ std::uint64_t print_summary(caf::scoped_actor& self, const std::vector<caf::acto
                             const market_data::publish_report& published,
                             const actors::center_status& status) {
   print_line(fmt::format("\n{:<24} {:>10}", "published by the market", published.all.published));
-  for (auto exchange : {"Orderbook", "Trade", "Kline"})
+  for (auto exchange : {"Orderbook", "Trade"})
     print_line(fmt::format("  {:<22} {:>10}", exchange, count_of(published, exchange)));
+  print_line(
+      fmt::format("  {:<22} {:>10}   for nobody here", "Kline", count_of(published, "Kline")));
   print_line(fmt::format("{:<24} {:>10}", "confirmed by the broker", published.all.confirmed));
-  print_line(fmt::format("{:<24} {:>10}", "received, decoded once", status.dispatcher.received));
+  print_line(fmt::format("{:<24} {:>10}   books, trades, and candles of our own",
+                         "received, decoded once", status.dispatcher.received));
   std::uint64_t received = 0;
   std::vector<std::string> lines;
   for (const auto& strategy : strategies)

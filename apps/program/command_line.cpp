@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <regex>
 #include <sstream>
 
 #include <CLI/Config.hpp>
@@ -42,9 +43,17 @@ CLI::Validator number_that(Predicate accepts, const std::string& wanted) {
                         ""};
 }
 
+/// Returns the text with "..." for what stands between "://" and "@": it may be a URL that was
+/// given where none is expected.
+std::string without_passwords(std::string_view text) {
+  static const std::regex login{"://[^@\\s]*@"};
+  return std::regex_replace(std::string{text}, login, "://...@");
+}
+
 std::string mistake(const CLI::App* app, const CLI::Error& err) {
   const auto& name = app->get_name();
-  return name + ": " + err.what() + "\nRun " + name + " --help for more information.\n";
+  return name + ": " + without_passwords(err.what()) + "\nRun " + name
+         + " --help for more information.\n";
 }
 
 } // namespace
@@ -166,7 +175,7 @@ caf::expected<actors::config> make_config(const broker_options& options,
 void say(std::string_view app, std::string_view text) {
   std::string line{app};
   line += ": ";
-  line += text;
+  line += without_passwords(text);
   line += '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
 }

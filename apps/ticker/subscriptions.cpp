@@ -32,6 +32,9 @@ struct progress {
 } // namespace
 
 caf::expected<actors::subscription> parse_key(std::string_view key, bool typed) {
+  if (key.find("://") != std::string_view::npos)
+    return actors::make_error(actors::ec::invalid_argument,
+                              "'" + std::string{key} + "' is a URL: give it by --broker");
   const auto colon = key.find(':');
   if (colon == std::string_view::npos || colon == 0 || colon + 1 == key.size())
     return actors::make_error(actors::ec::invalid_argument,

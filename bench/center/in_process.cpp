@@ -102,7 +102,7 @@ void in_process(const bench::work& x, const strategy_options& how) {
   auto wanted = x;
   wanted.url = "memory:bench";
   wanted.count -= wanted.count % chunk;
-  auto body = std::make_shared<const std::string>(actors::payload_encoder{0}.encode("TICK", "1"));
+  auto body = std::make_shared<const std::string>(actors::payload_encoder{}.encode("TICK", "1"));
   actors::system_config cfg;
   caf::actor_system system{cfg};
   actors::scoped_event_center center{system, settings_for(wanted, how)};

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness import instructions, micro
+from harness import hands, instructions, micro
 from harness.brokers import rabbitmq
 from harness.experiments import Scale, all_experiments
 from harness.measuring import Row, at_most, measure, rows_of, say
@@ -91,6 +91,12 @@ def instruction_rows(options, failures):
         failures.append((name, str(error)))
 
 
+def hand_rows(options, broker, failures):
+    if options.quick or (options.only and options.only not in hands.TITLE):
+        return
+    yield from hands.rows(broker, failures)
+
+
 def micro_rows(options):
     if options.only and options.only not in micro.TITLE:
         return
@@ -108,6 +114,7 @@ def main():
     with rabbitmq() as broker:
         context = about(broker)
         rows = list(measure_all(options, broker, failures))
+        rows += hand_rows(options, broker, failures)
     rows += instruction_rows(options, failures)
     rows += micro_rows(options)
     text = markdown(rows, context, failures)

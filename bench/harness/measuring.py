@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
+from harness.load import NONE, beside
 from harness.programs import Failed
 
 
@@ -94,6 +95,8 @@ class Experiment:
     peers: dict[str, Callable[[], dict]] = field(default_factory=dict)
     peer_repetitions: int = 2
     quick: bool = True
+    # How busy the machine is meanwhile.
+    load: str = NONE
 
 
 @dataclass
@@ -121,6 +124,11 @@ def say(text):
 
 
 def measure(experiment, repetitions=None, with_peers=True):
+    with beside(experiment.load):
+        return measure_now(experiment, repetitions, with_peers)
+
+
+def measure_now(experiment, repetitions, with_peers):
     results = Results({}, {})
     turns = [(experiment.variants, repetitions or experiment.repetitions)]
     if with_peers and experiment.peers:

@@ -15,6 +15,7 @@ PYTHON = "/usr/bin/python3"
 BARE = str(BUILD / "bin" / "bench_bare")
 ACTORS = str(BUILD / "bin" / "bench_actors")
 STUB = str(BUILD / "bin" / "bench_stub")
+LOAD = str(BUILD / "bin" / "bench_load")
 MICRO = str(BUILD / "bin" / "bench_micro")
 
 

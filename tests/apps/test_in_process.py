@@ -27,7 +27,7 @@ class Test(ProgramsTest):
         self.assertEqual("", result.stderr)
 
         def count(title):
-            found = re.search(rf"^ *{title} +(\d+)$", result.stdout, re.MULTILINE)
+            found = re.search(rf"^ *{title} +(\d+)( |$)", result.stdout, re.MULTILINE)
             self.assertIsNotNone(found, f"'{title}' in\n{result.stdout}")
             return int(found.group(1))
         published = count("published by the market")

@@ -187,6 +187,34 @@ void add_handlers(std::vector<bad_case>& to) {
                 }});
 }
 
+/// Strategies that ask for the states of links, and answer them by `handler`.
+template <class Handler>
+void watch_links(attempt& x, Handler handler) {
+  for (auto i = 0; i < 10; ++i)
+    x.keep(x.where().system().spawn(
+        [center = x.center(), handler](caf::event_based_actor* self) -> caf::behavior {
+          center.on_link(self);
+          return {handler};
+        }));
+}
+
+void add_watchers(std::vector<bad_case>& to) {
+  to.push_back({"watchers of links without a handler for it",
+                [](attempt& x) { watch_links(x, [](const trade&) {}); }});
+  to.push_back({"watchers of links that answer with an error", [](attempt& x) {
+                  watch_links(x, [](const link_status&) {
+                    return make_error(ec::handler_failed, "a watcher that refuses");
+                  });
+                }});
+  to.push_back({"watchers of links that answer with a value",
+                [](attempt& x) { watch_links(x, [](const link_status&) { return 42; }); }});
+  to.push_back({"watchers of links that throw", [](attempt& x) {
+                  watch_links(x, [](const link_status&) {
+                    throw std::runtime_error("a watcher that throws");
+                  });
+                }});
+}
+
 void add_lives(std::vector<bad_case>& to) {
   to.push_back(
       {"a strategy that throws as it starts", [](attempt& x) {
@@ -233,6 +261,7 @@ std::vector<bad_case> bad_handlers() {
   add_decoders<wrong::memory>(result, "has no memory");
   add_decoders<wrong::error>(result, "refuses");
   add_handlers(result);
+  add_watchers(result);
   add_lives(result);
   return result;
 }

@@ -83,8 +83,9 @@ struct ACTORS_EXPORT config {
 ACTORS_EXPORT std::string unique_instance();
 
 /// Reads a config from its JSON text (comments and trailing commas allowed).
-/// Unknown keys are kept in `config::document`. Error: `ec::invalid_config`, with the key, the
-/// value found and the values allowed, but never a password.
+/// Unknown keys at the top level are the app's, and are kept in `config::document`. Error:
+/// `ec::invalid_config`, with the key, the value found and the values allowed, but never a
+/// password.
 ACTORS_EXPORT caf::expected<config> parse_config(std::string_view text);
 
 /// Reads a config file.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -248,8 +249,11 @@ protected:
     if constexpr (std::is_convertible_v<Self, caf::scheduled_actor*>)
       keep_exception_text(*self);
     if (spec.strategy.empty())
-      spec.strategy = self->name();
+      spec.strategy = own_name(self->name());
   }
+
+  /// Returns an actor's name, or nothing if the name is CAF's for all actors of its kind.
+  static std::string own_name(std::string_view name);
 
   /// Installs an exception handler, if the actor has none, that keeps the exception's text in
   /// the exit reason: CAF's own handler drops the text.

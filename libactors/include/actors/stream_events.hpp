@@ -31,8 +31,8 @@ struct stream_restarted {
   bool operator==(const stream_restarted&) const = default;
 };
 
-/// The stream has had no message for the time `age`. The strategy gets one `stream_stale` until
-/// the next message.
+/// The stream has had no message for the time `age`, which is up to 250 ms longer than
+/// `subscription::stale_after`. The strategy gets one `stream_stale` until the next message.
 struct stream_stale {
   std::string exchange;
   std::string routing_key;

@@ -145,8 +145,12 @@ struct ACTORS_EXPORT subscription {
   std::string strategy;
 
   /// A subscription whose handler gets a `T`.
-  template <event_type T>
+  template <class T>
   static subscription to(std::string routing_key) {
+    static_assert(event_type<T>,
+                  "T is no event type: it needs `event_name`, `exchange`, a function "
+                  "`boost::json::value to_json(const T&)` and a function "
+                  "`caf::error from_json(const boost::json::value&, T&)`, see event_type.hpp");
     subscription result;
     result.exchange = T::exchange;
     result.durable_exchange = durable_exchange_of<T>();

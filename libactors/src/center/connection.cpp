@@ -1,14 +1,24 @@
 #include "center/connection.hpp"
 
+#include <chrono>
+
 #include <caf/send.hpp>
 
 #include "actors/error.hpp"
+#include "center/guarded.hpp"
 #include "runtime/link_run_queue.hpp"
 #include "runtime/run_on_links.hpp"
 
 namespace actors {
 
 namespace {
+
+/// A link's thread runs the actors that its events wake for this time, then the scheduler does. The
+/// publishing link has little else to do: publishers that an answer wakes have their next messages
+/// ready there, to be written together.
+std::chrono::microseconds time_for_actors(link_role role) noexcept {
+  return role == link_role::consuming ? link_run_queue::wake_up : std::chrono::milliseconds{1};
+}
 
 /// Turns a link's events into messages. Called from the link's thread.
 class actor_listener : public amqp::link_listener {
@@ -96,7 +106,7 @@ public:
                    caf::actor self, caf::actor owner, caf::actor dispatcher)
       : actor_listener(role, std::move(out), std::move(self), std::move(owner),
                        std::move(dispatcher)),
-        woken_(system) {
+        woken_(system, time_for_actors(role)) {
     // nop
   }
 
@@ -120,6 +130,7 @@ caf::behavior connection(caf::stateful_actor<connection_state>* self, link_role 
                          const caf::actor& owner, const caf::actor& dispatcher) {
   self->state.transport = std::move(transport);
   auto& link = *self->state.transport;
+  live_on(self, [](const caf::error&) {}); // a connection ends by `link_down` alone
   auto me = caf::actor_cast<caf::actor>(self);
   if (link.has_thread() && runs_on_links(self->system()))
     link.connect(where, std::make_shared<running_listener>(self->system(), role, link.out(), me,

@@ -209,13 +209,7 @@ caf::behavior dispatcher(caf::stateful_actor<dispatcher_state>* self,
   self->set_down_handler(
       guarded(state, [&state](caf::down_msg& x) { state.on_down(x.source, x.reason); }));
   self->set_exit_handler([&state](caf::exit_msg& x) { state.on_exit(x.reason); });
-  // CAF sends a handler's result back, even if the event was no request. By default an error would
-  // end the dispatcher, and the complaint about a value would end the strategy: neither is
-  // answered.
-  self->set_error_handler([&state](caf::error& x) { state.on_unasked_error(x); });
-  self->set_default_handler([](caf::scheduled_actor*, caf::message_view&) {
-    return caf::result<caf::message>{caf::delegated<caf::message>{}};
-  });
+  live_on(self, [&state](const caf::error& x) { state.on_unasked_error(x); });
   auto& work = state.work();
   return {
       guarded(state, [&state](delivery_batch& x) { state.on_deliveries(x); }),

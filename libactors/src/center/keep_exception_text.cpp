@@ -1,7 +1,10 @@
 #include "actors/event_center.hpp"
 
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include <caf/error.hpp>
 #include <caf/make_message.hpp>
@@ -26,6 +29,13 @@ struct handler_access : caf::scheduled_actor {
 };
 
 } // namespace
+
+std::string event_center::own_name(std::string_view name) {
+  constexpr std::array<std::string_view, 4> of_all{"actor", "scheduled_actor", "blocking_actor",
+                                                   "scoped_actor"};
+  const auto is_own = std::find(of_all.begin(), of_all.end(), name) == of_all.end();
+  return is_own ? std::string{name} : std::string{};
+}
 
 void event_center::keep_exception_text(caf::scheduled_actor& self) {
   if (!handler_access::is_default(handler_access::of(self)))

@@ -43,6 +43,17 @@ void supervisor_state::on_watcher_down(const caf::actor_addr& watcher) {
   connections_->remove_watcher(watcher);
 }
 
+// Nobody but a watcher of links is sent anything that is not asked for.
+void supervisor_state::on_unasked_error(const caf::error& reason) {
+  const auto who = caf::actor_cast<caf::actor_addr>(self_->current_sender());
+  const auto missing = reason == caf::sec::unexpected_message
+                           ? ": add a handler of an actors::link_status"
+                           : std::string{};
+  log_repeated(log_level::error, "link watcher", std::to_string(who.id()),
+               fmt::format("actor {}, which called on_link, failed with a link's state: {}{}",
+                           who.id(), text_of(reason), missing));
+}
+
 void supervisor_state::on_exception(const std::exception_ptr& thrown) {
   const auto text = "the supervisor failed with a message: " + text_of(thrown)
                     + "; its links are renewed, all subscriptions and publications stay";
@@ -136,6 +147,7 @@ caf::behavior supervisor(caf::stateful_actor<supervisor_state>* self,
       guarded(state, [&state](caf::exit_msg& x) { state.on_exit(x.source, x.reason); }));
   self->set_down_handler(
       guarded(state, [&state](caf::down_msg& x) { state.on_watcher_down(x.source); }));
+  live_on(self, [&state](const caf::error& x) { state.on_unasked_error(x); });
   auto& work = state.work();
   return {
       guarded(state, [&state](start_atom, const caf::actor& x) { state.start(x); }),

@@ -44,6 +44,7 @@ public:
   void start(caf::actor dispatcher);
   void on_exit(const caf::actor_addr& source, const caf::error& reason);
   void on_watcher_down(const caf::actor_addr& watcher);
+  void on_unasked_error(const caf::error& reason);
   void on_exception(const std::exception_ptr& thrown);
 
   caf::result<published> publish(amqp::publication message);

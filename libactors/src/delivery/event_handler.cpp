@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <caf/make_message.hpp>
+#include <fmt/core.h>
 
 #include "actors/delivery_info.hpp"
 #include "delivery/retry.hpp"
@@ -37,6 +38,24 @@ amqp::delivery without_body(const amqp::delivery& delivery) {
 }
 
 } // namespace
+
+std::string name_of_strategy(const event_handler& x) {
+  return x.spec.strategy.empty()
+             ? fmt::format("actor {}", x.counters.subscriber)
+             : fmt::format("'{}' (actor {})", x.spec.strategy, x.counters.subscriber);
+}
+
+std::string missing_handler_text(const subscription& x) {
+  const auto argument = x.codec.name.empty() ? std::string{"an actors::event"}
+                                             : fmt::format("the struct of '{}'", x.codec.name);
+  auto result = x.has_delivery_info ? fmt::format("with_delivery_info takes a handler of {} and an "
+                                                  "actors::delivery_info",
+                                                  argument)
+                                    : fmt::format("add a handler of {} alone", argument);
+  if (x.stream_events)
+    result += ", and with_stream_events takes one of each type in actors/stream_events.hpp";
+  return result;
+}
 
 bool event_handler::wants(const caf::message& x) const {
   return spec.subject.empty() || subject_of(spec.codec, x) == spec.subject;

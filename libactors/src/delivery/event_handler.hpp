@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include <caf/message.hpp>
@@ -35,6 +36,14 @@ struct held_message {
   amqp::delivery about;
   caf::message event;
 };
+
+struct event_handler;
+
+/// Returns the strategy as the log names it: "'seller' (actor 11)", or "actor 11" without a name.
+std::string name_of_strategy(const event_handler& x);
+
+/// Returns what to do about a strategy without a handler for what it has subscribed.
+std::string missing_handler_text(const subscription& x);
 
 /// A subscription with the messages that its strategy has in hand, waits for and has missed. A
 /// plain value.

@@ -249,20 +249,16 @@ void dispatching::on_strategy_down(subscriber_id who, const caf::error& reason) 
 
 void dispatching::report_end(const std::set<subscription_id>& gone, const caf::error& reason) {
   const auto& first = table_.at(*gone.begin());
-  const auto& named = first.spec.strategy;
-  const auto who = named.empty() ? fmt::format("actor {}", first.counters.subscriber)
-                                 : fmt::format("'{}' (actor {})", named, first.counters.subscriber);
+  const auto who = name_of_strategy(first);
   const auto removed = gone.size() == 1
                            ? fmt::format("its subscription ({}) is removed", to_string(first.spec))
                            : fmt::format("its {} subscriptions ({}, ...) are removed", gone.size(),
                                          to_string(first.spec));
-  // A restarted strategy is another actor, so the log knows it by its name.
-  const auto entity = named.empty() ? to_string(first.spec) : named;
   if (is_failure(reason))
-    log_repeated(log_level::warning, "strategy failed", entity,
+    log_repeated(log_level::warning, "strategy failed", kind_of(first, reason),
                  fmt::format("strategy {} has failed: {}: {}", who, text_of(reason), removed));
   else
-    log_repeated(log_level::info, "strategy ended", entity,
+    log_repeated(log_level::info, "strategy ended", kind_of(first, reason),
                  fmt::format("strategy {} has ended: {}", who, removed));
 }
 

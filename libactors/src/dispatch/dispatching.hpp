@@ -5,6 +5,7 @@
 #include <exception>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/error.hpp>
@@ -164,6 +165,10 @@ private:
   void move(delivery_key key, open_delivery& delivery);
   void send_copy(delivery_key key, open_deliveries::moving_delivery moving, amqp::publication copy);
   void count(open_deliveries::moving_delivery::goal to) noexcept;
+  /// What failures must share for the log to count them as one.
+  static std::string kind_of(const event_handler& handler, const caf::error& reason);
+  void report_failure(const event_handler& handler, const caf::error& reason,
+                      std::string_view fate);
   void settle_uncopied(delivery_key key, amqp::consumer_id id, const caf::error& why);
   bool awaits_queue_beside(amqp::consumer_id id);
   void settle(delivery_key key, amqp::consumer_id id, verdict outcome);

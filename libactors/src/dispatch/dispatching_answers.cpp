@@ -136,15 +136,11 @@ void dispatching::count(event_handler& handler, const caf::error& err) {
   const auto outcome = verdict_of(err);
   ++(outcome == verdict::ack ? handler.counters.succeeded : handler.counters.failed);
   if (outcome == verdict::requeue)
-    log_repeated(log_level::warning, "handler failed", to_string(handler.spec),
-                 fmt::format("handler of {} failed ({}): {}", to_string(handler.spec),
-                             to_string(handler.spec.error), text_of(err)));
+    report_failure(handler, err, to_string(handler.spec.error));
   else if (outcome == verdict::reject)
-    log_repeated(log_level::error, "no handler", to_string(handler.spec),
-                 fmt::format("the strategy that subscribed {} has no handler for its events: {}",
-                             to_string(handler.spec),
-                             waits_for_others(handler.spec) ? "they go back for whoever has"
-                                                            : "message rejected"));
+    report_failure(handler, err,
+                   waits_for_others(handler.spec) ? "messages go back for whoever has one"
+                                                  : "messages are rejected");
   if (handler.removed && handler.counters.in_flight == 0)
     forget(handler.id());
 }

@@ -1,5 +1,6 @@
 #include <exception>
 
+#include <caf/sec.hpp>
 #include <fmt/core.h>
 
 #include "actors/error.hpp"
@@ -298,8 +299,30 @@ void dispatching::on_unasked_error(subscriber_id who, const caf::error& reason) 
 
 void dispatching::count_failure(event_handler& handler, const caf::error& reason) {
   ++handler.counters.failed;
-  log_repeated(log_level::warning, "handler failed", to_string(handler.spec),
-               fmt::format("handler of {} failed: {}", to_string(handler.spec), text_of(reason)));
+  report_failure(handler, reason, "the message is not handed over again");
+}
+
+// A strategy that is started again is another actor, so the log knows it by its name. Texts may
+// differ from message to message.
+std::string dispatching::kind_of(const event_handler& handler, const caf::error& reason) {
+  const auto& spec = handler.spec;
+  return fmt::format("{} {} {} {} {}", spec.strategy, to_string(spec), spec.queue.value_or(""),
+                     reason ? caf::to_string(reason.category()) : std::string{},
+                     reason ? reason.code() : 0);
+}
+
+void dispatching::report_failure(const event_handler& handler, const caf::error& reason,
+                                 std::string_view fate) {
+  const auto& spec = handler.spec;
+  const auto what =
+      fmt::format("strategy {}, which subscribed {}", name_of_strategy(handler), to_string(spec));
+  if (reason == caf::sec::unexpected_message)
+    log_repeated(log_level::error, "no handler", kind_of(handler, reason),
+                 fmt::format("{}, has no handler for what came ({}): {}", what, fate,
+                             missing_handler_text(spec)));
+  else
+    log_repeated(log_level::warning, "handler failed", kind_of(handler, reason),
+                 fmt::format("{}, failed with a message ({}): {}", what, fate, text_of(reason)));
 }
 
 } // namespace actors

@@ -27,7 +27,12 @@ namespace network = caf::io::network;
 
 std::string host_of(network::native_socket fd) {
   auto address = network::remote_addr_of_fd(fd);
-  return address ? *address : "?";
+  return address ? *address : "a host that is gone";
+}
+
+std::string address_of(network::native_socket fd) {
+  auto port = network::remote_port_of_fd(fd);
+  return port ? fmt::format("{}:{}", host_of(fd), *port) : host_of(fd);
 }
 
 /// Moves a stream's bytes through TLS. OpenSSL keeps its errors per thread, and CAF reads them
@@ -224,11 +229,11 @@ private:
       auto result = caf::openssl::make_session(parent()->system(), fd, true);
       if (!result)
         log_repeated(log_level::warning, "relay without tls", host_of(fd),
-                     fmt::format("relay: {} refused: it does not speak TLS", host_of(fd)));
+                     fmt::format("relay: {} refused: it does not speak TLS", address_of(fd)));
       return result;
     } catch (const std::exception& err) {
       log_repeated(log_level::error, "relay certificates", err.what(),
-                   fmt::format("relay: {} refused: {}", host_of(fd), err.what()));
+                   fmt::format("relay: {} refused: {}", address_of(fd), err.what()));
       return nullptr;
     }
   }

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <cstdint>
 #include <mutex>
 #include <thread>
 
@@ -12,10 +11,22 @@ namespace actors {
 /// run handlers and stays away too long, the follower takes over, and the former leader follows
 /// on its return. Quick handlers therefore wake no thread, and slow handlers do not hold up the
 /// link.
+///
+/// The follower waits for a timer, which the leader sets when it leaves and stops when it is back.
+/// A leader that leaves often does not stop the timer: the follower looks at it once within
+/// `patience` then, which costs less.
 class leader_follower {
 public:
-  explicit leader_follower(std::chrono::milliseconds patience) : patience_(patience) {
-    // nop
+  explicit leader_follower(std::chrono::milliseconds patience);
+
+  ~leader_follower();
+
+  leader_follower(const leader_follower&) = delete;
+  leader_follower& operator=(const leader_follower&) = delete;
+
+  /// Whether there was a file descriptor for the timer. If not, no other function may be called.
+  bool ok() const noexcept {
+    return timer_ >= 0;
   }
 
   /// Whether the leader has a follower. If so, that holds until the leader leaves.
@@ -27,8 +38,8 @@ public:
   /// Marks the leader as back. Returns false if the other thread leads by now.
   bool come_back();
 
-  /// Waits until the leader has been away for `patience`, or up to twice as long; the caller
-  /// leads then. Returns false after `end`.
+  /// Waits until the leader has been away for `patience`; the caller leads then. Returns false
+  /// after `end`.
   bool follow();
 
   /// Ends both roles: the leader has finished, and nothing is left to lead.
@@ -39,17 +50,22 @@ public:
   std::thread::id await_end();
 
 private:
-  /// The number of looks at the leader before the follower sleeps until the next `leave`.
-  static constexpr int max_idle_polls = 20;
+  using clock = std::chrono::steady_clock;
 
-  const std::chrono::milliseconds patience_;
+  void set_timer(clock::duration after);
+  void stop_timer();
+  void await_timer() const;
+
+  const clock::duration patience_;
+  const int timer_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable ending_;
   std::thread::id away_;
-  std::uint64_t departures_ = 0;
+  clock::time_point left_at_;
+  bool leaves_often_ = false;
+  bool timer_is_set_ = false;
   bool vacant_ = false;
   bool followed_ = false;
-  bool asleep_ = false;
   bool ended_ = false;
 };
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
+
+#include <sys/resource.h>
 
 #include <caf/intrusive_ptr.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
@@ -87,6 +90,19 @@ private:
 
 } // namespace
 
+thread_usage thread_usage::now() {
+  const auto time = [](const timeval& x) {
+    return std::chrono::seconds{x.tv_sec} + std::chrono::microseconds{x.tv_usec};
+  };
+  rusage used{};
+  ::getrusage(RUSAGE_THREAD, &used);
+  return {time(used.ru_utime) + time(used.ru_stime), used.ru_nvcsw};
+}
+
+bool was_slow(const thread_usage& then, const thread_usage& now, std::chrono::nanoseconds limit) {
+  return now.sleeps != then.sleeps || now.computing - then.computing > limit;
+}
+
 link_run_queue::link_run_queue(caf::actor_system& system, std::chrono::microseconds quick)
     : system_(system), unit_(unit_of(system)), quick_(quick) {
   // nop
@@ -120,18 +136,30 @@ void link_run_queue::run() {
   given_up_ = false;
 }
 
+// The first run that takes long sends its other actors to the scheduler, and the runs that follow
+// are watched. A watched run tells whether actors were slow or their thread had no core.
 void link_run_queue::run_jobs() {
   in_this_thread guard{*this};
-  const auto began = clock::now();
+  const auto before = watched_ > 0 ? std::optional{thread_usage::now()} : std::nullopt;
+  auto began = clock::now();
   while (auto* job = next()) {
     // The mailbox took a reference for us, which is passed on or released here.
     if (job->resume(&unit_, work_sharing::turn) == caf::resumable::resume_later)
       system_.scheduler().enqueue(job);
     else
       caf::intrusive_ptr_release(job);
-    if (const auto taken = clock::now() - began; taken > quick_)
-      return run_elsewhere_for(backoff_factor * taken);
+    const auto now = clock::now();
+    if (now - began <= quick_)
+      continue;
+    watched_ = watched_runs;
+    if (!before)
+      return pass_on();
+    if (was_slow(*before, thread_usage::now(), quick_))
+      return run_elsewhere_for(backoff_factor * (now - began));
+    began = now;
   }
+  if (before)
+    --watched_;
 }
 
 void link_run_queue::pass_on() {

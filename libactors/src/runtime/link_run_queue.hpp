@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <mutex>
@@ -14,9 +15,26 @@
 
 namespace actors {
 
+/// What a thread has used until now.
+struct thread_usage {
+  /// Its time on a core.
+  std::chrono::nanoseconds computing{0};
+  /// How often it has slept.
+  long sleeps = 0;
+
+  /// Returns that of the calling thread.
+  static thread_usage now();
+};
+
+/// Whether a thread has computed for longer than `limit` since then, or has slept. If not, it was
+/// suspended for other threads.
+bool was_slow(const thread_usage& then, const thread_usage& now, std::chrono::nanoseconds limit);
+
 /// Runs the actors that a link's events have woken, and those that these actors wake, in the
 /// link's thread as long as they are quick. Once they take longer than waking another thread
-/// would, the remaining ones run on the scheduler, and for some time all others do as well.
+/// would, the remaining ones run on the scheduler, and for some time all others do as well. A
+/// thread that the kernel has suspended for others is not slow: on a busy machine actors stay with
+/// their link.
 class link_run_queue : public run_queue {
 public:
   /// Handlers that take less than `quick` together stay on the link's thread.
@@ -44,6 +62,9 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
+  /// How many runs are watched after one that took long.
+  static constexpr int watched_runs = 64;
+
   caf::resumable* next();
   void run_jobs();
   void run_elsewhere_for(clock::duration time);
@@ -55,6 +76,8 @@ private:
   std::deque<caf::resumable*> jobs_;
   clock::time_point elsewhere_until_;
   bool running_ = false;
+  /// How many of the next runs are watched.
+  std::atomic<int> watched_ = 0;
   /// Whether the running actor takes long. It may wait for actors that it wakes, so these run
   /// elsewhere.
   bool given_up_ = false;

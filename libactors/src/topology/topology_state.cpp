@@ -442,7 +442,10 @@ std::string topology_state::found_text(const failure& reason) {
   const auto* text = reason.code == ec::access_refused
                          ? " exists and is used as it is, as we may not declare it: "
                          : " exists with other settings, used as it is: ";
-  return text + reason.text;
+  const auto* direct = reason.text.find("current is 'direct'") != std::string::npos
+                           ? "; a direct exchange knows no '*' and no '#': subscribe each key"
+                           : "";
+  return text + reason.text + direct;
 }
 
 amqp::request_id topology_state::ask(amqp::operation op, subject about) {

@@ -57,11 +57,10 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
-/// Writes bodies. An encoder reuses its working memory.
+/// Writes bodies: zlib streams that any zlib reads. An encoder reuses its working memory.
 class payload_encoder {
 public:
-  /// AIOQuant writes with level 6; receivers read any level.
-  explicit payload_encoder(int level = 6);
+  payload_encoder();
 
   ~payload_encoder();
 
@@ -71,7 +70,7 @@ public:
   /// Returns the body of an event; `data` is JSON text.
   std::string encode(std::string_view name, std::string_view data);
 
-  /// Returns the calling thread's encoder, with level 6.
+  /// Returns the calling thread's encoder.
   static payload_encoder& of_this_thread();
 
 private:

@@ -356,6 +356,32 @@ CAF_TEST(whoever asks is told of each change of a link) {
                                                      "down", "connecting", "up"}));
 }
 
+CAF_TEST(a watcher of links that has no handler or fails harms nobody else) {
+  strategies.push_back(sys.spawn([this](caf::event_based_actor* self) -> caf::behavior {
+    center.on_link(self);
+    return {[](int) {}};
+  }));
+  strategies.push_back(sys.spawn([this](caf::event_based_actor* self) -> caf::behavior {
+    center.on_link(self);
+    return {[](const link_status&) { return make_error(ec::handler_failed, "no"); }};
+  }));
+  strategies.push_back(sys.spawn([this](caf::event_based_actor* self) -> caf::behavior {
+    center.on_link(self);
+    return {[](const link_status&) { return 42; }};
+  }));
+  sched.run();
+  start();
+  auto prices = std::make_shared<std::vector<double>>();
+  strategies.push_back(sys.spawn([=, this](caf::event_based_actor* self) -> caf::behavior {
+    center.subscribe(self, trades("#", "#"));
+    return {[=](const trade& x) { prices->push_back(x.price.value()); }};
+  }));
+  sched.run();
+  publish(some_trade(1));
+  sched.run();
+  CAF_CHECK_EQUAL(prices->size(), 1u);
+}
+
 namespace {
 
 struct volatile_event {

@@ -119,14 +119,34 @@ CAF_TEST(nobody waits behind one that is slow) {
   CAF_CHECK(where(first) != std::this_thread::get_id());
 }
 
-CAF_TEST(after one that is slow all run elsewhere for a time) {
+CAF_TEST(after two runs that were slow all run elsewhere for a time) {
   link_run_queue link{sys};
-  wake(slow(), link);
-  link.begin();
-  link.run();
+  for (auto i = 0; i < 2; ++i) {
+    wake(slow(), link);
+    CAF_REQUIRE(link.waiting());
+    link.begin();
+    link.run();
+  }
   wake(witness(first), link);
   CAF_CHECK(!link.waiting());
   CAF_CHECK(where(first) != std::this_thread::get_id());
+}
+
+CAF_TEST(a thread that had no core is not slow) {
+  const thread_usage then{1ms, 7};
+  CAF_CHECK(!was_slow(then, {1050us, 7}, 100us));
+  CAF_CHECK(was_slow(then, {1200us, 7}, 100us));
+  CAF_CHECK(was_slow(then, {1050us, 8}, 100us));
+}
+
+CAF_TEST(what a thread uses grows as it computes and sleeps) {
+  const auto before = thread_usage::now();
+  std::this_thread::sleep_for(1ms);
+  auto now = thread_usage::now();
+  CAF_CHECK(now.sleeps > before.sleeps);
+  while (now.computing == before.computing)
+    now = thread_usage::now();
+  CAF_CHECK(now.computing > before.computing);
 }
 
 // It is somebody else's thread by then that passes them on.

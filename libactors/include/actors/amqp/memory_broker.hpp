@@ -106,7 +106,7 @@ public:
 
   void resume();
 
-  /// Tells all present and future publishing links that the broker takes no publications.
+  /// Takes no publications. Each link is told so when it publishes, as by RabbitMQ.
   /// Publications are queued until `unblock`.
   void block(std::string reason);
 
