@@ -10,6 +10,7 @@
 #include "actors/event_type.hpp"
 #include "market_data/recording.hpp"
 #include "market_data/simulated_market.hpp"
+#include "wire/payload.hpp"
 
 namespace bench {
 
@@ -52,13 +53,15 @@ std::string sealed_by_python(std::string_view name, const std::string& data) {
 }
 
 template <class T>
-void add(bodies& to, const market_event& x) {
+void add(bodies& to, const market_event& x, bool own) {
   auto event = std::get_if<T>(&x);
   if (!event)
     return;
   to.exchange = T::exchange;
   to.routing_key = actors::routing_key_of(*event);
-  to.sealed.push_back(sealed_by_python(T::event_name, actors::data_of(*event)));
+  const auto data = actors::data_of(*event);
+  to.sealed.push_back(own ? actors::payload_encoder::of_this_thread().encode(T::event_name, data)
+                          : sealed_by_python(T::event_name, data));
   to.events.push_back(x);
 }
 
@@ -66,6 +69,7 @@ void add(bodies& to, const market_event& x) {
 
 bodies make_bodies(std::string_view kind, std::size_t count) {
   auto source = kind == "recorded" ? recorded() : simulated(kind == "book20" ? 20 : 10);
+  const auto own = kind == "own10";
   bodies result;
   while (result.events.size() < count) {
     auto next = source->next();
@@ -75,11 +79,11 @@ bodies make_bodies(std::string_view kind, std::size_t count) {
       break; // a recording has an end
     auto& what = (*next)->what;
     if (kind == "trade")
-      add<actors::trade>(result, what);
+      add<actors::trade>(result, what, own);
     else if (kind == "kline")
-      add<actors::kline>(result, what);
+      add<actors::kline>(result, what, own);
     else
-      add<actors::orderbook>(result, what);
+      add<actors::orderbook>(result, what, own);
   }
   if (result.events.empty())
     fail("there are no events of kind " + std::string{kind});

@@ -16,13 +16,13 @@ struct bodies {
   std::string exchange;
   std::string routing_key;
   std::vector<market_data::market_event> events;
-  /// One for each event, as libactors and AIOQuant write it.
+  /// One for each event.
   std::vector<std::string> sealed;
 };
 
 /// So many events of a kind: "book10", "book20", "trade" or "kline" of the
-/// simulated market, or "recorded", the books of the recording that
-/// `ACTORS_RECORDINGS` names a folder of. Without events of that kind the
+/// simulated market, "own10", as libactors writes it instead of AIOQuant, or "recorded", the books
+/// of the recording that `ACTORS_RECORDINGS` names a folder of. Without events of that kind the
 /// program ends with a line on standard error.
 bodies make_bodies(std::string_view kind, std::size_t count = 1'000);
 

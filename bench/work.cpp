@@ -11,7 +11,7 @@ namespace bench {
 
 void add_options(CLI::App& to, work& out) {
   to.add_option("--url", out.url, "The broker")->capture_default_str();
-  to.add_option("--kind", out.kind, "book10, book20, trade, kline or recorded")
+  to.add_option("--kind", out.kind, "book10, book20, own10, trade, kline or recorded")
       ->capture_default_str();
   to.add_option("--count", out.count, "How many events")->capture_default_str();
   to.add_option("--warm-up", out.warm_up, "How many of them do not count")->capture_default_str();

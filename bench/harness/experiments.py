@@ -361,6 +361,7 @@ def all_experiments(broker, scale, recordings):
         *starting(broker),
         *relays.all_experiments(broker, scale),
         receive_alone(scale, "book20", quick=False, repetitions=3),
+        receive_alone(scale, "own10", quick=False, repetitions=3),
         *busy_experiments(broker, scale),
     ]
     if recordings:

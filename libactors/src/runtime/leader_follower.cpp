@@ -13,7 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-itimerspec after(std::chrono::nanoseconds time) noexcept {
+/// The clock is the steady one, whose times count from the start of the machine. A time of 0 would
+/// stop the timer.
+itimerspec at_time(std::chrono::nanoseconds time) noexcept {
   itimerspec result{};
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(time);
   result.it_value.tv_sec = whole.count();
@@ -45,14 +47,14 @@ void leader_follower::leave() {
   left_at_ = now;
   vacant_ = true;
   away_ = std::this_thread::get_id();
-  if (!timer_is_set_)
-    set_timer(patience_);
+  if (!expires_at_ || *expires_at_ - now < patience_ / 2)
+    set_timer(now + patience_);
 }
 
 bool leader_follower::come_back() {
   std::lock_guard guard{mutex_};
   away_ = {};
-  if (vacant_ && timer_is_set_ && !leaves_often_)
+  if (vacant_ && expires_at_ && !leaves_often_)
     stop_timer();
   return std::exchange(vacant_, false);
 }
@@ -65,11 +67,12 @@ bool leader_follower::follow() {
     guard.unlock();
     await_timer();
     guard.lock();
-    timer_is_set_ = false;
-    const auto left = patience_ - (clock::now() - left_at_);
-    leads = !ended_ && vacant_ && left <= 0ns;
+    const auto now = clock::now();
+    if (expires_at_ && now >= *expires_at_)
+      expires_at_.reset();
+    leads = !ended_ && vacant_ && now - left_at_ >= patience_;
     if (!ended_ && vacant_ && !leads)
-      set_timer(left);
+      set_timer(left_at_ + patience_);
   }
   if (leads)
     vacant_ = false;
@@ -81,7 +84,7 @@ void leader_follower::end() {
   {
     std::lock_guard guard{mutex_};
     ended_ = true;
-    set_timer(0ns);
+    set_timer({});
   }
   ending_.notify_all();
 }
@@ -94,16 +97,16 @@ std::thread::id leader_follower::await_end() {
 
 // -- the timer ------------------------------------------------------------------------------
 
-void leader_follower::set_timer(clock::duration time) {
-  const auto value = after(std::max<std::chrono::nanoseconds>(time, 1ns)); // 0 would stop it
-  ::timerfd_settime(timer_, 0, &value, nullptr);
-  timer_is_set_ = true;
+void leader_follower::set_timer(clock::time_point at) {
+  const auto value = at_time(std::max<std::chrono::nanoseconds>(at.time_since_epoch(), 1ns));
+  ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &value, nullptr);
+  expires_at_ = at;
 }
 
 void leader_follower::stop_timer() {
-  const auto value = after(0ns);
+  const itimerspec value{};
   ::timerfd_settime(timer_, 0, &value, nullptr);
-  timer_is_set_ = false;
+  expires_at_.reset();
 }
 
 // A signal may end the wait early, which does no harm.

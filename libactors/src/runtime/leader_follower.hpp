@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace actors {
@@ -13,8 +14,8 @@ namespace actors {
 /// link.
 ///
 /// The follower waits for a timer, which the leader sets when it leaves and stops when it is back.
-/// A leader that leaves often does not stop the timer: the follower looks at it once within
-/// `patience` then, which costs less.
+/// A leader that leaves often does neither each time: it sets the timer again before it expires, so
+/// that the follower sleeps on.
 class leader_follower {
 public:
   explicit leader_follower(std::chrono::milliseconds patience);
@@ -52,7 +53,7 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
-  void set_timer(clock::duration after);
+  void set_timer(clock::time_point at);
   void stop_timer();
   void await_timer() const;
 
@@ -63,7 +64,8 @@ private:
   std::thread::id away_;
   clock::time_point left_at_;
   bool leaves_often_ = false;
-  bool timer_is_set_ = false;
+  /// When the timer expires; nothing if it is not set.
+  std::optional<clock::time_point> expires_at_;
   bool vacant_ = false;
   bool followed_ = false;
   bool ended_ = false;
