@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "amqp/transport.hpp"
 #include "publishing/stream_numbers.hpp"
@@ -14,8 +13,8 @@ namespace actors {
 /// time.
 class publication_stamp {
 public:
-  /// `epoch` is the epoch of the streams.
-  publication_stamp(std::string_view server_id, std::uint64_t epoch);
+  /// `epoch` is the epoch of the streams, and so begins the message ids as well.
+  explicit publication_stamp(std::uint64_t epoch);
 
   /// The last id; ids count from 1.
   std::uint64_t last() const noexcept {
@@ -33,7 +32,10 @@ public:
 
 private:
   stream_numbers numbers_;
-  /// The common prefix of our message ids.
+  /// Returns the message id of the last id.
+  std::string message_id() const;
+
+  /// The beginning of all our message ids.
   std::string id_prefix_;
   std::uint64_t last_ = 0;
 };

@@ -27,7 +27,7 @@ constexpr auto exchanges_limit = std::chrono::milliseconds{250};
 publication_tracker::publication_tracker(settings options, const link_set& links)
     : settings_(std::move(options)),
       links_(links),
-      stamp_(settings_.server_id, settings_.epoch),
+      stamp_(settings_.epoch),
       former_(settings_.unsent_file),
       usual_(make_outbound(link_role::publishing)),
       aside_(make_outbound(link_role::quarantine)),

@@ -47,7 +47,6 @@ public:
     bool confirms = true;
     /// The time until refused kinds are tried again, and until a lost link apart is used again.
     std::chrono::milliseconds pause{10'000};
-    std::string server_id;
     std::uint64_t epoch = 0;
     /// The file with the messages of an earlier run, which also takes the unsent ones at the end;
     /// may be null.

@@ -23,9 +23,8 @@ link_set::settings links_of(supervising_settings& settings) {
 publication_tracker::settings publications_of(supervising_settings& settings) {
   auto& config = settings.config;
   config.outbox.exchanges.try_emplace("", exchange_limits{});
-  return {std::move(config.outbox), config.publisher_confirms,
-          config.reconnect.limit,   config.server_id,
-          settings.epoch,           settings.unsent_file};
+  return {std::move(config.outbox), config.publisher_confirms, config.reconnect.limit,
+          settings.epoch, settings.unsent_file};
 }
 
 /// Has each order carried out, and removes the orders that are done, even if one throws.

@@ -383,6 +383,10 @@ namespace {
 /// to this size (a trade, a book of 10 levels) does without: it gets a quarter longer at most.
 constexpr std::size_t longest_with_usual_code = 768;
 
+/// The first bytes of AIOQuant's bodies, which tell zlib's usual level. The level has no effect on
+/// who reads the body.
+constexpr std::string_view zlib_header = "\x78\x9c";
+
 /// What ISA-L may add to a text that it cannot compress.
 constexpr std::size_t room_beside(std::size_t text_size) noexcept {
   return text_size / 8 + 256;
@@ -396,6 +400,7 @@ struct payload_encoder::impl {
       compressed.resize(text.size() + room_beside(text.size()));
     while (!deflate_into())
       compressed.resize(compressed.size() * 2);
+    compressed.replace(0, zlib_header.size(), zlib_header);
     return compressed.substr(0, stream.total_out);
   }
 

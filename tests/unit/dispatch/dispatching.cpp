@@ -261,7 +261,9 @@ CAF_TEST(a message for nobody of which no copy can be made waits beside others) 
   };
   fail_to_copy(1);
   CAF_CHECK(settled().empty());
-  CAF_CHECK_EQUAL(take_done().back(), "pause 60000");
+  const auto done = take_done();
+  CAF_REQUIRE(!done.empty());
+  CAF_CHECK_EQUAL(done.back(), "pause 60000");
   fail_to_copy(100);
   auto told = settled();
   CAF_REQUIRE_EQUAL(told.size(), 1u);

@@ -3,6 +3,8 @@
 #include "publishing/publication_stamp.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <set>
 #include <string>
 
 #include "outbox_messages.hpp"
@@ -33,7 +35,7 @@ struct fixture {
     return marked(message(0)).properties.position->sequence;
   }
 
-  publication_stamp sut{"server", 0x77};
+  publication_stamp sut{0x77};
 };
 
 } // namespace
@@ -53,7 +55,7 @@ CAF_TEST(messages are numbered and each stream by itself) {
 
 CAF_TEST(a message without an id or a time gets one) {
   const auto x = marked(message(0));
-  CAF_CHECK_EQUAL(x.properties.message_id, "server-77-1");
+  CAF_CHECK_EQUAL(x.properties.message_id, "1v-1");
   CAF_CHECK(x.properties.timestamp > 1'600'000'000);
 }
 
@@ -96,11 +98,19 @@ CAF_TEST(a place that was not used is counted down) {
   CAF_CHECK_EQUAL(next_place(), 1u);
 }
 
-CAF_TEST(the name of a server is cut between characters where it is too long) {
-  publication_stamp x{std::string(199, 's') + "\xC3\xA9", 1}; // 201 bytes, the last two are one
-  auto y = message(0);
-  x.mark(y);
-  CAF_CHECK_EQUAL(y.properties.message_id, std::string(199, 's') + "-1-1");
+CAF_TEST(an id is short and another for each message and start) {
+  constexpr std::uint64_t start = 1'795'000'000'000'000; // in 2026
+  publication_stamp x{start};
+  publication_stamp y{start + 1};
+  std::set<std::string> ids;
+  for (auto i = 0; i < 5'000; ++i)
+    for (auto* sut : {&x, &y}) {
+      auto of = message(0);
+      sut->mark(of);
+      CAF_REQUIRE(of.properties.message_id.size() <= 14);
+      ids.insert(of.properties.message_id);
+    }
+  CAF_CHECK_EQUAL(ids.size(), 10'000u);
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

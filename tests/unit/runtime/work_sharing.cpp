@@ -120,6 +120,11 @@ void work(work_sharing::coordinator_data& queue) {
 
 /// A queue with a worker, and a reserve that is asked no more than once whether it is needed.
 struct reserve_fixture {
+  /// The worker is there before the first job, which the reserve would take otherwise.
+  reserve_fixture() {
+    CAF_REQUIRE(comes([this] { return queue.count().idle_workers == 1; }));
+  }
+
   ~reserve_fixture() {
     go_on();
     queue.push(&end);

@@ -314,6 +314,12 @@ CAF_TEST(the text is that of Python) {
   CAF_CHECK_EQUAL(inflated(encoder.encode("\"Ä\"", "null")), R"({"n": "\"Ä\"", "d": null})");
 }
 
+CAF_TEST(a body begins as those of Python do) {
+  payload_encoder encoder;
+  for (std::size_t size : {1u, 1'000u})
+    CAF_CHECK(encoder.encode("A", digits(size)).starts_with("\x78\x9c"));
+}
+
 CAF_TEST(an encoder seals many bodies) {
   auto& encoder = payload_encoder::of_this_thread();
   payload_decoder decoder;
