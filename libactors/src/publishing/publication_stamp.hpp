@@ -13,7 +13,7 @@ namespace actors {
 /// time.
 class publication_stamp {
 public:
-  /// `epoch` is the epoch of the streams, and so begins the message ids as well.
+  /// `epoch` is the epoch of the streams, of which the message ids have a part as well.
   explicit publication_stamp(std::uint64_t epoch);
 
   /// The last id; ids count from 1.
